@@ -1,0 +1,7 @@
+//! Decisions, without IO, clock or threads.
+//!
+//! Facts come in as values, decisions go out as values: what the child's environment should be ([`plan`]), who gets a
+//! signal, what the next step of a shutdown is. The supervisor looks and acts; this crate can be tested on every order
+//! of events without a process in sight.
+
+pub mod plan;

@@ -1,0 +1,1 @@
+//! The plan: from limits to settings for the child.
