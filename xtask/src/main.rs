@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own tasks. `cargo xtask` without a word lists them.
+//!
+//! Each task is a file here, written with the standard library only, so that it builds in a second on a fresh machine.
+//! A task that cannot do a part of its work says so in a line that starts with `skipped: `, and repeats these lines at
+//! the end: nothing is left out in silence.
+
+mod bench;
+mod demo;
+mod dist;
+mod generate;
+mod lint;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  lint [--no-skip]  rustfmt, clippy, typos, file sizes, stale generated pages
+  test              every test of the project, and what was skipped
+  gen [--check]     docs/events.md and docs/run.md from the program
+  dist              the static release program: its path and size
+  demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
+  bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match (task.as_str(), rest.as_slice()) {
+        ("lint", []) => lint::run(false),
+        ("lint", [flag]) if flag == "--no-skip" => lint::run(true),
+        ("test", []) => test::run(),
+        ("gen", []) => generate::run(false),
+        ("gen", [flag]) if flag == "--check" => generate::run(true),
+        ("dist", []) => dist::run(),
+        ("demo", rest) => demo::run(rest),
+        ("bench", []) => bench::run(),
+        _ => {
+            tools::complain(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    done.unwrap_or_else(|error| {
+        tools::complain(&format!("xtask {task}: {error}"));
+        ExitCode::from(2)
+    })
+}

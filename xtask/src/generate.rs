@@ -1,0 +1,99 @@
+//! `cargo xtask gen`: pages that the program prints about itself, kept in `docs/`.
+//!
+//! A table of events or options written by hand is wrong after the second change. `gen` writes the pages, `gen --check`
+//! fails when a page differs from what the program prints.
+
+use crate::tools::{Result, cargo, complain, must_succeed, root, say, target_dir};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// `dunnage internal-docs NAME` prints the page that is kept in the file.
+const PAGES: [(&str, &str); 2] = [("events", "docs/events.md"), ("run", "docs/run.md")];
+
+/// What became of the pages.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Written, or found as they should be.
+    Current,
+    /// These differ from what the program prints.
+    Stale(Vec<&'static str>),
+    /// The program prints no such page, for this reason.
+    Unable(String),
+}
+
+pub(crate) fn run(check: bool) -> Result<ExitCode> {
+    match generate(check)? {
+        Outcome::Current => {
+            say(if check {
+                "generated pages are current"
+            } else {
+                "generated pages written"
+            });
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Stale(files) => {
+            complain(&format!(
+                "stale: {}; hint: run `cargo xtask gen`",
+                files.join(", ")
+            ));
+            Ok(ExitCode::FAILURE)
+        }
+        Outcome::Unable(why) => {
+            complain(&format!("skipped: {why}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Compares (`check`) or writes each page.
+pub(crate) fn generate(check: bool) -> Result<Outcome> {
+    must_succeed(&mut cargo([
+        "build", "--quiet", "--locked", "-p", "dunnage",
+    ]))?;
+    let program = target_dir().join("debug/dunnage");
+    let mut stale = Vec::new();
+    for (page, file) in PAGES {
+        let Some(text) = print_page(&program, page)? else {
+            return Ok(Outcome::Unable(format!(
+                "`dunnage internal-docs {page}` is not there yet"
+            )));
+        };
+        let path = root().join(file);
+        if std::fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
+            continue;
+        }
+        if check {
+            stale.push(file);
+        } else {
+            std::fs::create_dir_all(root().join("docs"))?;
+            std::fs::write(&path, text)?;
+            say(&format!("wrote {file}"));
+        }
+    }
+    Ok(if stale.is_empty() {
+        Outcome::Current
+    } else {
+        Outcome::Stale(stale)
+    })
+}
+
+/// What the program prints, or nothing where it does not know the page.
+fn print_page(program: &Path, page: &str) -> Result<Option<String>> {
+    let output = Command::new(program)
+        .args(["internal-docs", page])
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    if output.status.success() && !text.trim().is_empty() {
+        return Ok(Some(text));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || said.contains("unrecognized subcommand") {
+        return Ok(None);
+    }
+    Err(format!(
+        "`dunnage internal-docs {page}` ({}): {}",
+        output.status,
+        said.trim()
+    )
+    .into())
+}

@@ -1,0 +1,118 @@
+//! What every task needs: paths, printing, running programs, a Python environment of our own.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// NumPy's release for the throttle scenario: a fixed one, so that two runs compare.
+pub(crate) const NUMPY: &str = "numpy==2.4.6";
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Where cargo puts what it builds, and we what we install.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// A line for the person who started the task.
+pub(crate) fn say(line: &str) {
+    // a closed stdout must not stop the work half-way
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line about something that went wrong.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The cargo that runs us, from the workspace's folder.
+pub(crate) fn cargo<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Shows the command, runs it, and tells whether it ended with 0.
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
+    say(&format!("$ {}", shown(command)));
+    let status = command
+        .status()
+        .map_err(|error| format!("{}: {error}", shown(command)))?;
+    Ok(status.success())
+}
+
+/// As [`succeeds`], where anything but 0 is an error.
+pub(crate) fn must_succeed(command: &mut Command) -> Result<()> {
+    if succeeds(command)? {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", shown(command)).into())
+    }
+}
+
+/// What a command prints on stdout; its failure is an error that quotes stderr.
+pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{}: {error}", shown(command)))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{} ({}): {}", shown(command), output.status, said.trim()).into())
+}
+
+/// The command as a person would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let words = program.file_name().into_iter().chain(command.get_args());
+    words
+        .map(|word| {
+            word.to_string_lossy()
+                .replace(&format!("{}/", root().display()), "")
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The program of that name on PATH.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A Python environment `target/NAME` that holds exactly `requirement`; made when it is not there yet.
+pub(crate) fn python_environment(name: &str, requirement: &str) -> Result<PathBuf> {
+    let folder = target_dir().join(name);
+    let python = folder.join("bin/python");
+    let stamp = folder.join("requirement");
+    let is_current =
+        python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == requirement);
+    if is_current {
+        return Ok(python);
+    }
+    say(&format!(
+        "making a Python environment in {} with {requirement} (from PyPI)",
+        folder.display()
+    ));
+    must_succeed(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&folder),
+    )
+    .map_err(|error| format!("{error}; on Debian: apt-get install python3-venv"))?;
+    must_succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", requirement]))?;
+    std::fs::write(&stamp, requirement)?;
+    Ok(python)
+}

@@ -1,0 +1,107 @@
+//! The arrows between the crates, held over `cargo metadata`.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// Which crates of ours a crate may use, for building and for its tests.
+const MAY_USE: [(&str, &[&str]); 6] = [
+    ("dunnage-cgroup", &[]),
+    ("dunnage-policy", &["dunnage-cgroup"]),
+    ("dunnage-sys", &[]),
+    (
+        "dunnage-run",
+        &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
+    ),
+    (
+        "dunnage",
+        &[
+            "dunnage-cgroup",
+            "dunnage-policy",
+            "dunnage-run",
+            "dunnage-sys",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
+const PURE: [&str; 1] = ["dunnage-policy"];
+const PURE_MAY_USE: [&str; 3] = ["dunnage-cgroup", "serde", "thiserror"];
+
+/// Every package of the workspace with its dependencies as (name, kind).
+fn read_workspace() -> BTreeMap<String, Vec<(String, String)>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or("normal").to_owned();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap();
+            let uses = dependencies
+                .iter()
+                .map(|one| (text(&one["name"]), text(&one["kind"])))
+                .collect();
+            (text(&package["name"]), uses)
+        })
+        .collect()
+}
+
+#[test]
+fn each_crate_uses_only_the_crates_of_ours_that_stand_below_it() {
+    let workspace = read_workspace();
+    for (name, uses) in &workspace {
+        let (_, allowed) = MAY_USE
+            .iter()
+            .find(|(known, _)| known == name)
+            .unwrap_or_else(|| {
+                panic!("{name} is new: give it a place in MAY_USE and in docs/architecture.md")
+            });
+        for (used, kind) in uses.iter().filter(|(used, _)| workspace.contains_key(used)) {
+            assert!(
+                allowed.contains(&used.as_str()),
+                "{name} must not use {used} ({kind})"
+            );
+        }
+    }
+    for (name, _) in MAY_USE {
+        assert!(
+            workspace.contains_key(name),
+            "{name} is gone: take it out of MAY_USE"
+        );
+    }
+}
+
+#[test]
+fn a_pure_crate_brings_nothing_that_could_read_a_file_or_a_clock() {
+    let workspace = read_workspace();
+    for name in PURE {
+        for (used, _) in workspace[name].iter().filter(|(_, kind)| kind == "normal") {
+            assert!(
+                PURE_MAY_USE.contains(&used.as_str()),
+                "{name} must stay pure: {used} is not in PURE_MAY_USE"
+            );
+        }
+    }
+}
+
+#[test]
+fn xtask_builds_with_the_standard_library_only() {
+    let workspace = read_workspace();
+    let uses: Vec<_> = workspace["xtask"]
+        .iter()
+        .filter(|(_, kind)| kind != "dev")
+        .collect();
+    assert!(uses.is_empty(), "{uses:?}");
+}
