@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     let task = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     let done = match (task.as_str(), rest.as_slice()) {
-        ("lint", []) => lint::run(false),
-        ("lint", [flag]) if flag == "--no-skip" => lint::run(true),
+        ("lint", []) => Ok(lint::run(false)),
+        ("lint", [flag]) if flag == "--no-skip" => Ok(lint::run(true)),
         ("test", []) => test::run(),
         ("gen", []) => generate::run(false),
         ("gen", [flag]) if flag == "--check" => generate::run(true),
