@@ -1,1 +1,34 @@
-//! stub
+//! Every `unsafe` block and raw system call of dunnage, each small, and safe to call.
+//!
+//! The supervisor is PID 1 for other people's programs: what it asks of the kernel is little, old and the same on every
+//! architecture (fork, execve, wait, signalfd, poll, prctl). It is gathered here so that it can be read in one sitting.
+//! Signals are plain numbers and signal sets are [`Mask`]s; what they mean is decided elsewhere.
+#![allow(
+    unsafe_code,
+    reason = "this is the one crate that speaks to the kernel; every block says why it is sound"
+)]
+
+mod exec;
+mod fd;
+mod mask;
+mod poll;
+mod process;
+mod signalfd;
+mod startup;
+mod stderr;
+mod terminal;
+mod wait;
+
+pub use exec::{ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn};
+pub use fd::{is_same_file, open_existing_regular, read_bounded, read_link_bounded};
+pub use mask::{Mask, block_all, ignored, set_default, set_ignored, set_mask};
+pub use poll::{Interest, Ready, poll};
+pub use process::{
+    current_group, current_pid, die_with_parent, kill, kill_group, parent_pid, set_group,
+    set_subreaper, signal_checked, stop_self,
+};
+pub use signalfd::{SignalFd, SignalInfo};
+pub use startup::sigpipe_was_ignored;
+pub use stderr::{StderrSink, WriteOutcome};
+pub use terminal::{foreground_group, is_terminal, set_foreground_group};
+pub use wait::{Status, Wait, wait_any};
