@@ -4,4 +4,11 @@
 //! signal, what the next step of a shutdown is. The supervisor looks and acts; this crate can be tested on every order
 //! of events without a process in sight.
 
+pub mod event;
 pub mod plan;
+pub mod process;
+pub mod shutdown;
+pub mod signal;
+pub mod target;
+pub mod units;
+pub mod verdict;

@@ -1,0 +1,503 @@
+//! What the supervisor says: one typed stream, of which every output is a view.
+//!
+//! Each event stands here once, with its level, when it is printed and what its fields mean; `docs/events.md` is
+//! generated from this file. Text is for a person who is on call at night, JSON (`dunnage.event/1`) for machines.
+
+use serde::Serialize;
+
+use crate::shutdown::End;
+use crate::signal::Signal;
+use crate::verdict::{Cause, seconds};
+
+/// How much an event matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The application could not be run, or ended badly.
+    Error,
+    /// Something a person should look at.
+    Warn,
+    /// What happens in an ordinary life.
+    Info,
+    /// Details.
+    Debug,
+}
+
+/// An event's entry in the documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct EventDoc {
+    /// Its name in JSON.
+    pub name: &'static str,
+    /// Its level.
+    pub level: Level,
+    /// When it is printed.
+    pub when: &'static str,
+    /// Its fields and their meaning.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! events {
+    ($( #[doc = $when:literal] $name:ident = $wire:literal, $level:ident { $( #[doc = $doc:literal] $field:ident : $type:ty, )* } )*) => {
+        /// Everything that can be said.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(tag = "event")]
+        pub enum Event {
+            $( #[doc = $when] #[serde(rename = $wire)] $name { $( #[doc = $doc] $field: $type, )* }, )*
+        }
+
+        /// The catalogue, in the order of a run.
+        pub const CATALOGUE: &[EventDoc] = &[
+            $( EventDoc { name: $wire, level: Level::$level, when: $when, fields: &[ $( (stringify!($field), $doc), )* ] }, )*
+        ];
+
+        impl Event {
+            /// How much it matters.
+            pub fn level(&self) -> Level {
+                match self { $( Self::$name { .. } => Level::$level, )* }
+            }
+        }
+    };
+}
+
+events! {
+    /// Once, when the program has been executed.
+    Started = "started", Info {
+        /// The child's process id.
+        pid: i32,
+        /// The program and what it runs.
+        command: String,
+        /// `run` or `observe`.
+        mode: &'static str,
+        /// CPUs that can be used, a fraction.
+        cpus: f64,
+        /// The file that says so.
+        cpu_source: String,
+        /// The memory limit in bytes; null where none is visible.
+        memory_limit_bytes: Option<u64>,
+        /// The file that says so; null without a limit.
+        memory_source: Option<String>,
+        /// The variables that the child was given, as NAME=value.
+        set: Vec<String>,
+        /// The grace period in milliseconds; null where nothing is ever killed.
+        grace_ms: Option<u64>,
+    }
+    /// At start, for each thing about the limits or the plan that a person should know.
+    Note = "note", Info {
+        /// One sentence.
+        text: String,
+    }
+    /// At start, for a DUNNAGE_* variable that means nothing to us.
+    UnknownVariable = "unknown_variable", Warn {
+        /// Its name.
+        name: String,
+    }
+    /// In `--mode observe`, for each thing that would have been done otherwise.
+    Observed = "observed", Info {
+        /// What would have been done.
+        would: String,
+    }
+    /// When an optional part cannot work here; the application runs without it.
+    Degraded = "degraded", Warn {
+        /// What is lost.
+        what: String,
+        /// Why.
+        reason: String,
+    }
+    /// When a stop signal begins the shutdown.
+    Stopping = "stopping", Info {
+        /// The signal.
+        signal: Signal,
+        /// Who sent it, in our PID namespace; 0 is from outside (kubelet, the container runtime).
+        sender: i32,
+        /// The time until everything that is left is killed, in milliseconds; null where nothing is.
+        budget_ms: Option<u64>,
+        /// The delay before the signal is passed on, in milliseconds.
+        drain_delay_ms: u64,
+    }
+    /// When a signal is passed on to a shell's children too, because the shell would keep it to itself.
+    ForwardedThroughShell = "forwarded_through_shell", Info {
+        /// The signal.
+        signal: Signal,
+        /// The shell and its process id.
+        shell: String,
+        /// The processes behind it that got the signal too.
+        to: Vec<String>,
+    }
+    /// When a signal could not be passed on.
+    ForwardFailed = "forward_failed", Warn {
+        /// The signal.
+        signal: Signal,
+        /// The process it was for.
+        pid: i32,
+        /// Why.
+        reason: String,
+    }
+    /// When descendants that outlived the child are asked to end.
+    StraysTold = "strays_told", Info {
+        /// The signal.
+        signal: Signal,
+        /// The processes, as command (pid); at most 16.
+        processes: Vec<String>,
+        /// How many they are.
+        count: usize,
+    }
+    /// When the time is over and what is left is killed.
+    Killed = "killed", Warn {
+        /// The processes, as command (pid); at most 16.
+        processes: Vec<String>,
+        /// How many they are.
+        count: usize,
+        /// The time that they had, in milliseconds.
+        waited_ms: u64,
+    }
+    /// When the child stops or goes on as a job of a shell.
+    JobControl = "job_control", Debug {
+        /// The signal that stopped it.
+        signal: Signal,
+        /// What was done about it.
+        action: &'static str,
+    }
+    /// When a limit was changed while the application runs (a live resize), seen within a minute.
+    LimitsChanged = "limits_changed", Info {
+        /// Usable CPUs before.
+        cpus_before: f64,
+        /// Usable CPUs now.
+        cpus: f64,
+        /// The memory limit before, in bytes.
+        memory_limit_bytes_before: Option<u64>,
+        /// The memory limit now, in bytes.
+        memory_limit_bytes: Option<u64>,
+    }
+    /// When a process keeps zombies that only itself can reap; again when they have doubled.
+    Zombies = "zombies", Warn {
+        /// The process that does not reap its children.
+        parent: String,
+        /// Its process id.
+        pid: i32,
+        /// How many zombies it has.
+        count: usize,
+        /// Whether they are more than a minute ago.
+        growing: bool,
+        /// The command of one of them.
+        example: String,
+    }
+    /// When the kernel has OOM-killed processes of this container; seen when a killed process is reaped.
+    OomKill = "oom_kill", Warn {
+        /// How many since the start.
+        count: u64,
+    }
+    /// When lines were lost because nobody read them.
+    LinesLost = "lines_lost", Warn {
+        /// How many.
+        count: u64,
+    }
+    /// Instead of `started`, when the program could not be executed.
+    NotExecuted = "not_executed", Error {
+        /// The command as it was given.
+        command: String,
+        /// Why, and what next.
+        reason: String,
+        /// The code that we leave with: 125, 126 or 127.
+        code: u8,
+    }
+    /// Once, at the end.
+    Ended = "ended", Info {
+        /// What ended the application.
+        cause: Cause,
+        /// The code that we leave with.
+        code: u8,
+        /// The code before --map-exit.
+        child_code: u8,
+        /// One sentence.
+        sentence: String,
+        /// How the shutdown sequence ended.
+        end: End,
+        /// How long the application ran, in milliseconds.
+        ran_ms: u64,
+        /// CFS periods in which the container ran; null where unknown.
+        periods: Option<u64>,
+        /// Those in which it was throttled.
+        throttled: Option<u64>,
+        /// How long it was throttled, in microseconds, summed over CPUs.
+        throttled_usec: Option<u64>,
+    }
+}
+
+impl Event {
+    /// The line for a person, without the program's name and without a line break.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Started { .. } => self.started_text(),
+            Self::Ended { .. } => self.ended_text(),
+            Self::Note { text } => text.clone(),
+            Self::UnknownVariable { name } => {
+                format!("{name} is set, but no option has this variable; see `dunnage run --help`")
+            }
+            Self::Observed { would } => format!("observe: would {would}"),
+            Self::Degraded { what, reason } => format!("{what}: {reason}"),
+            Self::Stopping {
+                signal,
+                sender,
+                budget_ms,
+                drain_delay_ms,
+            } => stopping_text(*signal, *sender, *budget_ms, *drain_delay_ms),
+            Self::ForwardedThroughShell { signal, shell, to } => format!(
+                "{shell} is a shell that keeps {signal} to itself; passed it on to {} too (exec the command to need no help)",
+                to.join(", ")
+            ),
+            Self::ForwardFailed {
+                signal,
+                pid,
+                reason,
+            } => format!("could not send {signal} to process {pid}: {reason}"),
+            Self::StraysTold {
+                signal,
+                processes,
+                count,
+            } => {
+                format!(
+                    "the child has ended; sent {signal} to what it left: {}",
+                    list(processes, *count)
+                )
+            }
+            Self::Killed {
+                processes,
+                count,
+                waited_ms,
+            } => {
+                format!(
+                    "killed after {}: {}",
+                    seconds(*waited_ms),
+                    list(processes, *count)
+                )
+            }
+            Self::JobControl { signal, action } => {
+                format!("the child was stopped by {signal}; {action}")
+            }
+            Self::LimitsChanged {
+                cpus_before,
+                cpus,
+                memory_limit_bytes_before,
+                memory_limit_bytes,
+            } => format!(
+                "limits changed while running: {} → {} CPUs, memory {} → {}; thread pools keep the size they were started with",
+                number(*cpus_before),
+                number(*cpus),
+                size(*memory_limit_bytes_before),
+                size(*memory_limit_bytes)
+            ),
+            Self::Zombies {
+                parent,
+                pid,
+                count,
+                growing,
+                example,
+            } => format!(
+                "{parent} ({pid}) has {count} zombies that only it can reap{}: it started e.g. {example} and never waited for it",
+                if *growing { ", and they grow" } else { "" }
+            ),
+            Self::OomKill { count } => format!(
+                "the kernel has OOM-killed {count} of this container's processes since the start"
+            ),
+            Self::LinesLost { count } => format!("{count} lines were lost: nobody read stderr"),
+            Self::NotExecuted {
+                command, reason, ..
+            } => format!("cannot run {command}: {reason}"),
+        }
+    }
+
+    fn started_text(&self) -> String {
+        let Self::Started {
+            pid,
+            command,
+            mode,
+            cpus,
+            cpu_source,
+            memory_limit_bytes,
+            set,
+            grace_ms,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let mut text = format!(
+            "started {command} ({pid}): {} CPUs ({cpu_source}), memory {}",
+            number(*cpus),
+            size(*memory_limit_bytes)
+        );
+        match set.as_slice() {
+            [] => {}
+            [one] => text.push_str(&format!(", set {one}")),
+            [first, rest @ ..] => text.push_str(&format!(
+                ", set {first} and {} more (`dunnage plan` says why)",
+                rest.len()
+            )),
+        }
+        text.push_str(&grace_ms.map_or_else(
+            || ", no deadline at shutdown".to_owned(),
+            |grace| format!(", grace {}", seconds(grace)),
+        ));
+        if *mode == "observe" {
+            text.push_str(", only observing");
+        }
+        text
+    }
+
+    fn ended_text(&self) -> String {
+        let Self::Ended {
+            sentence,
+            code,
+            child_code,
+            ran_ms,
+            periods,
+            throttled,
+            throttled_usec,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let mut text = format!("{sentence}; exit code {code}");
+        if code != child_code {
+            text.push_str(&format!(" (mapped from {child_code})"));
+        }
+        text.push_str(&format!("; ran {}", seconds(*ran_ms)));
+        if let (Some(periods), Some(throttled @ 1..), Some(usec)) =
+            (periods, throttled, throttled_usec)
+        {
+            text.push_str(&format!(
+                "; throttled in {throttled} of {periods} periods, {} in all",
+                seconds(usec / 1000)
+            ));
+        }
+        text
+    }
+}
+
+fn stopping_text(
+    signal: Signal,
+    sender: i32,
+    budget_ms: Option<u64>,
+    drain_delay_ms: u64,
+) -> String {
+    let from = if sender == 0 {
+        "from outside the container".to_owned()
+    } else {
+        format!("from process {sender}")
+    };
+    let delay = if drain_delay_ms == 0 {
+        String::new()
+    } else {
+        format!("passed on in {}, ", seconds(drain_delay_ms))
+    };
+    let deadline = budget_ms.map_or_else(
+        || "no deadline".to_owned(),
+        |budget| format!("what is left in {} is killed", seconds(budget)),
+    );
+    format!("got {signal} {from}: stopping; {delay}{deadline}")
+}
+
+fn list(processes: &[String], count: usize) -> String {
+    let more = count.saturating_sub(processes.len());
+    let names = processes.join(", ");
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
+}
+
+/// CPUs without needless zeros.
+fn number(cpus: f64) -> String {
+    let text = format!("{cpus:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn size(bytes: Option<u64>) -> String {
+    const MIB: u64 = 1 << 20;
+    match bytes {
+        None => "no limit seen".to_owned(),
+        Some(bytes) if bytes >= 10 * 1024 * MIB => {
+            format!("{:.1} GiB", bytes as f64 / (1024 * MIB) as f64)
+        }
+        Some(bytes) => format!("{} MiB", bytes / MIB),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_the_catalogue_is_unique_and_documented() {
+        for (index, doc) in CATALOGUE.iter().enumerate() {
+            assert!(
+                CATALOGUE
+                    .iter()
+                    .skip(index + 1)
+                    .all(|other| other.name != doc.name),
+                "{}",
+                doc.name
+            );
+            assert!(
+                !doc.when.trim().is_empty()
+                    && doc
+                        .fields
+                        .iter()
+                        .all(|(_, meaning)| !meaning.trim().is_empty())
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_in_json_has_the_fields_that_the_catalogue_names() {
+        let event = Event::Zombies {
+            parent: "python app.py".to_owned(),
+            pid: 7,
+            count: 200,
+            growing: true,
+            example: "sleep".to_owned(),
+        };
+        let json = serde_json::to_value(&event).unwrap();
+        let doc = CATALOGUE.iter().find(|doc| doc.name == "zombies").unwrap();
+        assert_eq!(json["event"], "zombies");
+        for (field, _) in doc.fields {
+            assert!(!json[field].is_null(), "{field}");
+        }
+        assert_eq!(json.as_object().unwrap().len(), doc.fields.len() + 1);
+    }
+
+    #[test]
+    fn lines_read_as_a_person_would_say_it() {
+        let stopping = Event::Stopping {
+            signal: Signal::TERM,
+            sender: 0,
+            budget_ms: Some(28_000),
+            drain_delay_ms: 500,
+        };
+        assert_eq!(
+            stopping.text(),
+            "got SIGTERM from outside the container: stopping; passed on in 0.5 s, what is left in 28 s is killed"
+        );
+        let killed = Event::Killed {
+            processes: vec!["python app.py (7)".to_owned()],
+            count: 3,
+            waited_ms: 28_000,
+        };
+        assert_eq!(
+            killed.text(),
+            "killed after 28 s: python app.py (7) and 2 more"
+        );
+        let changed = Event::LimitsChanged {
+            cpus_before: 2.0,
+            cpus: 0.25,
+            memory_limit_bytes_before: None,
+            memory_limit_bytes: Some(1 << 29),
+        };
+        assert_eq!(
+            changed.text(),
+            "limits changed while running: 2 → 0.25 CPUs, memory no limit seen → 512 MiB; thread pools keep the size they were started with"
+        );
+    }
+}
