@@ -23,6 +23,8 @@ pub struct Process {
     pub identity: Identity,
     /// Its parent; 0 where the parent is outside our PID namespace.
     pub parent: i32,
+    /// Its process group.
+    pub group: i32,
     /// State letter of `/proc/PID/stat`: `Z` is a zombie, `D` cannot be interrupted.
     pub state: char,
     /// What it is called: the program and, for an interpreter, the script.
@@ -162,6 +164,7 @@ mod tests {
                 start_ticks: 7,
             },
             parent,
+            group: pid,
             state: 'S',
             command: format!("p{pid}"),
         }

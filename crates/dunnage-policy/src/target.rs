@@ -87,6 +87,7 @@ mod tests {
                 start_ticks: 0,
             },
             parent,
+            group: pid,
             state: 'S',
             command: String::new(),
         }

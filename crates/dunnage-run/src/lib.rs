@@ -1,1 +1,26 @@
-//! stub
+//! The supervisor: one thread, one poll loop, that carries an application through its container's life.
+//!
+//! It blocks every signal before anything else, reads limits and plans, starts the child with the signal state that it
+//! was itself given, and then waits: for signals, for the child's execve, for a deadline, and otherwise for ever. All
+//! decisions are `dunnage-policy`'s; this crate looks and acts. It never blocks on a reader, never starts a thread, and
+//! an optional part that fails is reported and left out.
+
+mod command;
+pub mod compat;
+mod config;
+mod counters;
+mod forward;
+mod log;
+mod procfs;
+mod setup;
+mod supervisor;
+mod terminal;
+pub mod termination_log;
+mod watch;
+
+pub use command::{Refusal, explain, prepare};
+pub use config::{Conduct, Config, Forwarded, JobControl, PlanMode, Voice};
+pub use log::LogFormat;
+pub use procfs::{parse_caught, parse_stat};
+pub use setup::{Inherited, execute_directly, run};
+pub use terminal::has_terminal;

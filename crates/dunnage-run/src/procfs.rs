@@ -1,0 +1,178 @@
+//! Looks at `/proc`: who is whose child, who is a shell, who catches what.
+//!
+//! Everything here is read while processes come and go, and what a process calls itself is its own choice: a row that
+//! cannot be parsed is left out, never guessed.
+
+use std::path::PathBuf;
+
+use dunnage_policy::process::{Identity, Process, ProcessTable, is_shell, mask_has, short_command};
+use dunnage_policy::signal::Signal;
+use dunnage_sys::{read_bounded, read_link_bounded};
+
+/// The most processes that one look takes in; the kernel's own limit is 4 million, a container's some thousands.
+const MAX_PROCESSES: usize = 100_000;
+
+/// A file of `/proc/PID`, read at most as far as `limit` bytes.
+fn read(pid: i32, name: &str, limit: u64, buffer: &mut Vec<u8>) -> Option<()> {
+    read_bounded(&PathBuf::from(format!("/proc/{pid}/{name}")), limit, buffer).ok()
+}
+
+/// Every process that can be seen. Empty where `/proc` is not mounted or hides others (`hidepid`).
+pub fn read_process_table() -> ProcessTable {
+    let Ok(folder) = std::fs::read_dir("/proc") else { return ProcessTable::default() };
+    let mut buffer = Vec::with_capacity(512);
+    folder
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .take(MAX_PROCESSES)
+        .filter_map(|pid| read_process_into(pid, &mut buffer))
+        .collect()
+}
+
+/// One process; `None` where it has gone.
+pub fn read_process(pid: i32) -> Option<Process> {
+    read_process_into(pid, &mut Vec::with_capacity(512))
+}
+
+fn read_process_into(pid: i32, buffer: &mut Vec<u8>) -> Option<Process> {
+    read(pid, "stat", 4096, buffer)?;
+    parse_stat(buffer).filter(|process| process.identity.pid == pid)
+}
+
+/// Parses `/proc/PID/stat` (`proc_pid_stat(5)`). The name stands in parentheses and may itself hold parentheses, spaces
+/// and line breaks: the last `)` ends it.
+pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
+    let open = bytes.iter().position(|byte| *byte == b'(')?;
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(bytes.get(..open)?).ok()?.trim().parse().ok()?;
+    let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    // fields 6 to 21 lie between the process group (5) and the start time (22)
+    let start_ticks = fields.nth(16)?.parse().ok()?;
+    Some(Process { identity: Identity { pid, start_ticks }, parent, group, state, command: comm })
+}
+
+/// Whether the process of that id is still the one it was.
+pub fn is_still(identity: Identity) -> bool {
+    read_process(identity.pid).is_some_and(|process| process.identity == identity)
+}
+
+fn read_arguments(pid: i32) -> Vec<String> {
+    let mut buffer = Vec::new();
+    if read(pid, "cmdline", 4096, &mut buffer).is_none() {
+        return Vec::new();
+    }
+    let text = buffer.strip_suffix(b"\0").unwrap_or(&buffer);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(|byte| *byte == 0).take(8).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+fn as_strs(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// What a person would call a process.
+pub fn describe(process: &Process) -> String {
+    let arguments = if process.is_zombie() { Vec::new() } else { read_arguments(process.identity.pid) };
+    if arguments.is_empty() && process.is_zombie() {
+        return process.command.clone();
+    }
+    short_command(&as_strs(&arguments), &process.command)
+}
+
+/// Whether a process is a shell that neither became its command nor catches `signal`: it would keep the signal to itself.
+pub fn keeps_to_itself(pid: i32, signal: Signal) -> bool {
+    let program = read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe"))).ok();
+    let program = program.as_deref().map(String::from_utf8_lossy);
+    // the file alone rules out most processes; another user's cannot be read, and then the command line decides
+    if program.as_deref().is_some_and(|program| !is_shell(Some(program), &["sh"])) {
+        return false;
+    }
+    is_shell(program.as_deref(), &as_strs(&read_arguments(pid))) && !catches(pid, signal)
+}
+
+fn catches(pid: i32, signal: Signal) -> bool {
+    let mut buffer = Vec::new();
+    // unknown counts as caught: then nobody but the shell itself is signalled
+    read(pid, "status", 8192, &mut buffer).and_then(|()| parse_caught(&buffer)).is_none_or(|mask| mask_has(mask, signal))
+}
+
+/// The `SigCgt` line of `/proc/PID/status`.
+pub fn parse_caught(bytes: &[u8]) -> Option<u64> {
+    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"SigCgt:"))?;
+    u64::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_fools_nobody() {
+        let stat = b"77 (a) S 1 (b) Z 42 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 10";
+        let process = parse_stat(stat).unwrap();
+        assert_eq!(process.command, "a) S 1 (b");
+        assert_eq!((process.state, process.parent, process.group), ('Z', 42, 40));
+        assert_eq!(process.identity, Identity { pid: 77, start_ticks: 123_456 });
+    }
+
+    #[test]
+    fn we_find_ourselves_and_our_child() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let own = std::process::id() as i32;
+        let table = read_process_table();
+        let pid = child.id() as i32;
+        let seen = table.get(pid).expect("the child is in the table");
+        assert_eq!(seen.parent, own);
+        assert_eq!(describe(seen), "sleep");
+        assert!(is_still(seen.identity));
+        assert!(!is_still(Identity { start_ticks: seen.identity.start_ticks + 1, ..seen.identity }));
+        assert!(!keeps_to_itself(pid, Signal::TERM));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_still(seen.identity));
+    }
+
+    #[test]
+    fn a_shell_keeps_a_signal_that_it_does_not_catch() {
+        let shell = |script: &str| {
+            let mut child = std::process::Command::new("sh")
+                .args(["-c", script])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            // a line on stdout says that the shell has come so far
+            std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+            let keeps = keeps_to_itself(child.id() as i32, Signal::TERM);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            keeps
+        };
+        assert!(shell("echo; sleep 60; true"));
+        assert!(!shell("trap : TERM; echo; sleep 60; true"));
+        assert!(!shell("echo; exec sleep 60"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parsers_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse_stat(&bytes);
+            let _ = parse_caught(&bytes);
+        }
+
+        #[test]
+        fn any_name_is_read_back(name in "\\PC{0,15}", pid in 1..i32::MAX, parent in 0..i32::MAX, start in any::<u64>()) {
+            let stat = format!("{pid} ({name}) R {parent} 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 {start} 23 24\n");
+            let process = parse_stat(stat.as_bytes()).unwrap();
+            prop_assert_eq!((process.identity.pid, process.parent, process.identity.start_ticks), (pid, parent, start));
+            prop_assert_eq!(process.command, name);
+        }
+    }
+}

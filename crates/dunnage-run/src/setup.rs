@@ -1,0 +1,183 @@
+//! The steps before the loop, in order: block signals, become subreaper, read limits, plan, start the child.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use dunnage_cgroup::{Limits, Root, read_limits};
+use dunnage_policy::event::Event;
+use dunnage_policy::plan::{Plan, plan};
+use dunnage_policy::signal::Signal;
+use dunnage_sys::{Mask, Spawn, SignalFd};
+
+use crate::command::{Refusal, prepare};
+use crate::config::{Config, PlanMode};
+use crate::counters::Counters;
+use crate::log::Log;
+use crate::supervisor::{Finished, Start, Supervisor};
+use crate::terminal::find_own_terminal;
+use crate::termination_log;
+use crate::watch::Watch;
+
+/// The signal state that we were started with, which is the child's too.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    mask: Mask,
+    ignored: Mask,
+}
+
+impl Inherited {
+    /// Blocks every signal, first of all things, so that none can end or stop us from now on.
+    pub fn take() -> std::io::Result<Self> {
+        let mask = dunnage_sys::block_all()?;
+        let mut ignored = dunnage_sys::ignored();
+        // Rust's runtime ignores SIGPIPE before main
+        let pipe = libc_pipe();
+        if !dunnage_sys::sigpipe_was_ignored() {
+            ignored = Mask(ignored.0 & !(1 << (pipe - 1)));
+        }
+        Ok(Self { mask, ignored })
+    }
+}
+
+/// SIGPIPE's number, the same on every architecture.
+fn libc_pipe() -> i32 {
+    13
+}
+
+/// Replaces us by the command, with the signal state that we were given (`DUNNAGE_DISABLE=1`). Returns on failure only.
+pub fn execute_directly(command: &[OsString], inherited: Inherited) -> Refusal {
+    let environment: Vec<_> = std::env::vars_os().collect();
+    match prepare(command, &environment) {
+        Ok(program) => {
+            let failure = dunnage_sys::exec(&program, inherited.mask, inherited.ignored);
+            crate::command::explain(&program, failure)
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// Runs the command to its end and returns the code to leave with.
+pub fn run(config: &Config, inherited: Inherited) -> u8 {
+    let mut log = Log::new(config.voice.format, config.voice.threshold);
+    let code = match start(config, inherited, &mut log) {
+        Ok((mut supervisor, mut descriptor)) => supervisor.run(&mut descriptor, &mut log),
+        Err(refusal) => Finished { code: refuse(config, &refusal, &mut log) },
+    };
+    log.finish();
+    code.code
+}
+
+/// Says why the command does not run, in the log and (it is our own failure) in the termination log.
+pub fn refuse(config: &Config, refusal: &Refusal, log: &mut Log) -> u8 {
+    let command = config.command.iter().map(|word| word.to_string_lossy()).take(8).collect::<Vec<_>>().join(" ");
+    let event = Event::NotExecuted { command, reason: refusal.reason.clone(), code: refusal.code };
+    if let Some(path) = &config.voice.termination_log {
+        let _ = termination_log::write(path, &event.text());
+    }
+    log.say(&event);
+    refusal.code
+}
+
+fn start<'a>(config: &'a Config, inherited: Inherited, log: &mut Log) -> Result<(Supervisor<'a>, SignalFd), Refusal> {
+    let internal = |what: &str, error: &dyn std::fmt::Display| Refusal { code: 125, reason: format!("{what}: {error}") };
+    let conduct = &config.conduct;
+    dunnage_sys::set_default(Signal::CHLD.number());
+    if conduct.subreaper && dunnage_sys::current_pid() != 1 {
+        degrade(log, "orphans are not adopted", dunnage_sys::set_subreaper());
+    }
+    if let Some(signal) = conduct.parent_death {
+        degrade(log, "our parent's end will not be noticed", dunnage_sys::die_with_parent(signal.number()));
+    }
+    let signals = SignalFd::new(Mask(u64::MAX)).map_err(|error| internal("cannot receive signals", &error))?;
+    let Prepared { environment, started, watch, counters } = read_and_plan(config, log);
+    let program = prepare(&config.command, &environment)?;
+    let terminal = if conduct.terminal { find_own_terminal() } else { None };
+    let spawn = Spawn { program: &program, group: conduct.group, terminal, mask: inherited.mask, ignored: inherited.ignored };
+    let spawned = dunnage_sys::spawn(&spawn)
+        .map_err(|error| internal("cannot make a process (pids limit or memory?)", &error.0))?;
+    let start = Start { spawned, program, started, watch, counters, terminal: terminal.is_some() };
+    Ok((Supervisor::new(config, start), signals))
+}
+
+fn degrade(log: &mut Log, what: &str, result: std::io::Result<()>) {
+    if let Err(error) = result {
+        log.say(&Event::Degraded { what: what.to_owned(), reason: error.to_string() });
+    }
+}
+
+/// What is known before the child starts.
+struct Prepared {
+    environment: Vec<(OsString, OsString)>,
+    /// The start line, but for the child's id.
+    started: Option<Event>,
+    watch: Option<Watch>,
+    counters: Option<Counters>,
+}
+
+fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
+    let mut environment: Vec<_> = std::env::vars_os().collect();
+    let silent = config.voice.threshold.is_none();
+    if silent && matches!(config.plan, PlanMode::Off) {
+        return Prepared { environment, started: None, watch: None, counters: None };
+    }
+    for text in &config.notes {
+        log.say(&Event::Note { text: text.clone() });
+    }
+    let limits = read_limits(&Root::system(), &config.overrides, None);
+    for text in &limits.notes {
+        log.say(&Event::Note { text: text.clone() });
+    }
+    let set = apply_plan(config, &limits, &mut environment, log);
+    let started = started_event(config, &limits, set);
+    let watch = config.watch.then(|| Watch::new(limits, config.overrides.clone()));
+    Prepared { environment, started: Some(started), watch, counters: Some(Counters::open()) }
+}
+
+fn apply_plan(config: &Config, limits: &Limits, environment: &mut Vec<(OsString, OsString)>, log: &mut Log) -> Vec<String> {
+    let planned = |options| -> Plan { plan(limits, &|name: &str| std::env::var_os(name), options) };
+    match &config.plan {
+        PlanMode::Off => Vec::new(),
+        PlanMode::Observe(options) => {
+            for (name, value) in planned(options).environment() {
+                log.say(&Event::Observed { would: format!("set {name}={value}") });
+            }
+            Vec::new()
+        }
+        PlanMode::Apply(options) => {
+            let pairs = planned(options).environment();
+            let set = pairs.iter().filter(|(name, _)| !name.starts_with("DUNNAGE_")).map(|(name, value)| format!("{name}={value}")).collect();
+            for (name, value) in pairs {
+                environment.retain(|(key, _)| *key != *name);
+                environment.push((name.into(), value.into()));
+            }
+            set
+        }
+    }
+}
+
+fn started_event(config: &Config, limits: &Limits, set: Vec<String>) -> Event {
+    let memory = limits.memory.limit.as_ref();
+    Event::Started {
+        pid: 0,
+        command: shown_command(&config.command),
+        mode: if config.conduct.observe { "observe" } else { "run" },
+        cpus: limits.cpu.effective.value,
+        cpu_source: limits.cpu.effective.source.clone(),
+        memory_limit_bytes: memory.map(|limit| limit.value),
+        memory_source: memory.map(|limit| limit.source.clone()),
+        set,
+        grace_ms: config.conduct.grace.filter(|_| config.conduct.rules.budget.is_some()).map(milliseconds),
+    }
+}
+
+/// The command as a person would name it.
+pub fn shown_command(command: &[OsString]) -> String {
+    let words: Vec<_> = command.iter().take(8).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    dunnage_policy::process::short_command(&words, "")
+}
+
+/// Whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

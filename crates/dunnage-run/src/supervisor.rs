@@ -1,0 +1,375 @@
+//! The loop.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use dunnage_policy::event::Event;
+use dunnage_policy::shutdown::{Action, End, Input, Sequence};
+use dunnage_policy::signal::Signal;
+use dunnage_policy::verdict::{Facts, Status, judge};
+use dunnage_sys::{Interest, Program, SignalFd, SignalInfo, Spawned, Wait, poll, wait_any};
+
+use crate::command::{Refusal, explain};
+use crate::config::{Config, JobControl};
+use crate::counters::Counters;
+use crate::forward::{Forwarder, living_descendants};
+use crate::log::Log;
+use crate::procfs::read_process_table;
+use crate::setup::{milliseconds, refuse, shown_command};
+use crate::terminal::{can_be_continued, give_foreground};
+use crate::termination_log;
+use crate::watch::{INTERVAL, Watch};
+
+/// How many signals or ended children are taken before the loop looks at everything else again.
+const BATCH: usize = 256;
+
+/// What the steps before the loop have made.
+pub struct Start {
+    /// The child on its way to the program.
+    pub spawned: Spawned,
+    /// The program, to explain why it could not be executed.
+    pub program: Program,
+    /// The start line, but for the child's id.
+    pub started: Option<Event>,
+    /// The look once a minute.
+    pub watch: Option<Watch>,
+    /// The cgroup's counters.
+    pub counters: Option<Counters>,
+    /// Whether the child was given a terminal.
+    pub terminal: bool,
+}
+
+/// The end of a run.
+pub struct Finished {
+    /// The code to leave with.
+    pub code: u8,
+}
+
+/// A run under way.
+pub struct Supervisor<'a> {
+    config: &'a Config,
+    start: Start,
+    began: Instant,
+    child: i32,
+    /// The program's execve is undecided.
+    starting: bool,
+    refusal: Option<Refusal>,
+    status: Option<Status>,
+    behind_shell: Option<(String, Status)>,
+    sequence: Sequence,
+    forwarder: Forwarder,
+    stop: Option<(Signal, Instant)>,
+    killed: Vec<String>,
+    killed_child: bool,
+    killed_once: bool,
+    oom_reported: u64,
+    look_at: Option<Duration>,
+    more: bool,
+    end: Option<End>,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Takes over a child that was started.
+    pub fn new(config: &'a Config, start: Start) -> Self {
+        let child = start.spawned.pid;
+        Self {
+            config,
+            began: Instant::now(),
+            child,
+            starting: true,
+            refusal: None,
+            status: None,
+            behind_shell: None,
+            sequence: Sequence::new(config.conduct.rules.clone()),
+            forwarder: Forwarder::new(child, config.conduct.signal_to),
+            stop: None,
+            killed: Vec::new(),
+            killed_child: false,
+            killed_once: false,
+            oom_reported: 0,
+            look_at: start.watch.as_ref().map(|_| INTERVAL),
+            more: false,
+            end: None,
+            start,
+        }
+    }
+
+    /// Runs until there is nothing left to do.
+    pub fn run(&mut self, signals: &mut SignalFd, log: &mut Log) -> Finished {
+        let end = loop {
+            if let Some(end) = self.end {
+                break end;
+            }
+            self.turn(signals, log);
+        };
+        Finished { code: self.finish(end, log) }
+    }
+
+    /// One turn: wait, then look at everything that can have happened.
+    fn turn(&mut self, signals: &SignalFd, log: &mut Log) {
+        let timeout = if self.more { Some(Duration::ZERO) } else { self.timeout() };
+        let report = self.starting.then(|| (self.start.spawned.as_fd(), Interest::Read));
+        let blocked = log.blocked_on().map(|fd| (fd, Interest::Write));
+        let wanted = [Some((signals.as_fd(), Interest::Read)), report, blocked];
+        // a poll that fails (memory) is looked at as one that timed out: everything below asks again
+        let _ = poll(&wanted, timeout);
+        self.more = false;
+        log.flush();
+        self.take_report(log);
+        self.take_signals(signals, log);
+        self.reap(log);
+        self.step(Input::Time, log);
+        self.look(log);
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let next = [self.sequence.wake_at(), self.look_at].into_iter().flatten().min();
+        // a moment later than asked, so that the time has really come when we look
+        next.map(|at| at.saturating_sub(self.now()) + Duration::from_micros(200))
+    }
+
+    /// How the program's execve went.
+    fn take_report(&mut self, log: &mut Log) {
+        if !self.starting {
+            return;
+        }
+        match self.start.spawned.outcome() {
+            None => {}
+            Some(None) => {
+                self.starting = false;
+                if let Some(Event::Started { pid, .. }) = &mut self.start.started {
+                    *pid = self.child;
+                }
+                if let Some(event) = &self.start.started {
+                    log.say(event);
+                }
+            }
+            Some(Some(failure)) => {
+                self.starting = false;
+                self.refusal = Some(explain(&self.start.program, failure));
+            }
+        }
+    }
+
+    fn take_signals(&mut self, signals: &SignalFd, log: &mut Log) {
+        for _ in 0..BATCH {
+            match signals.read() {
+                Ok(Some(info)) => self.take_signal(info, log),
+                Ok(None) | Err(_) => return,
+            }
+        }
+        self.more = true;
+    }
+
+    fn take_signal(&mut self, info: SignalInfo, log: &mut Log) {
+        let Some(received) = Signal::new(info.signal) else { return };
+        if received == Signal::CONT && self.config.conduct.job_control == JobControl::Follow && self.start.terminal {
+            give_foreground(self.child);
+        }
+        let conduct = &self.config.conduct;
+        if !conduct.forwarded.has(received) {
+            return;
+        }
+        let Some(signal) = conduct.passed_on_as(received) else { return };
+        let stop = conduct.rules.stop_signals.contains(&signal);
+        if stop && self.stop.is_none() {
+            self.stop = Some((signal, Instant::now()));
+            log.say(&Event::Stopping {
+                signal,
+                sender: info.sender,
+                budget_ms: conduct.rules.budget.map(milliseconds),
+                drain_delay_ms: milliseconds(conduct.rules.effective_drain_delay()),
+            });
+        }
+        self.step(Input::Signal(signal), log);
+        if conduct.job_control == JobControl::StopAfterForwarding && matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU) {
+            let _ = dunnage_sys::stop_self();
+        }
+    }
+
+    /// Reaps whoever has ended, then tells the sequence who is left.
+    fn reap(&mut self, log: &mut Log) {
+        let mut others = true;
+        for turn in 0.. {
+            if turn == BATCH {
+                self.more = true;
+                break;
+            }
+            match wait_any() {
+                Ok(Wait::Ended(pid, status)) => self.take_ended(pid, status, log),
+                Ok(Wait::Stopped(pid, signal)) => self.take_stopped(pid, signal, log),
+                Ok(Wait::Nothing) | Err(_) => break,
+                Ok(Wait::NoChildren) => {
+                    others = false;
+                    break;
+                }
+            }
+        }
+        if self.status.is_some() {
+            self.step(Input::Family { child: false, others }, log);
+        }
+    }
+
+    fn take_ended(&mut self, pid: i32, status: dunnage_sys::Status, log: &mut Log) {
+        let status = match status {
+            dunnage_sys::Status::Exited(code) => Status::Exited(code),
+            dunnage_sys::Status::Signaled(number) => Signal::new(number).map_or(Status::Exited(128 + number), Status::Signaled),
+        };
+        if pid == self.child {
+            self.status = Some(status);
+            if let Some(signal) = self.config.conduct.group_signal_at_end {
+                let _ = dunnage_sys::kill_group(self.child, signal.number());
+            }
+        } else if let Some(command) = self.forwarder.command_behind_shell(pid) {
+            self.behind_shell = Some((command.clone(), status));
+        }
+        if status == Status::Signaled(Signal::KILL) {
+            self.report_oom(log);
+        }
+    }
+
+    fn report_oom(&mut self, log: &mut Log) {
+        let kills = self.start.counters.as_mut().and_then(Counters::oom_kills).unwrap_or(0);
+        if kills > self.oom_reported {
+            self.oom_reported = kills;
+            log.say(&Event::OomKill { count: kills });
+        }
+    }
+
+    fn take_stopped(&mut self, pid: i32, signal: i32, log: &mut Log) {
+        let conduct = &self.config.conduct;
+        let Some(signal) = Signal::new(signal) else { return };
+        if pid != self.child || conduct.job_control != JobControl::Follow || !self.start.terminal {
+            return;
+        }
+        // a debugger's or an operator's STOP is theirs to end
+        let from_keyboard = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU);
+        if can_be_continued() {
+            log.say(&Event::JobControl { signal, action: "stopped with it" });
+            let _ = dunnage_sys::stop_self();
+        } else if from_keyboard {
+            log.say(&Event::JobControl { signal, action: "continued it, since nobody else could" });
+            let _ = dunnage_sys::kill_group(self.child, Signal::CONT.number());
+        }
+    }
+
+    /// Gives the sequence an input and does what it says.
+    fn step(&mut self, input: Input, log: &mut Log) {
+        let now = self.now();
+        for action in self.sequence.step(input, now) {
+            match action {
+                Action::Announce { .. } => {}
+                Action::Forward(signal) => {
+                    let remember = self.config.conduct.rules.stop_signals.contains(&signal);
+                    self.forwarder.forward(signal, remember, log);
+                }
+                Action::TellStrays(signal) => {
+                    let (processes, count) = self.forwarder.tell_strays(signal, log);
+                    if count > 0 {
+                        log.say(&Event::StraysTold { signal, processes, count });
+                    }
+                }
+                Action::Kill => self.kill(log),
+                Action::Leave(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    fn kill(&mut self, log: &mut Log) {
+        let killed = self.forwarder.kill_all(self.status.is_none(), log);
+        if killed.count == 0 && !killed.child {
+            return;
+        }
+        self.killed_child |= killed.child;
+        if !self.killed_once {
+            self.killed_once = true;
+            let since = self.stop.map_or(self.config.conduct.rules.stray_grace, |(_, at)| Some(at.elapsed()));
+            self.killed.clone_from(&killed.names);
+            log.say(&Event::Killed {
+                processes: killed.names,
+                count: killed.count,
+                waited_ms: milliseconds(since.unwrap_or_default()),
+            });
+        }
+    }
+
+    /// The look once a minute.
+    fn look(&mut self, log: &mut Log) {
+        if self.look_at.is_none_or(|at| self.now() < at) {
+            return;
+        }
+        self.look_at = Some(self.now() + INTERVAL);
+        if let Some(watch) = &mut self.start.watch {
+            for event in watch.look() {
+                log.say(&event);
+            }
+        }
+    }
+
+    /// The last words.
+    fn finish(&mut self, end: End, log: &mut Log) -> u8 {
+        if let Some(refusal) = &self.refusal {
+            return refuse(self.config, refusal, log);
+        }
+        self.take_report(log);
+        let facts = Facts {
+            command: shown_command(&self.config.command),
+            child: self.status,
+            end: Some(end),
+            stop: self.stop.map(|(signal, _)| signal),
+            killed_child: self.killed_child,
+            killed: std::mem::take(&mut self.killed),
+            budget_ms: self.config.conduct.rules.budget.map(milliseconds),
+            oom_kills: self.start.counters.as_mut().and_then(Counters::oom_kills),
+            behind_shell: self.behind_shell.take(),
+        };
+        let verdict = judge(&facts);
+        let code = self.config.conduct.exit_map.apply(verdict.code);
+        self.say_left_behind(end, log);
+        self.write_termination_log(&verdict, log);
+        let throttling = self.start.counters.as_mut().and_then(Counters::throttling);
+        log.say(&Event::Ended {
+            cause: verdict.cause,
+            code,
+            child_code: verdict.code,
+            sentence: verdict.sentence,
+            end,
+            ran_ms: milliseconds(self.now()),
+            periods: throttling.map(|(periods, _, _)| periods),
+            throttled: throttling.map(|(_, throttled, _)| throttled),
+            throttled_usec: throttling.map(|(_, _, usec)| usec),
+        });
+        code
+    }
+
+    /// In observe mode: who would have been waited for.
+    fn say_left_behind(&self, end: End, log: &mut Log) {
+        if !self.config.conduct.observe || end == End::Killed {
+            return;
+        }
+        let table = read_process_table();
+        let left = living_descendants(&table, dunnage_sys::current_pid());
+        if !left.is_empty() {
+            let names: Vec<_> = left.iter().take(4).map(|process| format!("{} ({})", process.command, process.identity.pid)).collect();
+            log.say(&Event::Observed { would: format!("wait for {} descendants that are left: {}", left.len(), names.join(", ")) });
+        }
+    }
+
+    fn write_termination_log(&self, verdict: &dunnage_policy::verdict::Verdict, log: &mut Log) {
+        let Some(path) = &self.config.voice.termination_log else { return };
+        let result = if verdict.belongs_in_termination_log() {
+            termination_log::write(path, &verdict.sentence).map(|_| ())
+        } else {
+            termination_log::clear(path)
+        };
+        if let Err(error) = result
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log.say(&Event::Degraded { what: format!("the termination log {}", path.display()), reason: error.to_string() });
+        }
+    }
+}
