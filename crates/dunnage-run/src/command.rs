@@ -19,11 +19,24 @@ pub struct Refusal {
 }
 
 /// Prepares a command for execve: its candidates along PATH, its arguments, its environment.
-pub fn prepare(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Program, Refusal> {
-    let refuse = |reason: &str| Refusal { code: 125, reason: reason.to_owned() };
-    let (name, _) = command.split_first().ok_or_else(|| refuse("no command was given"))?;
-    let text = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| refuse("an argument holds a zero byte"));
-    let path = environment.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value.as_bytes());
+pub fn prepare(
+    command: &[OsString],
+    environment: &[(OsString, OsString)],
+) -> Result<Program, Refusal> {
+    let refuse = |reason: &str| Refusal {
+        code: 125,
+        reason: reason.to_owned(),
+    };
+    let (name, _) = command
+        .split_first()
+        .ok_or_else(|| refuse("no command was given"))?;
+    let text = |bytes: &OsStr| {
+        CString::new(bytes.as_bytes()).map_err(|_| refuse("an argument holds a zero byte"))
+    };
+    let path = environment
+        .iter()
+        .find(|(key, _)| key == "PATH")
+        .map(|(_, value)| value.as_bytes());
     let pairs = environment.iter().map(|(key, value)| {
         let mut pair = key.clone();
         pair.push("=");
@@ -35,7 +48,10 @@ pub fn prepare(command: &[OsString], environment: &[(OsString, OsString)]) -> Re
             .into_iter()
             .map(|path| text(&OsString::from_vec(path)))
             .collect::<Result<_, _>>()?,
-        arguments: command.iter().map(|argument| text(argument)).collect::<Result<_, _>>()?,
+        arguments: command
+            .iter()
+            .map(|argument| text(argument))
+            .collect::<Result<_, _>>()?,
         environment: pairs.collect::<Result<_, _>>()?,
     })
 }
@@ -46,9 +62,18 @@ fn candidates(name: &[u8], path: Option<&[u8]>) -> Vec<Vec<u8>> {
     if name.contains(&b'/') || name.is_empty() {
         return vec![name.to_vec()];
     }
-    let folders = path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':').take(1000);
+    let folders = path
+        .unwrap_or(DEFAULT_PATH)
+        .split(|byte| *byte == b':')
+        .take(1000);
     folders
-        .map(|folder| if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() })
+        .map(|folder| {
+            if folder.is_empty() {
+                name.to_vec()
+            } else {
+                [folder, b"/", name].concat()
+            }
+        })
         .collect()
 }
 
@@ -56,22 +81,35 @@ fn candidates(name: &[u8], path: Option<&[u8]>) -> Vec<Vec<u8>> {
 pub fn explain(program: &Program, failure: ExecFailure) -> Refusal {
     let error = std::io::Error::from_raw_os_error(failure.errno);
     if failure.stage == Stage::Group {
-        return Refusal { code: 125, reason: format!("cannot give it a process group: {error}") };
+        return Refusal {
+            code: 125,
+            reason: format!("cannot give it a process group: {error}"),
+        };
     }
-    let path = program.candidates.get(failure.candidate).map(|path| OsStr::from_bytes(path.as_bytes())).unwrap_or_default();
+    let path = program
+        .candidates
+        .get(failure.candidate)
+        .map(|path| OsStr::from_bytes(path.as_bytes()))
+        .unwrap_or_default();
     let shown = path.display();
     let exists = Path::new(path).symlink_metadata().is_ok();
     let searched = program.candidates.len() > 1;
     let (code, reason) = match failure.errno {
-        libc_errno::ENOENT | libc_errno::ENOTDIR if !exists && searched => {
-            (127, "not found in PATH; is it installed in this image, or is its folder missing from PATH?".to_owned())
+        libc_errno::ENOENT | libc_errno::ENOTDIR if !exists && searched => (
+            127,
+            "not found in PATH; is it installed in this image, or is its folder missing from PATH?"
+                .to_owned(),
+        ),
+        libc_errno::ENOENT | libc_errno::ENOTDIR if !exists => {
+            (127, format!("{shown} does not exist"))
         }
-        libc_errno::ENOENT | libc_errno::ENOTDIR if !exists => (127, format!("{shown} does not exist")),
         libc_errno::ENOENT => (126, missing_interpreter(path)),
         libc_errno::EACCES if Path::new(path).is_dir() => (126, format!("{shown} is a folder")),
         libc_errno::EACCES => (
             126,
-            format!("{shown} is not executable by this user; `chmod +x` it in the image, or look for a noexec mount"),
+            format!(
+                "{shown} is not executable by this user; `chmod +x` it in the image, or look for a noexec mount"
+            ),
         ),
         libc_errno::ENOEXEC => (126, wrong_format(path)),
         _ => (126, format!("{shown}: {error}")),
@@ -100,14 +138,24 @@ fn missing_interpreter(path: &OsStr) -> String {
     if let Some(line) = bytes.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
         if line.ends_with(b"\r") {
-            return format!("{shown} has Windows line ends, so that its interpreter is not found; convert it (dos2unix)");
+            return format!(
+                "{shown} has Windows line ends, so that its interpreter is not found; convert it (dos2unix)"
+            );
         }
-        let interpreter = line.trim_ascii().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+        let interpreter = line
+            .trim_ascii()
+            .split(u8::is_ascii_whitespace)
+            .next()
+            .unwrap_or_default();
         let interpreter = String::from_utf8_lossy(interpreter).into_owned();
-        return format!("the interpreter {interpreter} that {shown} names in its first line does not exist in this image");
+        return format!(
+            "the interpreter {interpreter} that {shown} names in its first line does not exist in this image"
+        );
     }
     match elf_interpreter(&bytes) {
-        Some(loader) => format!("{shown} needs the loader {loader}, which this image lacks (a glibc program on Alpine, or the reverse?)"),
+        Some(loader) => format!(
+            "{shown} needs the loader {loader}, which this image lacks (a glibc program on Alpine, or the reverse?)"
+        ),
         None => format!("{shown} exists, but something it needs to start does not"),
     }
 }
@@ -121,7 +169,9 @@ fn wrong_format(path: &OsStr) -> String {
             std::env::consts::ARCH
         ),
         None if bytes.is_empty() => format!("{shown} is empty"),
-        None => format!("{shown} is neither a program nor a script (a script needs a first line such as #!/bin/sh)"),
+        None => format!(
+            "{shown} is neither a program nor a script (a script needs a first line such as #!/bin/sh)"
+        ),
     }
 }
 
@@ -130,7 +180,11 @@ fn elf_machine(bytes: &[u8]) -> Option<String> {
         return None;
     }
     let half: [u8; 2] = bytes.get(18..20)?.try_into().ok()?;
-    let machine = if bytes.get(5) == Some(&2) { u16::from_be_bytes(half) } else { u16::from_le_bytes(half) };
+    let machine = if bytes.get(5) == Some(&2) {
+        u16::from_be_bytes(half)
+    } else {
+        u16::from_le_bytes(half)
+    };
     Some(match machine {
         3 => "x86 (32 bit)".to_owned(),
         21 => "ppc64".to_owned(),
@@ -149,7 +203,11 @@ fn elf_interpreter(bytes: &[u8]) -> Option<String> {
         return None;
     }
     let text = bytes.split(|byte| *byte == 0).find(|part| {
-        part.starts_with(b"/") && part.windows(3).any(|three| three == b"ld-" || three == b"ld.") && part.is_ascii()
+        part.starts_with(b"/")
+            && part
+                .windows(3)
+                .any(|three| three == b"ld-" || three == b"ld.")
+            && part.is_ascii()
     })?;
     Some(String::from_utf8_lossy(text).into_owned())
 }
@@ -167,18 +225,33 @@ mod tests {
         fs::write(&path, contents).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let program = prepare(&[path.into_os_string()], &[]).unwrap();
-        let mut refusal = explain(&program, ExecFailure { stage: Stage::Execute, errno, candidate: 0 });
-        refusal.reason = refusal.reason.replace(&format!("{}/", folder.path().display()), "");
+        let mut refusal = explain(
+            &program,
+            ExecFailure {
+                stage: Stage::Execute,
+                errno,
+                candidate: 0,
+            },
+        );
+        refusal.reason = refusal
+            .reason
+            .replace(&format!("{}/", folder.path().display()), "");
         refusal
     }
 
     #[test]
     fn a_name_is_looked_for_along_path_and_a_path_is_taken_as_it_is() {
         let found = |name: &str, path: Option<&str>| -> Vec<String> {
-            candidates(name.as_bytes(), path.map(str::as_bytes)).into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
+            candidates(name.as_bytes(), path.map(str::as_bytes))
+                .into_iter()
+                .map(|path| String::from_utf8(path).unwrap())
+                .collect()
         };
         assert_eq!(found("python", Some("/a:/b")), ["/a/python", "/b/python"]);
-        assert_eq!(found("python", Some("/a::/b")), ["/a/python", "python", "/b/python"]);
+        assert_eq!(
+            found("python", Some("/a::/b")),
+            ["/a/python", "python", "/b/python"]
+        );
         assert_eq!(found("./python", Some("/a")), ["./python"]);
         assert_eq!(found("python", None).len(), 3);
     }
@@ -187,7 +260,10 @@ mod tests {
     fn a_script_whose_interpreter_is_missing_names_it() {
         let got = refusal("run.sh", b"#!/bin/bosh -e\necho", 0o755, 2);
         assert_eq!(got.code, 126);
-        assert_eq!(got.reason, "the interpreter /bin/bosh that run.sh names in its first line does not exist in this image");
+        assert_eq!(
+            got.reason,
+            "the interpreter /bin/bosh that run.sh names in its first line does not exist in this image"
+        );
         let got = refusal("run.sh", b"#!/bin/sh\r\necho\r\n", 0o755, 2);
         assert!(got.reason.contains("Windows line ends"), "{}", got.reason);
     }
@@ -199,13 +275,32 @@ mod tests {
         elf[18] = 183;
         let got = refusal("app", &elf, 0o755, 8);
         assert_eq!(got.code, 126);
-        assert!(got.reason.starts_with("app is a program for aarch64"), "{}", got.reason);
+        assert!(
+            got.reason.starts_with("app is a program for aarch64"),
+            "{}",
+            got.reason
+        );
     }
 
     #[test]
     fn what_is_missing_or_not_executable_has_the_shells_codes() {
-        let program = prepare(&["no-such-thing".into()], &[("PATH".into(), "/a:/b".into())]).unwrap();
-        assert_eq!(explain(&program, ExecFailure { stage: Stage::Execute, errno: 2, candidate: 0 }).code, 127);
+        let program = prepare(
+            &["no-such-thing".into()],
+            &[("PATH".into(), "/a:/b".into())],
+        )
+        .unwrap();
+        assert_eq!(
+            explain(
+                &program,
+                ExecFailure {
+                    stage: Stage::Execute,
+                    errno: 2,
+                    candidate: 0
+                }
+            )
+            .code,
+            127
+        );
         assert_eq!(refusal("app", b"x", 0o644, 13).code, 126);
         assert_eq!(prepare(&[], &[]).unwrap_err().code, 125);
     }

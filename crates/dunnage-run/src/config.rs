@@ -27,10 +27,21 @@ pub struct Config {
     pub overrides: Overrides,
     /// What to say.
     pub voice: Voice,
-    /// Whether to look once a minute for zombies that only the application can reap and for changed limits.
-    pub watch: bool,
-    /// Things to say at start (unknown variables, clipped options).
+    /// What is looked at once a minute.
+    pub watched: Watched,
+    /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
+    pub unknown_variables: Vec<String>,
+    /// Things to say at start.
     pub notes: Vec<String>,
+}
+
+/// What is looked at once a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Watched {
+    /// Zombies that only the application can reap.
+    pub zombies: bool,
+    /// Limits that were changed.
+    pub limits: bool,
 }
 
 /// What to do with the plan.
@@ -109,7 +120,8 @@ pub enum Forwarded {
 impl Forwarded {
     /// Whether a signal is passed on.
     pub fn has(self, signal: Signal) -> bool {
-        signal.is_forwarded() && (self == Self::All || !matches!(signal.number(), 4..=8 | 11 | 31 | 21 | 22))
+        signal.is_forwarded()
+            && (self == Self::All || !matches!(signal.number(), 4..=8 | 11 | 31 | 21 | 22))
     }
 }
 
@@ -125,7 +137,12 @@ impl Conduct {
             signal_to: SignalTo::Child,
             forwarded: Forwarded::AsTini,
             rewrite: Vec::new(),
-            rules: Rules { stop_signals: Vec::new(), budget: None, drain_delay: Duration::ZERO, stray_grace: None },
+            rules: Rules {
+                stop_signals: Vec::new(),
+                budget: None,
+                drain_delay: Duration::ZERO,
+                stray_grace: None,
+            },
             grace: None,
             group_signal_at_end: None,
             exit_map: ExitMap::default(),
@@ -143,6 +160,10 @@ impl Conduct {
 impl Voice {
     /// Says nothing at all.
     pub fn silent() -> Self {
-        Self { format: LogFormat::Text, threshold: None, termination_log: None }
+        Self {
+            format: LogFormat::Text,
+            threshold: None,
+            termination_log: None,
+        }
     }
 }

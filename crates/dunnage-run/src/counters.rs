@@ -12,7 +12,11 @@ pub struct Counters {
 impl Counters {
     /// Opens the counters of our own cgroup; what cannot be read is `None` from then on.
     pub fn open() -> Self {
-        let mut counters = Self { reader: Reader::open(&Root::system()), oom_kills: None, throttling: None };
+        let mut counters = Self {
+            reader: Reader::open(&Root::system()),
+            oom_kills: None,
+            throttling: None,
+        };
         counters.oom_kills = counters.read_oom_kills();
         counters.throttling = counters.reader.throttling().ok();
         counters

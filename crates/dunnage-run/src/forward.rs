@@ -36,7 +36,14 @@ impl Forwarder {
     /// For a child of ours.
     pub fn new(child: i32, signal_to: SignalTo) -> Self {
         let supervisor = dunnage_sys::current_pid();
-        Self { child, supervisor, signal_to, told: BTreeMap::new(), behind_shell: BTreeMap::new(), failures: 0 }
+        Self {
+            child,
+            supervisor,
+            signal_to,
+            told: BTreeMap::new(),
+            behind_shell: BTreeMap::new(),
+            failures: 0,
+        }
     }
 
     /// The command of a process that was signalled behind a shell.
@@ -48,7 +55,9 @@ impl Forwarder {
     pub fn forward(&mut self, signal: Signal, remember: bool, log: &mut Log) {
         match self.signal_to {
             SignalTo::Child => self.send_to_child(signal, remember, log),
-            SignalTo::Auto if !keeps_to_itself(self.child, signal) => self.send_to_child(signal, remember, log),
+            SignalTo::Auto if !keeps_to_itself(self.child, signal) => {
+                self.send_to_child(signal, remember, log);
+            }
             SignalTo::Auto => self.send_through_shell(signal, remember, log),
             SignalTo::Group => self.send_to_group(signal, remember, log),
             SignalTo::All => {
@@ -70,11 +79,17 @@ impl Forwarder {
     }
 
     fn send_to_group(&mut self, signal: Signal, remember: bool, log: &mut Log) {
-        let members: Vec<Identity> = if remember { group_members(self.supervisor, self.child) } else { Vec::new() };
+        let members: Vec<Identity> = if remember {
+            group_members(self.supervisor, self.child)
+        } else {
+            Vec::new()
+        };
         let result = dunnage_sys::kill_group(self.child, signal.number());
         let result = match result {
             // a new session's leader may not be there yet
-            Err(error) if error.raw_os_error() == Some(3) => dunnage_sys::kill(self.child, signal.number()),
+            Err(error) if error.raw_os_error() == Some(3) => {
+                dunnage_sys::kill(self.child, signal.number())
+            }
             result => result,
         };
         self.note(self.child, signal, result, log);
@@ -85,7 +100,9 @@ impl Forwarder {
 
     fn send_through_shell(&mut self, signal: Signal, remember: bool, log: &mut Log) {
         let table = read_process_table();
-        let targets = auto_targets(&table, self.child, |process| keeps_to_itself(process.identity.pid, signal));
+        let targets = auto_targets(&table, self.child, |process| {
+            keeps_to_itself(process.identity.pid, signal)
+        });
         if targets.processes.is_empty() {
             return self.send_to_child(signal, remember, log);
         }
@@ -112,12 +129,21 @@ impl Forwarder {
         let table = read_process_table();
         let living = living_descendants(&table, self.supervisor);
         // whoever ended need not be remembered
-        self.told.retain(|identity, _| living.iter().any(|process| process.identity == *identity));
+        self.told
+            .retain(|identity, _| living.iter().any(|process| process.identity == *identity));
         let untold: Vec<&Process> = living
             .into_iter()
-            .filter(|process| self.told.get(&process.identity).is_none_or(|mask| mask & bit(signal) == 0))
+            .filter(|process| {
+                self.told
+                    .get(&process.identity)
+                    .is_none_or(|mask| mask & bit(signal) == 0)
+            })
             .collect();
-        let names = untold.iter().take(NAMED).map(|process| named(process)).collect();
+        let names = untold
+            .iter()
+            .take(NAMED)
+            .map(|process| named(process))
+            .collect();
         for process in &untold {
             self.send(process.identity, signal, true, log);
         }
@@ -128,19 +154,30 @@ impl Forwarder {
     pub fn kill_all(&mut self, child_lives: bool, log: &mut Log) -> Killed {
         let table = read_process_table();
         let living = living_descendants(&table, self.supervisor);
-        let names = living.iter().take(NAMED).map(|process| named(process)).collect();
+        let names = living
+            .iter()
+            .take(NAMED)
+            .map(|process| named(process))
+            .collect();
         let count = living.len();
         for process in &living {
             self.send(process.identity, Signal::KILL, false, log);
         }
         // one that has ended and is about to be reaped was not killed by us
-        let child = child_lives && table.get(self.child).is_none_or(|process| !process.is_zombie());
+        let child = child_lives
+            && table
+                .get(self.child)
+                .is_none_or(|process| !process.is_zombie());
         if child && table.get(self.child).is_none() {
             // /proc is hidden: what can be reached without it
             let _ = dunnage_sys::kill_group(self.child, Signal::KILL.number());
             let _ = dunnage_sys::kill(self.child, Signal::KILL.number());
         }
-        Killed { names, count, child }
+        Killed {
+            names,
+            count,
+            child,
+        }
     }
 
     fn send(&mut self, identity: Identity, signal: Signal, remember: bool, log: &mut Log) {
@@ -166,7 +203,11 @@ impl Forwarder {
             Some(1) => "it runs as another user; give the container CAP_KILL, or let dunnage start as that user".to_owned(),
             _ => error.to_string(),
         };
-        log.say(&Event::ForwardFailed { signal, pid, reason });
+        log.say(&Event::ForwardFailed {
+            signal,
+            pid,
+            reason,
+        });
     }
 }
 
@@ -182,11 +223,17 @@ pub struct Killed {
 
 /// Every descendant that has not ended.
 pub fn living_descendants(table: &ProcessTable, supervisor: i32) -> Vec<&Process> {
-    table.descendants(supervisor).into_iter().filter(|process| !process.is_zombie()).collect()
+    table
+        .descendants(supervisor)
+        .into_iter()
+        .filter(|process| !process.is_zombie())
+        .collect()
 }
 
 fn group_members(supervisor: i32, group: i32) -> Vec<Identity> {
     let table = read_process_table();
-    let members = living_descendants(&table, supervisor).into_iter().filter(|process| process.group == group);
+    let members = living_descendants(&table, supervisor)
+        .into_iter()
+        .filter(|process| process.group == group);
     members.map(|process| process.identity).collect()
 }

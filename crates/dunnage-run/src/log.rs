@@ -41,12 +41,22 @@ impl Log {
     /// A log on our stderr. Without a usable one events go nowhere.
     pub fn new(format: LogFormat, threshold: Option<Level>) -> Self {
         let sink = threshold.and_then(|_| StderrSink::new(std::io::stderr().as_fd()).ok());
-        Self { sink, format, threshold, waiting: VecDeque::new(), lost: 0 }
+        Self {
+            sink,
+            format,
+            threshold,
+            waiting: VecDeque::new(),
+            lost: 0,
+        }
     }
 
     /// Says something.
     pub fn say(&mut self, event: &Event) {
-        if self.threshold.is_none_or(|threshold| event.level() > threshold) || self.sink.is_none() {
+        if self
+            .threshold
+            .is_none_or(|threshold| event.level() > threshold)
+            || self.sink.is_none()
+        {
             return;
         }
         let line = self.render(event);
@@ -60,7 +70,10 @@ impl Log {
 
     /// The descriptor to wait for while lines are waiting.
     pub fn blocked_on(&self) -> Option<BorrowedFd<'_>> {
-        self.sink.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
+        self.sink
+            .as_ref()
+            .filter(|_| !self.waiting.is_empty())
+            .map(AsFd::as_fd)
     }
 
     /// Writes what can be written now.
@@ -75,9 +88,15 @@ impl Log {
                 }
             }
             if self.lost > 0 && self.waiting.len() < QUEUE {
-                let event = Event::LinesLost { count: std::mem::take(&mut self.lost) };
+                let event = Event::LinesLost {
+                    count: std::mem::take(&mut self.lost),
+                };
                 let line = self.render(&event);
-                if self.sink.as_mut().is_some_and(|sink| sink.write(&line) != WriteOutcome::Written) {
+                if self
+                    .sink
+                    .as_mut()
+                    .is_some_and(|sink| sink.write(&line) != WriteOutcome::Written)
+                {
                     self.waiting.push_back(line);
                     return;
                 }
@@ -113,7 +132,11 @@ fn text_line(event: &Event) -> String {
         Level::Warn => "warning: ",
         Level::Info | Level::Debug => "",
     };
-    let mut text: String = event.text().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = event
+        .text()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let limit = StderrSink::LINE_LIMIT - 64;
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
@@ -123,11 +146,19 @@ fn text_line(event: &Event) -> String {
 }
 
 fn json_line(event: &Event, now: SystemTime) -> String {
-    let Ok(Value::Object(fields)) = serde_json::to_value(event) else { return String::new() };
+    let Ok(Value::Object(fields)) = serde_json::to_value(event) else {
+        return String::new();
+    };
     let mut object = serde_json::Map::new();
     object.insert("schema".to_owned(), "dunnage.event/1".into());
-    object.insert("time".to_owned(), humantime::format_rfc3339_millis(now).to_string().into());
-    object.insert("level".to_owned(), serde_json::to_value(event.level()).unwrap_or_default());
+    object.insert(
+        "time".to_owned(),
+        humantime::format_rfc3339_millis(now).to_string().into(),
+    );
+    object.insert(
+        "level".to_owned(),
+        serde_json::to_value(event.level()).unwrap_or_default(),
+    );
     let name = fields.get("event").cloned().unwrap_or_default();
     object.insert("event".to_owned(), name.clone());
     object.extend(fields);
@@ -136,7 +167,9 @@ fn json_line(event: &Event, now: SystemTime) -> String {
         return line + "\n";
     }
     // a line must move through a pipe whole: what is too long keeps its name and says so
-    object.retain(|key, value| matches!(key.as_str(), "schema" | "time" | "level" | "event") || value.is_number());
+    object.retain(|key, value| {
+        matches!(key.as_str(), "schema" | "time" | "level" | "event") || value.is_number()
+    });
     object.insert("cut".to_owned(), true.into());
     Value::Object(object).to_string() + "\n"
 }
@@ -151,23 +184,39 @@ mod tests {
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["schema"], "dunnage.event/1");
         assert_eq!(value["time"], "1970-01-01T00:00:00.000Z");
-        assert_eq!((value["level"].as_str(), value["event"].as_str(), value["count"].as_u64()), (Some("warn"), Some("oom_kill"), Some(2)));
+        assert_eq!(
+            (
+                value["level"].as_str(),
+                value["event"].as_str(),
+                value["count"].as_u64()
+            ),
+            (Some("warn"), Some("oom_kill"), Some(2))
+        );
     }
 
     #[test]
     fn a_line_that_is_too_long_for_a_pipe_stays_valid() {
-        let event = Event::StraysTold { signal: dunnage_policy::signal::Signal::TERM, processes: vec!["x".repeat(90); 100], count: 100 };
+        let event = Event::StraysTold {
+            signal: dunnage_policy::signal::Signal::TERM,
+            processes: vec!["x".repeat(90); 100],
+            count: 100,
+        };
         let line = json_line(&event, SystemTime::UNIX_EPOCH);
         assert!(line.len() <= StderrSink::LINE_LIMIT);
         let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!((value["cut"].as_bool(), value["count"].as_u64()), (Some(true), Some(100)));
+        assert_eq!(
+            (value["cut"].as_bool(), value["count"].as_u64()),
+            (Some(true), Some(100))
+        );
         let text = text_line(&event);
         assert!(text.len() <= StderrSink::LINE_LIMIT && text.ends_with("…\n"));
     }
 
     #[test]
     fn no_control_characters_reach_a_terminal() {
-        let line = text_line(&Event::Note { text: "a\u{1b}[31m\nb".to_owned() });
+        let line = text_line(&Event::Note {
+            text: "a\u{1b}[31m\nb".to_owned(),
+        });
         assert_eq!(line, "dunnage: a [31m b\n");
     }
 }

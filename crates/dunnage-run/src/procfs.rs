@@ -19,7 +19,9 @@ fn read(pid: i32, name: &str, limit: u64, buffer: &mut Vec<u8>) -> Option<()> {
 
 /// Every process that can be seen. Empty where `/proc` is not mounted or hides others (`hidepid`).
 pub fn read_process_table() -> ProcessTable {
-    let Ok(folder) = std::fs::read_dir("/proc") else { return ProcessTable::default() };
+    let Ok(folder) = std::fs::read_dir("/proc") else {
+        return ProcessTable::default();
+    };
     let mut buffer = Vec::with_capacity(512);
     folder
         .flatten()
@@ -44,7 +46,11 @@ fn read_process_into(pid: i32, buffer: &mut Vec<u8>) -> Option<Process> {
 pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
     let open = bytes.iter().position(|byte| *byte == b'(')?;
     let close = bytes.iter().rposition(|byte| *byte == b')')?;
-    let pid = std::str::from_utf8(bytes.get(..open)?).ok()?.trim().parse().ok()?;
+    let pid = std::str::from_utf8(bytes.get(..open)?)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
     let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
@@ -53,7 +59,13 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
     let group = fields.next()?.parse().ok()?;
     // fields 6 to 21 lie between the process group (5) and the start time (22)
     let start_ticks = fields.nth(16)?.parse().ok()?;
-    Some(Process { identity: Identity { pid, start_ticks }, parent, group, state, command: comm })
+    Some(Process {
+        identity: Identity { pid, start_ticks },
+        parent,
+        group,
+        state,
+        command: comm,
+    })
 }
 
 /// Whether the process of that id is still the one it was.
@@ -70,7 +82,10 @@ fn read_arguments(pid: i32) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(|byte| *byte == 0).take(8).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    text.split(|byte| *byte == 0)
+        .take(8)
+        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .collect()
 }
 
 fn as_strs(arguments: &[String]) -> Vec<&str> {
@@ -79,7 +94,11 @@ fn as_strs(arguments: &[String]) -> Vec<&str> {
 
 /// What a person would call a process.
 pub fn describe(process: &Process) -> String {
-    let arguments = if process.is_zombie() { Vec::new() } else { read_arguments(process.identity.pid) };
+    let arguments = if process.is_zombie() {
+        Vec::new()
+    } else {
+        read_arguments(process.identity.pid)
+    };
     if arguments.is_empty() && process.is_zombie() {
         return process.command.clone();
     }
@@ -91,7 +110,10 @@ pub fn keeps_to_itself(pid: i32, signal: Signal) -> bool {
     let program = read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe"))).ok();
     let program = program.as_deref().map(String::from_utf8_lossy);
     // the file alone rules out most processes; another user's cannot be read, and then the command line decides
-    if program.as_deref().is_some_and(|program| !is_shell(Some(program), &["sh"])) {
+    if program
+        .as_deref()
+        .is_some_and(|program| !is_shell(Some(program), &["sh"]))
+    {
         return false;
     }
     is_shell(program.as_deref(), &as_strs(&read_arguments(pid))) && !catches(pid, signal)
@@ -100,12 +122,16 @@ pub fn keeps_to_itself(pid: i32, signal: Signal) -> bool {
 fn catches(pid: i32, signal: Signal) -> bool {
     let mut buffer = Vec::new();
     // unknown counts as caught: then nobody but the shell itself is signalled
-    read(pid, "status", 8192, &mut buffer).and_then(|()| parse_caught(&buffer)).is_none_or(|mask| mask_has(mask, signal))
+    read(pid, "status", 8192, &mut buffer)
+        .and_then(|()| parse_caught(&buffer))
+        .is_none_or(|mask| mask_has(mask, signal))
 }
 
 /// The `SigCgt` line of `/proc/PID/status`.
 pub fn parse_caught(bytes: &[u8]) -> Option<u64> {
-    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"SigCgt:"))?;
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"SigCgt:"))?;
     u64::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 16).ok()
 }
 
@@ -116,16 +142,29 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_fools_nobody() {
-        let stat = b"77 (a) S 1 (b) Z 42 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 10";
+        let stat =
+            b"77 (a) S 1 (b) Z 42 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 10";
         let process = parse_stat(stat).unwrap();
         assert_eq!(process.command, "a) S 1 (b");
-        assert_eq!((process.state, process.parent, process.group), ('Z', 42, 40));
-        assert_eq!(process.identity, Identity { pid: 77, start_ticks: 123_456 });
+        assert_eq!(
+            (process.state, process.parent, process.group),
+            ('Z', 42, 40)
+        );
+        assert_eq!(
+            process.identity,
+            Identity {
+                pid: 77,
+                start_ticks: 123_456
+            }
+        );
     }
 
     #[test]
     fn we_find_ourselves_and_our_child() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let own = std::process::id() as i32;
         let table = read_process_table();
         let pid = child.id() as i32;
@@ -133,7 +172,10 @@ mod tests {
         assert_eq!(seen.parent, own);
         assert_eq!(describe(seen), "sleep");
         assert!(is_still(seen.identity));
-        assert!(!is_still(Identity { start_ticks: seen.identity.start_ticks + 1, ..seen.identity }));
+        assert!(!is_still(Identity {
+            start_ticks: seen.identity.start_ticks + 1,
+            ..seen.identity
+        }));
         assert!(!keeps_to_itself(pid, Signal::TERM));
         child.kill().unwrap();
         child.wait().unwrap();

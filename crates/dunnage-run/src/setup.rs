@@ -7,7 +7,7 @@ use dunnage_cgroup::{Limits, Root, read_limits};
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{Plan, plan};
 use dunnage_policy::signal::Signal;
-use dunnage_sys::{Mask, Spawn, SignalFd};
+use dunnage_sys::{Mask, SignalFd, Spawn};
 
 use crate::command::{Refusal, prepare};
 use crate::config::{Config, PlanMode};
@@ -61,7 +61,9 @@ pub fn run(config: &Config, inherited: Inherited) -> u8 {
     let mut log = Log::new(config.voice.format, config.voice.threshold);
     let code = match start(config, inherited, &mut log) {
         Ok((mut supervisor, mut descriptor)) => supervisor.run(&mut descriptor, &mut log),
-        Err(refusal) => Finished { code: refuse(config, &refusal, &mut log) },
+        Err(refusal) => Finished {
+            code: refuse(config, &refusal, &mut log),
+        },
     };
     log.finish();
     code.code
@@ -69,8 +71,18 @@ pub fn run(config: &Config, inherited: Inherited) -> u8 {
 
 /// Says why the command does not run, in the log and (it is our own failure) in the termination log.
 pub fn refuse(config: &Config, refusal: &Refusal, log: &mut Log) -> u8 {
-    let command = config.command.iter().map(|word| word.to_string_lossy()).take(8).collect::<Vec<_>>().join(" ");
-    let event = Event::NotExecuted { command, reason: refusal.reason.clone(), code: refusal.code };
+    let command = config
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .take(8)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let event = Event::NotExecuted {
+        command,
+        reason: refusal.reason.clone(),
+        code: refusal.code,
+    };
     if let Some(path) = &config.voice.termination_log {
         let _ = termination_log::write(path, &event.text());
     }
@@ -78,30 +90,67 @@ pub fn refuse(config: &Config, refusal: &Refusal, log: &mut Log) -> u8 {
     refusal.code
 }
 
-fn start<'a>(config: &'a Config, inherited: Inherited, log: &mut Log) -> Result<(Supervisor<'a>, SignalFd), Refusal> {
-    let internal = |what: &str, error: &dyn std::fmt::Display| Refusal { code: 125, reason: format!("{what}: {error}") };
+fn start<'a>(
+    config: &'a Config,
+    inherited: Inherited,
+    log: &mut Log,
+) -> Result<(Supervisor<'a>, SignalFd), Refusal> {
+    let internal = |what: &str, error: &dyn std::fmt::Display| Refusal {
+        code: 125,
+        reason: format!("{what}: {error}"),
+    };
     let conduct = &config.conduct;
     dunnage_sys::set_default(Signal::CHLD.number());
     if conduct.subreaper && dunnage_sys::current_pid() != 1 {
         degrade(log, "orphans are not adopted", dunnage_sys::set_subreaper());
     }
     if let Some(signal) = conduct.parent_death {
-        degrade(log, "our parent's end will not be noticed", dunnage_sys::die_with_parent(signal.number()));
+        degrade(
+            log,
+            "our parent's end will not be noticed",
+            dunnage_sys::die_with_parent(signal.number()),
+        );
     }
-    let signals = SignalFd::new(Mask(u64::MAX)).map_err(|error| internal("cannot receive signals", &error))?;
-    let Prepared { environment, started, watch, counters } = read_and_plan(config, log);
+    let signals = SignalFd::new(Mask(u64::MAX))
+        .map_err(|error| internal("cannot receive signals", &error))?;
+    let Prepared {
+        environment,
+        started,
+        watch,
+        counters,
+    } = read_and_plan(config, log);
     let program = prepare(&config.command, &environment)?;
-    let terminal = if conduct.terminal { find_own_terminal() } else { None };
-    let spawn = Spawn { program: &program, group: conduct.group, terminal, mask: inherited.mask, ignored: inherited.ignored };
+    let terminal = if conduct.terminal {
+        find_own_terminal()
+    } else {
+        None
+    };
+    let spawn = Spawn {
+        program: &program,
+        group: conduct.group,
+        terminal,
+        mask: inherited.mask,
+        ignored: inherited.ignored,
+    };
     let spawned = dunnage_sys::spawn(&spawn)
         .map_err(|error| internal("cannot make a process (pids limit or memory?)", &error.0))?;
-    let start = Start { spawned, program, started, watch, counters, terminal: terminal.is_some() };
+    let start = Start {
+        spawned,
+        program,
+        started,
+        watch,
+        counters,
+        terminal: terminal.is_some(),
+    };
     Ok((Supervisor::new(config, start), signals))
 }
 
 fn degrade(log: &mut Log, what: &str, result: std::io::Result<()>) {
     if let Err(error) = result {
-        log.say(&Event::Degraded { what: what.to_owned(), reason: error.to_string() });
+        log.say(&Event::Degraded {
+            what: what.to_owned(),
+            reason: error.to_string(),
+        });
     }
 }
 
@@ -118,7 +167,15 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     let mut environment: Vec<_> = std::env::vars_os().collect();
     let silent = config.voice.threshold.is_none();
     if silent && matches!(config.plan, PlanMode::Off) {
-        return Prepared { environment, started: None, watch: None, counters: None };
+        return Prepared {
+            environment,
+            started: None,
+            watch: None,
+            counters: None,
+        };
+    }
+    for name in &config.unknown_variables {
+        log.say(&Event::UnknownVariable { name: name.clone() });
     }
     for text in &config.notes {
         log.say(&Event::Note { text: text.clone() });
@@ -129,23 +186,39 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     }
     let set = apply_plan(config, &limits, &mut environment, log);
     let started = started_event(config, &limits, set);
-    let watch = config.watch.then(|| Watch::new(limits, config.overrides.clone()));
-    Prepared { environment, started: Some(started), watch, counters: Some(Counters::open()) }
+    let watch = Watch::new(config.watched, limits, config.overrides.clone());
+    Prepared {
+        environment,
+        started: Some(started),
+        watch,
+        counters: Some(Counters::open()),
+    }
 }
 
-fn apply_plan(config: &Config, limits: &Limits, environment: &mut Vec<(OsString, OsString)>, log: &mut Log) -> Vec<String> {
+fn apply_plan(
+    config: &Config,
+    limits: &Limits,
+    environment: &mut Vec<(OsString, OsString)>,
+    log: &mut Log,
+) -> Vec<String> {
     let planned = |options| -> Plan { plan(limits, &|name: &str| std::env::var_os(name), options) };
     match &config.plan {
         PlanMode::Off => Vec::new(),
         PlanMode::Observe(options) => {
             for (name, value) in planned(options).environment() {
-                log.say(&Event::Observed { would: format!("set {name}={value}") });
+                log.say(&Event::Observed {
+                    would: format!("set {name}={value}"),
+                });
             }
             Vec::new()
         }
         PlanMode::Apply(options) => {
             let pairs = planned(options).environment();
-            let set = pairs.iter().filter(|(name, _)| !name.starts_with("DUNNAGE_")).map(|(name, value)| format!("{name}={value}")).collect();
+            let set = pairs
+                .iter()
+                .filter(|(name, _)| !name.starts_with("DUNNAGE_"))
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             for (name, value) in pairs {
                 environment.retain(|(key, _)| *key != *name);
                 environment.push((name.into(), value.into()));
@@ -160,19 +233,31 @@ fn started_event(config: &Config, limits: &Limits, set: Vec<String>) -> Event {
     Event::Started {
         pid: 0,
         command: shown_command(&config.command),
-        mode: if config.conduct.observe { "observe" } else { "run" },
+        mode: if config.conduct.observe {
+            "observe"
+        } else {
+            "run"
+        },
         cpus: limits.cpu.effective.value,
         cpu_source: limits.cpu.effective.source.clone(),
         memory_limit_bytes: memory.map(|limit| limit.value),
         memory_source: memory.map(|limit| limit.source.clone()),
         set,
-        grace_ms: config.conduct.grace.filter(|_| config.conduct.rules.budget.is_some()).map(milliseconds),
+        grace_ms: config
+            .conduct
+            .grace
+            .filter(|_| config.conduct.rules.budget.is_some())
+            .map(milliseconds),
     }
 }
 
 /// The command as a person would name it.
 pub fn shown_command(command: &[OsString]) -> String {
-    let words: Vec<_> = command.iter().take(8).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<_> = command
+        .iter()
+        .take(8)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     dunnage_policy::process::short_command(&words, "")
 }

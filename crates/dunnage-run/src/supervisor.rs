@@ -102,13 +102,21 @@ impl<'a> Supervisor<'a> {
             }
             self.turn(signals, log);
         };
-        Finished { code: self.finish(end, log) }
+        Finished {
+            code: self.finish(end, log),
+        }
     }
 
     /// One turn: wait, then look at everything that can have happened.
     fn turn(&mut self, signals: &SignalFd, log: &mut Log) {
-        let timeout = if self.more { Some(Duration::ZERO) } else { self.timeout() };
-        let report = self.starting.then(|| (self.start.spawned.as_fd(), Interest::Read));
+        let timeout = if self.more {
+            Some(Duration::ZERO)
+        } else {
+            self.timeout()
+        };
+        let report = self
+            .starting
+            .then(|| (self.start.spawned.as_fd(), Interest::Read));
         let blocked = log.blocked_on().map(|fd| (fd, Interest::Write));
         let wanted = [Some((signals.as_fd(), Interest::Read)), report, blocked];
         // a poll that fails (memory) is looked at as one that timed out: everything below asks again
@@ -127,7 +135,10 @@ impl<'a> Supervisor<'a> {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let next = [self.sequence.wake_at(), self.look_at].into_iter().flatten().min();
+        let next = [self.sequence.wake_at(), self.look_at]
+            .into_iter()
+            .flatten()
+            .min();
         // a moment later than asked, so that the time has really come when we look
         next.map(|at| at.saturating_sub(self.now()) + Duration::from_micros(200))
     }
@@ -166,15 +177,22 @@ impl<'a> Supervisor<'a> {
     }
 
     fn take_signal(&mut self, info: SignalInfo, log: &mut Log) {
-        let Some(received) = Signal::new(info.signal) else { return };
-        if received == Signal::CONT && self.config.conduct.job_control == JobControl::Follow && self.start.terminal {
+        let Some(received) = Signal::new(info.signal) else {
+            return;
+        };
+        if received == Signal::CONT
+            && self.config.conduct.job_control == JobControl::Follow
+            && self.start.terminal
+        {
             give_foreground(self.child);
         }
         let conduct = &self.config.conduct;
         if !conduct.forwarded.has(received) {
             return;
         }
-        let Some(signal) = conduct.passed_on_as(received) else { return };
+        let Some(signal) = conduct.passed_on_as(received) else {
+            return;
+        };
         let stop = conduct.rules.stop_signals.contains(&signal);
         if stop && self.stop.is_none() {
             self.stop = Some((signal, Instant::now()));
@@ -186,7 +204,9 @@ impl<'a> Supervisor<'a> {
             });
         }
         self.step(Input::Signal(signal), log);
-        if conduct.job_control == JobControl::StopAfterForwarding && matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU) {
+        if conduct.job_control == JobControl::StopAfterForwarding
+            && matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU)
+        {
             let _ = dunnage_sys::stop_self();
         }
     }
@@ -210,14 +230,22 @@ impl<'a> Supervisor<'a> {
             }
         }
         if self.status.is_some() {
-            self.step(Input::Family { child: false, others }, log);
+            self.step(
+                Input::Family {
+                    child: false,
+                    others,
+                },
+                log,
+            );
         }
     }
 
     fn take_ended(&mut self, pid: i32, status: dunnage_sys::Status, log: &mut Log) {
         let status = match status {
             dunnage_sys::Status::Exited(code) => Status::Exited(code),
-            dunnage_sys::Status::Signaled(number) => Signal::new(number).map_or(Status::Exited(128 + number), Status::Signaled),
+            dunnage_sys::Status::Signaled(number) => {
+                Signal::new(number).map_or(Status::Exited(128 + number), Status::Signaled)
+            }
         };
         if pid == self.child {
             self.status = Some(status);
@@ -233,7 +261,12 @@ impl<'a> Supervisor<'a> {
     }
 
     fn report_oom(&mut self, log: &mut Log) {
-        let kills = self.start.counters.as_mut().and_then(Counters::oom_kills).unwrap_or(0);
+        let kills = self
+            .start
+            .counters
+            .as_mut()
+            .and_then(Counters::oom_kills)
+            .unwrap_or(0);
         if kills > self.oom_reported {
             self.oom_reported = kills;
             log.say(&Event::OomKill { count: kills });
@@ -242,17 +275,25 @@ impl<'a> Supervisor<'a> {
 
     fn take_stopped(&mut self, pid: i32, signal: i32, log: &mut Log) {
         let conduct = &self.config.conduct;
-        let Some(signal) = Signal::new(signal) else { return };
+        let Some(signal) = Signal::new(signal) else {
+            return;
+        };
         if pid != self.child || conduct.job_control != JobControl::Follow || !self.start.terminal {
             return;
         }
         // a debugger's or an operator's STOP is theirs to end
         let from_keyboard = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU);
         if can_be_continued() {
-            log.say(&Event::JobControl { signal, action: "stopped with it" });
+            log.say(&Event::JobControl {
+                signal,
+                action: "stopped with it",
+            });
             let _ = dunnage_sys::stop_self();
         } else if from_keyboard {
-            log.say(&Event::JobControl { signal, action: "continued it, since nobody else could" });
+            log.say(&Event::JobControl {
+                signal,
+                action: "continued it, since nobody else could",
+            });
             let _ = dunnage_sys::kill_group(self.child, Signal::CONT.number());
         }
     }
@@ -270,7 +311,11 @@ impl<'a> Supervisor<'a> {
                 Action::TellStrays(signal) => {
                     let (processes, count) = self.forwarder.tell_strays(signal, log);
                     if count > 0 {
-                        log.say(&Event::StraysTold { signal, processes, count });
+                        log.say(&Event::StraysTold {
+                            signal,
+                            processes,
+                            count,
+                        });
                     }
                 }
                 Action::Kill => self.kill(log),
@@ -287,7 +332,11 @@ impl<'a> Supervisor<'a> {
         self.killed_child |= killed.child;
         if !self.killed_once {
             self.killed_once = true;
-            let since = self.stop.map_or(self.config.conduct.rules.stray_grace, |(_, at)| Some(at.elapsed()));
+            let since = self
+                .stop
+                .map_or(self.config.conduct.rules.stray_grace, |(_, at)| {
+                    Some(at.elapsed())
+                });
             self.killed.clone_from(&killed.names);
             log.say(&Event::Killed {
                 processes: killed.names,
@@ -354,13 +403,25 @@ impl<'a> Supervisor<'a> {
         let table = read_process_table();
         let left = living_descendants(&table, dunnage_sys::current_pid());
         if !left.is_empty() {
-            let names: Vec<_> = left.iter().take(4).map(|process| format!("{} ({})", process.command, process.identity.pid)).collect();
-            log.say(&Event::Observed { would: format!("wait for {} descendants that are left: {}", left.len(), names.join(", ")) });
+            let names: Vec<_> = left
+                .iter()
+                .take(4)
+                .map(|process| format!("{} ({})", process.command, process.identity.pid))
+                .collect();
+            log.say(&Event::Observed {
+                would: format!(
+                    "wait for {} descendants that are left: {}",
+                    left.len(),
+                    names.join(", ")
+                ),
+            });
         }
     }
 
     fn write_termination_log(&self, verdict: &dunnage_policy::verdict::Verdict, log: &mut Log) {
-        let Some(path) = &self.config.voice.termination_log else { return };
+        let Some(path) = &self.config.voice.termination_log else {
+            return;
+        };
         let result = if verdict.belongs_in_termination_log() {
             termination_log::write(path, &verdict.sentence).map(|_| ())
         } else {
@@ -369,7 +430,10 @@ impl<'a> Supervisor<'a> {
         if let Err(error) = result
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            log.say(&Event::Degraded { what: format!("the termination log {}", path.display()), reason: error.to_string() });
+            log.say(&Event::Degraded {
+                what: format!("the termination log {}", path.display()),
+                reason: error.to_string(),
+            });
         }
     }
 }

@@ -6,13 +6,20 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use dunnage_sys::{current_group, current_pid, foreground_group, is_terminal, set_foreground_group};
+use dunnage_sys::{
+    current_group, current_pid, foreground_group, is_terminal, set_foreground_group,
+};
 
 /// The first of our standard streams that is a terminal and has us in its foreground.
 pub fn find_own_terminal() -> Option<RawFd> {
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let streams: [BorrowedFd<'_>; 3] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    streams.into_iter().find(|fd| is_terminal(*fd) && foreground_group(*fd).is_ok_and(|group| group == current_group())).map(|fd| fd.as_raw_fd())
+    streams
+        .into_iter()
+        .find(|fd| {
+            is_terminal(*fd) && foreground_group(*fd).is_ok_and(|group| group == current_group())
+        })
+        .map(|fd| fd.as_raw_fd())
 }
 
 /// Whether any of our standard streams is a terminal.
@@ -23,7 +30,11 @@ pub fn has_terminal() -> bool {
 /// Gives the foreground to the child's group again, if it has come back to us.
 pub fn give_foreground(group: i32) {
     if find_own_terminal().is_some() {
-        for fd in [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
+        for fd in [
+            std::io::stdin().as_fd(),
+            std::io::stdout().as_fd(),
+            std::io::stderr().as_fd(),
+        ] {
             if set_foreground_group(fd, group).is_ok() {
                 return;
             }

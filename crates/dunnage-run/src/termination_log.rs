@@ -78,9 +78,16 @@ mod tests {
     fn ours_is_replaced_and_taken_back_and_at_most_four_kilobytes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(write(file.path(), "first").unwrap(), Outcome::Written);
-        assert_eq!(write(file.path(), &"ä".repeat(4000)).unwrap(), Outcome::Written);
+        assert_eq!(
+            write(file.path(), &"ä".repeat(4000)).unwrap(),
+            Outcome::Written
+        );
         let text = fs::read_to_string(file.path()).unwrap();
-        assert!(text.starts_with("dunnage: ä") && text.len() <= LIMIT, "{}", text.len());
+        assert!(
+            text.starts_with("dunnage: ä") && text.len() <= LIMIT,
+            "{}",
+            text.len()
+        );
         clear(file.path()).unwrap();
         assert_eq!(fs::read(file.path()).unwrap(), b"");
     }

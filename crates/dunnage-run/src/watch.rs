@@ -7,32 +7,42 @@ use dunnage_cgroup::{Limits, Overrides, Root, read_limits};
 use dunnage_policy::event::Event;
 use dunnage_policy::process::{Identity, ProcessTable};
 
+use crate::config::Watched;
 use crate::procfs::{describe, read_process_table};
 
 /// How often.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub const INTERVAL: Duration = Duration::from_mins(1);
 
 /// What was seen at the last look.
 pub struct Watch {
     supervisor: i32,
     overrides: Overrides,
-    limits: Limits,
-    zombies: ZombieWatch,
+    limits: Option<Limits>,
+    zombies: Option<ZombieWatch>,
 }
 
 impl Watch {
-    /// Starts from the limits at the start.
-    pub fn new(limits: Limits, overrides: Overrides) -> Self {
-        Self { supervisor: dunnage_sys::current_pid(), overrides, limits, zombies: ZombieWatch::default() }
+    /// Starts from the limits at the start; `None` where nothing is to be watched.
+    pub fn new(watched: Watched, limits: Limits, overrides: Overrides) -> Option<Self> {
+        (watched.zombies || watched.limits).then(|| Self {
+            supervisor: dunnage_sys::current_pid(),
+            overrides,
+            limits: watched.limits.then_some(limits),
+            zombies: watched.zombies.then(ZombieWatch::default),
+        })
     }
 
     /// Looks; returns what there is to say.
     pub fn look(&mut self) -> Vec<Event> {
-        let table = read_process_table();
-        let mut events = self.zombies.look(&table, self.supervisor);
-        let limits = read_limits(&Root::system(), &self.overrides, None);
-        events.extend(changed(&self.limits, &limits));
-        self.limits = limits;
+        let mut events = Vec::new();
+        if let Some(zombies) = &mut self.zombies {
+            events = zombies.look(&read_process_table(), self.supervisor);
+        }
+        if let Some(before) = &mut self.limits {
+            let now = read_limits(&Root::system(), &self.overrides, None);
+            events.extend(changed(before, &now));
+            *before = now;
+        }
         events
     }
 }
@@ -67,23 +77,45 @@ impl ZombieWatch {
             .filter(|process| process.is_zombie() && process.parent != supervisor)
             .collect();
         let mut counts: BTreeMap<Identity, (usize, String)> = BTreeMap::new();
-        for zombie in zombies.iter().filter(|zombie| self.seen.contains(&zombie.identity)) {
-            let Some(parent) = table.get(zombie.parent) else { continue };
-            counts.entry(parent.identity).or_insert_with(|| (0, zombie.command.clone())).0 += 1;
+        for zombie in zombies
+            .iter()
+            .filter(|zombie| self.seen.contains(&zombie.identity))
+        {
+            let Some(parent) = table.get(zombie.parent) else {
+                continue;
+            };
+            counts
+                .entry(parent.identity)
+                .or_insert_with(|| (0, zombie.command.clone()))
+                .0 += 1;
         }
         self.seen = zombies.iter().map(|zombie| zombie.identity).collect();
         let mut events = Vec::new();
         for (parent, (count, example)) in &counts {
             let before = self.before.get(parent).copied();
-            if self.reported.get(parent).is_none_or(|reported| *count >= reported * 2) {
+            if self
+                .reported
+                .get(parent)
+                .is_none_or(|reported| *count >= reported * 2)
+            {
                 self.reported.insert(*parent, *count);
                 let name = table.get(parent.pid).map(describe).unwrap_or_default();
                 let growing = before.is_some_and(|before| *count > before);
-                events.push(Event::Zombies { parent: name, pid: parent.pid, count: *count, growing, example: example.clone() });
+                events.push(Event::Zombies {
+                    parent: name,
+                    pid: parent.pid,
+                    count: *count,
+                    growing,
+                    example: example.clone(),
+                });
             }
         }
-        self.reported.retain(|parent, _| counts.contains_key(parent));
-        self.before = counts.into_iter().map(|(parent, (count, _))| (parent, count)).collect();
+        self.reported
+            .retain(|parent, _| counts.contains_key(parent));
+        self.before = counts
+            .into_iter()
+            .map(|(parent, (count, _))| (parent, count))
+            .collect();
         events
     }
 }
@@ -95,18 +127,31 @@ mod tests {
 
     fn table(zombies: std::ops::Range<i32>) -> ProcessTable {
         let process = |pid, parent, state| Process {
-            identity: Identity { pid, start_ticks: 1 },
+            identity: Identity {
+                pid,
+                start_ticks: 1,
+            },
             parent,
             group: 1,
             state,
             command: "worker".to_owned(),
         };
-        zombies.map(|pid| process(pid, 7, 'Z')).chain([process(1, 0, 'S'), process(7, 1, 'S'), process(8, 1, 'Z')]).collect()
+        zombies
+            .map(|pid| process(pid, 7, 'Z'))
+            .chain([process(1, 0, 'S'), process(7, 1, 'S'), process(8, 1, 'Z')])
+            .collect()
     }
 
     fn count(events: &[Event]) -> Option<(usize, bool)> {
         match events {
-            [Event::Zombies { pid: 7, count, growing, .. }] => Some((*count, *growing)),
+            [
+                Event::Zombies {
+                    pid: 7,
+                    count,
+                    growing,
+                    ..
+                },
+            ] => Some((*count, *growing)),
             [] => None,
             other => panic!("{other:?}"),
         }
@@ -115,10 +160,18 @@ mod tests {
     #[test]
     fn zombies_are_reported_when_they_stay_and_again_when_they_double() {
         let mut watch = ZombieWatch::default();
-        assert_eq!(count(&watch.look(&table(100..110), 1)), None, "they may be reaped any moment");
+        assert_eq!(
+            count(&watch.look(&table(100..110), 1)),
+            None,
+            "they may be reaped any moment"
+        );
         assert_eq!(count(&watch.look(&table(100..110), 1)), Some((10, false)));
         assert_eq!(count(&watch.look(&table(100..115), 1)), None);
-        assert_eq!(count(&watch.look(&table(100..130), 1)), None, "15 that stay are not twice 10");
+        assert_eq!(
+            count(&watch.look(&table(100..130), 1)),
+            None,
+            "15 that stay are not twice 10"
+        );
         assert_eq!(count(&watch.look(&table(100..130), 1)), Some((30, true)));
     }
 

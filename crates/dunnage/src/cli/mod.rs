@@ -1,0 +1,116 @@
+//! The command line: `dunnage COMMAND [OPTIONS] …`.
+//!
+//! Every long option can also be given as a variable (`--drain-delay` is `DUNNAGE_DRAIN_DELAY`); the command line comes
+//! before the environment, the environment before the default. See [`env`].
+
+pub mod env;
+pub mod plan_args;
+pub mod run_args;
+pub mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use dunnage_run::Inherited;
+
+use crate::{commands, demo, output};
+
+/// The packing that keeps a Python application from being crushed inside its container.
+#[derive(Debug, Parser)]
+#[command(name = "dunnage", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an application as its init: size its pools, reap, pass signals on, stop it in time
+    Run(Box<run_args::RunArgs>),
+    /// Show what `run` would set here, and why, from which file
+    Plan(commands::plan::PlanCommand),
+    /// Run a command with the plan's environment, as `kubectl exec` and probes need it
+    Exec(commands::exec::ExecCommand),
+    /// Show the failures in real cgroups on this machine, without and with dunnage
+    Demo(demo::DemoArgs),
+    /// Print generated documentation
+    #[command(hide = true)]
+    InternalDocs(commands::docs::DocsArgs),
+}
+
+/// Parses the command line and the environment and runs the command.
+pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCode {
+    let failure = own_failure(arguments);
+    // an option that cannot be read must not keep DUNNAGE_DISABLE from switching everything off
+    if let (true, Some(inherited)) = (inherited.is_some(), inherited) {
+        match env::is_disabled() {
+            Ok(true) => return commands::run::execute_directly(arguments, inherited),
+            Ok(false) => {}
+            Err(message) => return output::fail(failure, &message),
+        }
+    }
+    let matches = match env::parse(Cli::command(), arguments) {
+        Ok(matches) => matches,
+        Err(env::Failure::Variable { name, message }) => return output::fail(failure, &format!("{name}: {message}")),
+        Err(env::Failure::Arguments(error)) => return explain(&error, failure),
+    };
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => run(cli.command, inherited, failure),
+        Err(error) => explain(&error, failure),
+    }
+}
+
+fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode {
+    let result = match command {
+        Command::Run(args) => match inherited {
+            Some(inherited) => return commands::run::run(&args, inherited),
+            None => Err(anyhow::anyhow!("`run` must be the first word")),
+        },
+        Command::Plan(args) => commands::plan::run(&args),
+        Command::Exec(args) => commands::exec::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::InternalDocs(args) => commands::docs::run(&args),
+    };
+    result.unwrap_or_else(|error| output::fail(failure, &format!("{error:#}")))
+}
+
+/// The code for a failure of our own: what a container's init or `exec` gives is one that an application hardly uses.
+fn own_failure(arguments: &[OsString]) -> u8 {
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("run" | "exec") => 125,
+        _ => 2,
+    }
+}
+
+fn explain(error: &clap::Error, failure: u8) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return match output::print(&error.render().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => output::fail(failure, &error.to_string()),
+        };
+    }
+    let text = error.render().to_string();
+    output::tell(&format!("dunnage: {}", text.trim_end()));
+    ExitCode::from(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_variable_of_ours_looks_like_a_kubernetes_service_link() {
+        for command in Cli::command().get_subcommands() {
+            for name in command.get_arguments().filter_map(env::variable) {
+                assert!(!env::is_service_link(&name), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Documentation generated from the code: `docs/events.md` and `docs/run.md`.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
+use dunnage_policy::event::{CATALOGUE, EventDoc};
+
+use crate::cli::{Cli, env};
+use crate::output;
+
+/// Print generated documentation.
+#[derive(Debug, Args)]
+pub struct DocsArgs {
+    /// The page
+    page: Page,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Page {
+    Events,
+    Run,
+}
+
+/// Prints a page.
+pub fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
+    let text = match args.page {
+        Page::Events => events(),
+        Page::Run => run_page(),
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const EVENTS_HEAD: &str = "\
+# Events
+
+What `dunnage run` says on stderr. As text, each line begins with `dunnage: `, those of level warn and error with
+`dunnage: warning: ` and `dunnage: error: `. With `--log-format json` each line is one object:
+
+```json
+{\"schema\":\"dunnage.event/1\",\"time\":\"2026-11-25T04:05:06.789Z\",\"level\":\"info\",\"event\":\"stopping\",\"signal\":\"SIGTERM\", …}
+```
+
+Times are UTC, sizes in bytes, times in milliseconds or microseconds as the field's name says, `null` is unknown. A line
+is never longer than 4096 bytes; one that would be is cut to its names and numbers and has `\"cut\": true`. When nobody
+reads stderr, lines wait, then are lost and counted: the application is never held up.
+
+| event | level | printed |
+|---|---|---|
+";
+
+fn events() -> String {
+    let mut text = EVENTS_HEAD.to_owned();
+    for EventDoc {
+        name, level, when, ..
+    } in CATALOGUE
+    {
+        let _ = writeln!(
+            text,
+            "| [`{name}`](#{name}) | {} | {} |",
+            level_name(*level),
+            sentence(when)
+        );
+    }
+    for EventDoc {
+        name, when, fields, ..
+    } in CATALOGUE
+    {
+        let _ = write!(
+            text,
+            "\n## {name}\n\n{}\n\n| field | meaning |\n|---|---|\n",
+            sentence(when)
+        );
+        for (field, meaning) in *fields {
+            let _ = writeln!(text, "| `{field}` | {} |", sentence(meaning));
+        }
+    }
+    text
+}
+
+fn level_name(level: dunnage_policy::event::Level) -> String {
+    format!("{level:?}").to_lowercase()
+}
+
+/// A doc comment's text as one line for a table.
+fn sentence(text: &str) -> String {
+    text.trim()
+        .trim_end_matches('.')
+        .replace('|', "\\|")
+        .replace('\n', " ")
+}
+
+const RUN_HEAD: &str = include_str!("run_page.md");
+
+fn run_page() -> String {
+    let mut text = RUN_HEAD.to_owned();
+    let mut cli = Cli::command();
+    cli.build();
+    let Some(run) = cli.find_subcommand("run") else {
+        return text;
+    };
+    for heading in headings(run) {
+        let _ = write!(
+            text,
+            "\n### {heading}\n\n| option | variable | default | meaning |\n|---|---|---|---|\n"
+        );
+        for arg in run
+            .get_arguments()
+            .filter(|arg| arg.get_help_heading() == Some(heading))
+        {
+            text.push_str(&row(arg));
+        }
+    }
+    text
+}
+
+fn headings(command: &Command) -> Vec<&str> {
+    let mut headings: Vec<&str> = Vec::new();
+    for heading in command.get_arguments().filter_map(Arg::get_help_heading) {
+        if !headings.contains(&heading) {
+            headings.push(heading);
+        }
+    }
+    headings
+}
+
+fn row(arg: &Arg) -> String {
+    let (Some(long), Some(variable)) = (arg.get_long(), env::variable(arg)) else {
+        return String::new();
+    };
+    let value = arg
+        .get_value_names()
+        .and_then(|names| names.first())
+        .map(|name| name.replace('|', "\\|"))
+        .unwrap_or_default();
+    let default = arg
+        .get_default_values()
+        .first()
+        .map(|value| format!("`{}`", value.display()))
+        .unwrap_or_default();
+    let help = arg
+        .get_long_help()
+        .or_else(|| arg.get_help())
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    format!(
+        "| `--{long} {value}` | `{variable}` | {default} | {} |\n",
+        sentence(&help)
+    )
+}

@@ -1,0 +1,7 @@
+//! The commands, a file each.
+
+pub mod compat;
+pub mod docs;
+pub mod exec;
+pub mod plan;
+pub mod run;

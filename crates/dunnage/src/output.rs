@@ -1,0 +1,27 @@
+//! Our own words: data on stdout, everything for people on stderr. A reader that went away is no failure.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Writes data to stdout.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line for a person.
+pub fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong and gives the code to leave with.
+pub fn fail(code: u8, text: &str) -> ExitCode {
+    tell(&format!("dunnage: error: {text}"));
+    ExitCode::from(code)
+}
