@@ -117,7 +117,7 @@ pub fn is_shell(program: Option<&str>, arguments: &[&str]) -> bool {
 }
 
 /// A short name for a process from its command line: the program's file name, for an interpreter with what it runs.
-/// At most 80 characters, without control characters.
+/// At most 60 characters, without control characters.
 pub fn short_command(arguments: &[&str], comm: &str) -> String {
     let base = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
     let text = match arguments {
@@ -139,10 +139,10 @@ pub fn short_command(arguments: &[&str], comm: &str) -> String {
     let mut clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(81)
+        .take(61)
         .collect();
-    if clean.chars().count() > 80 {
-        clean = clean.chars().take(79).chain(['…']).collect();
+    if clean.chars().count() > 60 {
+        clean = clean.chars().take(59).chain(['…']).collect();
     }
     clean
 }
@@ -224,7 +224,7 @@ mod tests {
             short_command(&["sh", "-c", &"x".repeat(500)], "sh")
                 .chars()
                 .count(),
-            80
+            60
         );
     }
 

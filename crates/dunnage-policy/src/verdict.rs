@@ -64,10 +64,10 @@ pub struct Facts {
     pub stop: Option<Signal>,
     /// Whether we sent KILL to the direct child.
     pub killed_child: bool,
-    /// Those that had to be killed, as `command (pid)`.
+    /// Those that had to be killed, as `command (pid)`, the direct child first if it was among them.
     pub killed: Vec<String>,
     /// The time they were given, in milliseconds.
-    pub budget_ms: Option<u64>,
+    pub waited_ms: Option<u64>,
     /// By how much the cgroup's count of OOM-killed processes rose; `None` where it cannot be read.
     pub oom_kills: Option<u64>,
     /// The application behind a shell that kept signals to itself: its command and how it ended.
@@ -157,32 +157,47 @@ fn sentence(facts: &Facts, cause: Cause) -> String {
         || "did not end even after SIGKILL (state D?)".to_owned(),
         Status::describe,
     );
-    let killed = match (facts.killed.as_slice(), facts.budget_ms) {
-        ([], _) => String::new(),
-        (killed, Some(budget)) => format!(
-            "; had to be killed after {}: {}",
-            seconds(budget),
-            killed.join(", ")
-        ),
-        (killed, None) => format!("; had to be killed: {}", killed.join(", ")),
-    };
-    let mut sentence = match (cause, stop) {
-        (Cause::OomKilled, _) => format!(
+    let after = stop
+        .map(|stop| format!(" after {stop}"))
+        .unwrap_or_default();
+    let mut sentence = match cause {
+        Cause::OomKilled => format!(
             "{command} was killed by the kernel: the container was out of memory ({} OOM-killed)",
             count(facts.oom_kills.unwrap_or(0), "process", "processes")
         ),
-        (Cause::GraceExpired, Some(stop)) => format!("{command} {how} after {stop}{killed}"),
-        (Cause::Stopped, Some(stop)) => format!("{command} {how} after {stop}, in time"),
-        (Cause::Signaled, _) if matches!(child, Some(Status::Signaled(Signal::KILL))) => {
+        Cause::GraceExpired if facts.killed_child => {
+            format!(
+                "{command} had not ended{} and was killed",
+                waited(facts, &after)
+            )
+        }
+        Cause::Stopped
+            if child.is_some_and(|status| Some(status) == stop.map(Status::Signaled)) =>
+        {
+            format!("{command} {how}, as asked")
+        }
+        Cause::Stopped | Cause::GraceExpired => format!("{command} {how}{after}"),
+        Cause::Signaled if *child == Some(Status::Signaled(Signal::KILL)) => {
             let oom = if facts.oom_kills.is_some() {
                 "no OOM kill was counted"
             } else {
                 "OOM kills could not be read"
             };
-            format!("{command} {how}, which we did not send ({oom}){killed}")
+            format!("{command} {how}, which we did not send ({oom})")
         }
-        _ => format!("{command} {how}{killed}"),
+        Cause::Exited | Cause::Signaled => format!("{command} {how}"),
     };
+    let left = if facts.killed_child {
+        facts.killed.get(1..)
+    } else {
+        facts.killed.get(..)
+    };
+    if let Some(left @ [_, ..]) = left {
+        sentence.push_str(&format!(
+            "; what it left had to be killed too: {}",
+            left.join(", ")
+        ));
+    }
     if let Some((application, status)) = &facts.behind_shell {
         sentence.push_str(&format!("; behind it, {application} {}", status.describe()));
     }
@@ -193,6 +208,13 @@ fn sentence(facts: &Facts, cause: Cause) -> String {
         ));
     }
     sentence
+}
+
+fn waited(facts: &Facts, after: &str) -> String {
+    facts.waited_ms.map_or_else(
+        || after.to_owned(),
+        |waited| format!(" {}{after}", seconds(waited)),
+    )
 }
 
 fn count(n: u64, one: &str, many: &str) -> String {
@@ -240,13 +262,13 @@ mod tests {
             killed_child: true,
             stop: Some(Signal::TERM),
             killed: vec!["python app.py (7)".to_owned()],
-            budget_ms: Some(8000),
+            waited_ms: Some(8000),
             ..facts(Status::Signaled(Signal::KILL))
         });
         assert_eq!((grace.cause, grace.code), (Cause::GraceExpired, 137));
         assert_eq!(
             grace.sentence,
-            "python app.py died of SIGKILL after SIGTERM; had to be killed after 8 s: python app.py (7)"
+            "python app.py had not ended 8 s after SIGTERM and was killed"
         );
         let other = judge(&facts(Status::Signaled(Signal::KILL)));
         assert_eq!((other.cause, other.code), (Cause::Signaled, 137));
@@ -290,7 +312,7 @@ mod tests {
         assert_eq!((verdict.cause, verdict.code), (Cause::Stopped, 143));
         assert_eq!(
             verdict.sentence,
-            "sh -c cd . && python app.py died of SIGTERM after SIGTERM, in time; behind it, python app.py exited with 0"
+            "sh -c cd . && python app.py died of SIGTERM, as asked; behind it, python app.py exited with 0"
         );
         assert!(!verdict.belongs_in_termination_log());
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use dunnage_policy::event::{Event, Level};
 use dunnage_sys::{Interest, StderrSink, WriteOutcome, poll};
+use serde::Serialize;
 use serde_json::Value;
 
 /// How lines look.
@@ -145,28 +146,34 @@ fn text_line(event: &Event) -> String {
     format!("dunnage: {mark}{text}\n")
 }
 
+/// One line of JSON: what every line has, then the event's own fields.
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    schema: &'static str,
+    time: String,
+    level: Level,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
 fn json_line(event: &Event, now: SystemTime) -> String {
-    let Ok(Value::Object(fields)) = serde_json::to_value(event) else {
+    let time = humantime::format_rfc3339_millis(now).to_string();
+    let line = JsonLine {
+        schema: "dunnage.event/1",
+        time,
+        level: event.level(),
+        event,
+    };
+    let Ok(text) = serde_json::to_string(&line) else {
         return String::new();
     };
-    let mut object = serde_json::Map::new();
-    object.insert("schema".to_owned(), "dunnage.event/1".into());
-    object.insert(
-        "time".to_owned(),
-        humantime::format_rfc3339_millis(now).to_string().into(),
-    );
-    object.insert(
-        "level".to_owned(),
-        serde_json::to_value(event.level()).unwrap_or_default(),
-    );
-    let name = fields.get("event").cloned().unwrap_or_default();
-    object.insert("event".to_owned(), name.clone());
-    object.extend(fields);
-    let line = Value::Object(object.clone()).to_string();
-    if line.len() < StderrSink::LINE_LIMIT {
-        return line + "\n";
+    if text.len() < StderrSink::LINE_LIMIT {
+        return text + "\n";
     }
-    // a line must move through a pipe whole: what is too long keeps its name and says so
+    // a line must move through a pipe whole: what is too long keeps its name and numbers, and says so
+    let Ok(Value::Object(mut object)) = serde_json::to_value(&line) else {
+        return String::new();
+    };
     object.retain(|key, value| {
         matches!(key.as_str(), "schema" | "time" | "level" | "event") || value.is_number()
     });

@@ -211,7 +211,7 @@ mod tests {
 
         #[test]
         fn any_name_is_read_back(name in "\\PC{0,15}", pid in 1..i32::MAX, parent in 0..i32::MAX, start in any::<u64>()) {
-            let stat = format!("{pid} ({name}) R {parent} 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 {start} 23 24\n");
+            let stat = format!("{pid} ({name}) R {parent} 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 {start} 23 24\n");
             let process = parse_stat(stat.as_bytes()).unwrap();
             prop_assert_eq!((process.identity.pid, process.parent, process.identity.start_ticks), (pid, parent, start));
             prop_assert_eq!(process.command, name);

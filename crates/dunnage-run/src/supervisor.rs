@@ -61,7 +61,8 @@ pub struct Supervisor<'a> {
     stop: Option<(Signal, Instant)>,
     killed: Vec<String>,
     killed_child: bool,
-    killed_once: bool,
+    /// How long those that were killed had had.
+    waited: Option<Duration>,
     oom_reported: u64,
     look_at: Option<Duration>,
     more: bool,
@@ -85,7 +86,7 @@ impl<'a> Supervisor<'a> {
             stop: None,
             killed: Vec::new(),
             killed_child: false,
-            killed_once: false,
+            waited: None,
             oom_reported: 0,
             look_at: start.watch.as_ref().map(|_| INTERVAL),
             more: false,
@@ -330,13 +331,13 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.killed_child |= killed.child;
-        if !self.killed_once {
-            self.killed_once = true;
+        if self.waited.is_none() {
             let since = self
                 .stop
                 .map_or(self.config.conduct.rules.stray_grace, |(_, at)| {
                     Some(at.elapsed())
                 });
+            self.waited = Some(since.unwrap_or_default());
             self.killed.clone_from(&killed.names);
             log.say(&Event::Killed {
                 processes: killed.names,
@@ -372,7 +373,7 @@ impl<'a> Supervisor<'a> {
             stop: self.stop.map(|(signal, _)| signal),
             killed_child: self.killed_child,
             killed: std::mem::take(&mut self.killed),
-            budget_ms: self.config.conduct.rules.budget.map(milliseconds),
+            waited_ms: self.waited.map(milliseconds),
             oom_kills: self.start.counters.as_mut().and_then(Counters::oom_kills),
             behind_shell: self.behind_shell.take(),
         };

@@ -202,10 +202,6 @@ pub struct RunArgs {
     pub termination_log: TerminationLog,
 
     /// The command; options end at the first word that is not one
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
