@@ -65,8 +65,9 @@ pub struct PlannedCpu {
     pub limit: Option<f64>,
     /// The whole number of CPUs that the policy makes of it, before it is divided by the workers; at least 1.
     pub count: u32,
-    /// Threads for each compute pool of each worker process; at least 1, at most the affinity.
-    pub threads: u32,
+    /// Threads for each compute pool of each worker process, at least 1 and at most the affinity; `None` where pools are
+    /// not capped.
+    pub threads: Option<u32>,
     /// The file that bounds the CPUs, or what else does.
     pub source: String,
     /// How sure that is.
@@ -154,7 +155,7 @@ pub fn plan(limits: &Limits, env: Environment<'_>, options: &PlanOptions) -> Pla
         cpu: PlannedCpu {
             limit: sizing.quota,
             count: sizing.count,
-            threads: sizing.threads,
+            threads: sizing.caps_pools().then_some(sizing.threads),
             source: sizing.source.clone(),
             confidence: limits.cpu.effective.confidence,
         },

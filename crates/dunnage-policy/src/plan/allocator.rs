@@ -27,8 +27,8 @@ pub enum Allocator {
 pub(super) struct Choice {
     pub(super) variable: &'static str,
     pub(super) value: &'static str,
-    /// Variables of the user's that this one would defeat.
-    pub(super) defeats: &'static [&'static str],
+    /// Variables of the user's that this one would outrank.
+    pub(super) outranks: &'static [&'static str],
     pub(super) gain: &'static str,
     pub(super) cost: &'static str,
 }
@@ -68,35 +68,35 @@ impl Allocator {
             Self::Trim => Choice {
                 variable: "MALLOC_TRIM_THRESHOLD_",
                 value: "65536",
-                defeats: &["GLIBC_TUNABLES"],
+                outranks: &["GLIBC_TUNABLES"],
                 gain: "glibc returns the free end of its heap from 64 KiB on",
                 cost: "more system calls and page faults, since blocks over 128 KiB are then always mapped singly (mallopt(3)); holes inside the heap stay",
             },
             Self::Arenas => Choice {
                 variable: "MALLOC_ARENA_MAX",
                 value: "2",
-                defeats: &["GLIBC_TUNABLES"],
+                outranks: &["GLIBC_TUNABLES"],
                 gain: "threads share two glibc heaps, which bounds what each thread holds",
                 cost: "threads wait for each other in malloc, and memory of mixed age keeps more of a heap in use until a malloc_trim",
             },
             Self::Malloc => Choice {
                 variable: "PYTHONMALLOC",
                 value: "malloc",
-                defeats: &["PYTHONDEVMODE"],
+                outranks: &["PYTHONDEVMODE"],
                 gain: "small objects no longer pin whole arenas of CPython, so a later malloc_trim can return what is free between them",
                 cost: "more memory and time for each small object, nothing returned without malloc_trim; free-threaded builds refuse it",
             },
             Self::Arrow => Choice {
                 variable: "ARROW_DEFAULT_MEMORY_POOL",
                 value: "system",
-                defeats: &[],
+                outranks: &[],
                 gain: "pyarrow's buffers go back to the system when they are freed, instead of staying in its mimalloc",
                 cost: "large buffers are mapped and cleared anew each time",
             },
             Self::Polars => Choice {
                 variable: "_RJEM_MALLOC_CONF",
                 value: "dirty_decay_ms:0,muzzy_decay_ms:0",
-                defeats: &[],
+                outranks: &[],
                 gain: "the jemalloc inside polars gives free pages back at once",
                 cost: "every reuse of a page is a page fault: allocation-heavy queries can become several times slower (pola-rs/polars 27797)",
             },

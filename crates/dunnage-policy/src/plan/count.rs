@@ -13,7 +13,7 @@ use super::{Environment, PlanOptions, Policy, Workers, user_value};
 const ROUNDED_UP_CPUS: f64 = 0.01;
 
 /// What arithmetic on fractions may lose.
-const EPSILON: f64 = 1e-6;
+pub(super) const EPSILON: f64 = 1e-6;
 
 /// The kernel's default period, for a quota whose period is not known.
 const DEFAULT_PERIOD_USEC: u64 = 100_000;

@@ -19,7 +19,7 @@ pub struct Knob {
 }
 
 impl Knob {
-    /// Those that would be defeated if `variable` were set.
+    /// The variables that would no longer count if `variable` were set.
     pub fn outranked(&self) -> impl Iterator<Item = &'static str> {
         self.ranking
             .iter()

@@ -1,7 +1,7 @@
 //! What a person should know about the plan: what a choice costs, and what no plan can give.
 
 use super::count::Sizing;
-use super::settings::cpus_in_words;
+use super::settings::{count_of_cpus, cpus_in_words};
 use super::{Action, PLANNED, Policy, Setting};
 
 /// A pool is said to leave CPUs unused from this share of them on.
@@ -91,11 +91,11 @@ fn rounding(sizing: &Sizing) -> Option<String> {
     let quota = sizing.quota?;
     let workers = sizing.workers.count;
     let running = sizing.threads.saturating_mul(workers);
-    let cpus = cpus_in_words(quota);
+    let cpus = count_of_cpus(quota);
     if let Some(stall) = sizing.stall_ms(running) {
         let at_once = running.min(sizing.affinity);
         return Some(format!(
-            "{at_once} threads that compute at once on {cpus} CPUs{} stall for {} ms of every {} ms{}{}",
+            "{at_once} threads that compute at once on {cpus}{} stall for {} ms of every {} ms{}{}",
             if workers == 1 {
                 String::new()
             } else {
@@ -115,7 +115,7 @@ fn rounding(sizing: &Sizing) -> Option<String> {
     (unused / sizing.cpus >= NOTABLE_SHARE && sizing.policy == Policy::Latency).then(|| {
         let each = if workers == 1 { "one pool alone leaves".to_owned() } else { format!("one pool in each of {workers} workers leaves") };
         format!(
-            "{cpus} CPUs rounded down: {each} {} CPU ({:.0} %) unused, in return for no throttling; --policy throughput rounds up",
+            "{cpus} rounded down: {each} {} CPU ({:.0} %) unused, in return for no throttling; --policy throughput rounds up",
             cpus_in_words(unused),
             unused / sizing.cpus * 100.0
         )

@@ -23,10 +23,10 @@ pub struct PlanOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
-    /// Down, at least 1: one pool alone is never throttled.
+    /// Down, at least 1: one pool alone stays within a quota of 1 CPU or more.
     #[default]
     Latency,
-    /// Up: one pool alone can use the whole quota, and is throttled for the rest of a period.
+    /// Up: one pool alone can use the whole quota, and is throttled when it is used up early.
     Throughput,
 }
 
@@ -57,10 +57,10 @@ impl Policy {
     pub fn help(self) -> &'static str {
         match self {
             Self::Latency => {
-                "round down, at least 1: one pool alone is never throttled (for services)"
+                "round down, at least 1: one pool alone stays within a quota of 1 CPU or more (for services)"
             }
             Self::Throughput => {
-                "round up: one pool alone can use the whole quota, and is stopped for the rest of a period (for batch work)"
+                "round up: one pool alone can use the whole quota, and everything stalls when it is used up early (for batch work)"
             }
         }
     }

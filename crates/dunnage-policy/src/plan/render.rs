@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use dunnage_cgroup::Confidence;
 
-use super::settings::cpus_in_words;
+use super::settings::count_of_cpus;
 use super::{Action, Plan};
 
 impl Plan {
@@ -53,28 +53,26 @@ impl Plan {
     /// `NAME=value` lines of what is set, for `env $(dunnage plan --format env)` and `docker run --env-file`. Our values
     /// hold no blank, quote or character that a shell expands.
     pub fn render_env(&self) -> String {
-        self.assignments()
+        let lines: Vec<_> = self
+            .assignments()
             .map(|(name, value)| format!("{name}={value}\n"))
-            .collect()
+            .collect();
+        lines.concat()
     }
 
     fn cpu_in_words(&self) -> String {
         let cpu = &self.cpu;
         let limit = match (cpu.limit, cpu.confidence) {
-            (Some(limit), _) => format!(
-                "{} CPU{}",
-                cpus_in_words(limit),
-                if limit == 1.0 { "" } else { "s" }
-            ),
+            (Some(limit), _) => count_of_cpus(limit),
             (None, Confidence::Unknown) => "no limit can be seen".to_owned(),
             (None, _) => "no limit".to_owned(),
         };
-        format!(
-            "{limit} ({}), {} thread{} for each compute pool of each worker",
-            cpu.source,
-            cpu.threads,
-            if cpu.threads == 1 { "" } else { "s" }
-        )
+        let pools = match cpu.threads {
+            Some(1) => ", 1 thread for each compute pool of each worker".to_owned(),
+            Some(threads) => format!(", {threads} threads for each compute pool of each worker"),
+            None => String::new(),
+        };
+        format!("{limit} ({}){pools}", cpu.source)
     }
 
     fn memory_in_words(&self) -> String {

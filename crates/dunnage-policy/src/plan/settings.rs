@@ -1,7 +1,7 @@
 //! The variables of the plan: which are set and which are kept.
 
 use super::allocator::Choice;
-use super::count::Sizing;
+use super::count::{EPSILON, Sizing};
 use super::knobs::{KNOBS, Knob};
 use super::{Action, Environment, PlanOptions, Policy, PythonCpuCount, Setting, user_value};
 
@@ -22,7 +22,7 @@ pub(super) fn settings(
         let Choice {
             variable,
             value,
-            defeats,
+            outranks,
             gain,
             cost,
         } = allocator.choice();
@@ -30,7 +30,7 @@ pub(super) fn settings(
             env,
             variable,
             value,
-            defeats.iter().copied(),
+            outranks.iter().copied(),
             || format!("--allocator {}: {gain}; costs: {cost}", allocator.name()),
         ));
     }
@@ -68,18 +68,18 @@ fn pools<'a>(sizing: &'a Sizing, env: Environment<'a>) -> impl Iterator<Item = S
     governed.chain(own)
 }
 
-/// Sets a variable, unless the user set it or one that it would defeat.
+/// Sets a variable, unless the user set it or one that it would outrank.
 fn decide(
     env: Environment<'_>,
     name: &str,
     value: &str,
-    mut defeated: impl Iterator<Item = &'static str>,
+    mut outranked: impl Iterator<Item = &'static str>,
     reason: impl FnOnce() -> String,
 ) -> Setting {
     let (value, action, reason) = if let Some(own) = user_value(env, name) {
         (Some(own), Action::Kept, "your own value".to_owned())
-    } else if let Some(by) = defeated.find(|other| user_value(env, other).is_some()) {
-        let reason = format!("kept unset (by {by}): it would defeat your {by}");
+    } else if let Some(by) = outranked.find(|other| user_value(env, other).is_some()) {
+        let reason = format!("kept (by {by}): it would outrank your value");
         (None, Action::Kept, reason)
     } else {
         (Some(value.to_owned()), Action::Set, reason())
@@ -107,7 +107,7 @@ fn size_in_words(sizing: &Sizing) -> String {
         format!(" over {} workers ({})", workers.count, workers.source)
     };
     let exact = cpus / f64::from(workers.count);
-    let rounded = if f64::from(*threads) == exact {
+    let rounded = if (f64::from(*threads) - exact).abs() < EPSILON {
         ""
     } else if exact < 1.0 {
         ", at least 1"
@@ -118,9 +118,8 @@ fn size_in_words(sizing: &Sizing) -> String {
         }
     };
     format!(
-        "{threads} thread{plural} a pool, from {} CPU{} ({source}){per_worker}{rounded}",
-        cpus_in_words(*cpus),
-        if *cpus == 1.0 { "" } else { "s" },
+        "{threads} thread{plural} a pool, from {} ({source}){per_worker}{rounded}",
+        count_of_cpus(*cpus),
     )
 }
 
@@ -133,8 +132,8 @@ fn python_cpu_count(sizing: &Sizing, env: Environment<'_>) -> Setting {
         std::iter::empty(),
         || {
             format!(
-                "--python-cpu-count: {} CPUs ({}) rounded up, at least 2, at most the affinity; CPython 3.13 and newer; costs: the default executor gets min(32, {told} + 4) = {} threads",
-                cpus_in_words(sizing.cpus),
+                "--python-cpu-count: {} ({}) rounded up, at least 2, at most the affinity; CPython 3.13 and newer; costs: the default executor gets min(32, {told} + 4) = {} threads",
+                count_of_cpus(sizing.cpus),
                 sizing.source,
                 told.saturating_add(4).min(32)
             )
@@ -146,4 +145,11 @@ fn python_cpu_count(sizing: &Sizing, env: Environment<'_>) -> Setting {
 pub(super) fn cpus_in_words(cpus: f64) -> String {
     let text = format!("{cpus:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `1 CPU`, `1.9 CPUs`.
+pub(super) fn count_of_cpus(cpus: f64) -> String {
+    let number = cpus_in_words(cpus);
+    let unit = if number == "1" { "CPU" } else { "CPUs" };
+    format!("{number} {unit}")
 }
