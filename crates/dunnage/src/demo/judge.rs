@@ -1,0 +1,274 @@
+//! What was counted, and whether "after" is better than "before". No IO: the same counts always get the same verdict.
+
+use serde::Serialize;
+
+/// A group that got less of its quota than this was held up by other people's work: its counters say nothing.
+pub(super) const QUOTA_USED_AT_LEAST_PERCENT: f64 = 90.0;
+
+/// The same application, three times.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Trio<T> {
+    /// As PID 1 itself.
+    pub(super) plain: T,
+    /// Below tini; `None` where that is not installed.
+    pub(super) tini: Option<T>,
+    /// Below `dunnage run`.
+    pub(super) dunnage: T,
+}
+
+impl<T> Trio<T> {
+    fn befores(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.plain).chain(&self.tini)
+    }
+}
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Count {
+    pub(super) good: usize,
+    pub(super) of: usize,
+}
+
+/// How an application that does not stop ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Ending {
+    /// As the container runtime sees it.
+    pub(super) exit_code: i32,
+    /// From the stop signal to the end.
+    pub(super) took_ms: u64,
+    /// What the runtime waits before it kills everything.
+    pub(super) grace_ms: u64,
+    /// The runtime had to kill it.
+    pub(super) by_runtime: bool,
+    /// Who did not stop, as far as anybody said.
+    pub(super) culprits: Vec<String>,
+}
+
+/// What became of the orphans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Zombies {
+    pub(super) orphans: usize,
+    pub(super) left: usize,
+}
+
+/// Work at a quota, from its first product to its last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Throttling {
+    pub(super) periods: u64,
+    pub(super) throttled: u64,
+    pub(super) throttled_usec: u64,
+    /// CPU time that the group got, in per cent of its quota.
+    pub(super) quota_used_percent: f64,
+    #[serde(flatten)]
+    pub(super) seen: Seen,
+}
+
+/// What the application itself saw.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+pub(super) struct Seen {
+    pub(super) wall_usec: u64,
+    pub(super) probes: u64,
+    pub(super) probe_p50_usec: u64,
+    pub(super) probe_p99_usec: u64,
+    pub(super) probe_max_usec: u64,
+    pub(super) threads: u64,
+}
+
+/// The outcome of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Better,
+    NotBetter,
+    /// The machine was too busy to tell.
+    Inconclusive,
+    /// Something that it needs is not here.
+    NotRun,
+}
+
+impl Verdict {
+    fn from_better(is_better: bool) -> Self {
+        if is_better {
+            Self::Better
+        } else {
+            Self::NotBetter
+        }
+    }
+
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::NotBetter => "NOT BETTER",
+            Self::Inconclusive => "inconclusive",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+/// More than each before.
+pub(super) fn judge_counts(counts: &Trio<Count>) -> Verdict {
+    let after = counts.dunnage;
+    Verdict::from_better(counts.befores().all(|before| after.good > before.good))
+}
+
+/// It ended within the grace, without the runtime, and somebody says what did not stop.
+pub(super) fn judge_endings(endings: &Trio<Ending>) -> Verdict {
+    let after = &endings.dunnage;
+    let in_time = !after.by_runtime && after.took_ms < after.grace_ms && !after.culprits.is_empty();
+    let befores_are_worse = endings
+        .befores()
+        .all(|before| before.by_runtime || before.culprits.is_empty());
+    Verdict::from_better(in_time && befores_are_worse)
+}
+
+/// Fewer than without an init; every init reaps, so tini is there to be as good as.
+pub(super) fn judge_zombies(zombies: &Trio<Zombies>) -> Verdict {
+    let after = zombies.dunnage.left;
+    let as_good_as_tini = zombies.tini.is_none_or(|tini| after <= tini.left);
+    Verdict::from_better(after < zombies.plain.left && as_good_as_tini)
+}
+
+/// Fewer throttled periods and a lower p99 of the probe, if every run got its CPU.
+pub(super) fn judge_throttling(runs: &Trio<Throttling>) -> Verdict {
+    let mut all = runs.befores().chain([&runs.dunnage]);
+    if all.any(|run| run.quota_used_percent < QUOTA_USED_AT_LEAST_PERCENT) {
+        return Verdict::Inconclusive;
+    }
+    let after = &runs.dunnage;
+    Verdict::from_better(runs.befores().all(|before| {
+        after.throttled < before.throttled && after.seen.probe_p99_usec < before.seen.probe_p99_usec
+    }))
+}
+
+/// 1 where something was not better, else 3 where something could not be judged, else 0.
+pub(super) fn exit_code(verdicts: &[Verdict]) -> u8 {
+    let is_judged = |verdict: &Verdict| matches!(verdict, Verdict::Better | Verdict::NotBetter);
+    if verdicts.contains(&Verdict::NotBetter) {
+        1
+    } else if verdicts.is_empty() || !verdicts.iter().all(is_judged) {
+        3
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trio<T>(plain: T, tini: T, dunnage: T) -> Trio<T> {
+        Trio {
+            plain,
+            tini: Some(tini),
+            dunnage,
+        }
+    }
+
+    fn count(good: usize) -> Count {
+        Count { good, of: 12 }
+    }
+
+    #[test]
+    fn an_after_that_only_equals_a_before_is_not_better() {
+        let judge =
+            |plain, tini, dunnage| judge_counts(&trio(count(plain), count(tini), count(dunnage)));
+        assert_eq!(judge(0, 0, 12), Verdict::Better);
+        assert_eq!(judge(0, 3, 4), Verdict::Better);
+        assert_eq!(judge(0, 12, 12), Verdict::NotBetter);
+        assert_eq!(judge(0, 0, 0), Verdict::NotBetter);
+        assert_eq!(judge(5, 0, 4), Verdict::NotBetter);
+        let alone = Trio {
+            plain: count(0),
+            tini: None,
+            dunnage: count(1),
+        };
+        assert_eq!(judge_counts(&alone), Verdict::Better);
+    }
+
+    fn ending(took_ms: u64, by_runtime: bool, culprits: &[&str]) -> Ending {
+        Ending {
+            exit_code: 137,
+            took_ms,
+            grace_ms: 3000,
+            by_runtime,
+            culprits: culprits.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn who_ignores_the_signal_must_be_ended_in_time_and_named() {
+        let before = ending(3001, true, &[]);
+        let judge = |after| judge_endings(&trio(before.clone(), before.clone(), after));
+        assert_eq!(judge(ending(2400, false, &["python (2)"])), Verdict::Better);
+        assert_eq!(judge(ending(2400, false, &[])), Verdict::NotBetter);
+        assert_eq!(
+            judge(ending(3000, false, &["python (2)"])),
+            Verdict::NotBetter
+        );
+        assert_eq!(
+            judge(ending(3001, true, &["python (2)"])),
+            Verdict::NotBetter
+        );
+        let good = ending(2400, false, &["python (2)"]);
+        assert_eq!(
+            judge_endings(&trio(before, good.clone(), good)),
+            Verdict::NotBetter
+        );
+    }
+
+    #[test]
+    fn zombies_must_be_fewer_than_without_an_init_and_no_more_than_with_tini() {
+        let left = |left| Zombies {
+            orphans: 20_000,
+            left,
+        };
+        let judge =
+            |plain, tini, dunnage| judge_zombies(&trio(left(plain), left(tini), left(dunnage)));
+        assert_eq!(judge(20_000, 0, 0), Verdict::Better);
+        assert_eq!(judge(20_000, 0, 1), Verdict::NotBetter);
+        assert_eq!(judge(0, 0, 0), Verdict::NotBetter);
+    }
+
+    fn run(throttled: u64, probe_p99_usec: u64, quota_used_percent: f64) -> Throttling {
+        Throttling {
+            periods: 20,
+            throttled,
+            throttled_usec: throttled * 50_000,
+            quota_used_percent,
+            seen: Seen {
+                wall_usec: 2_000_000,
+                probes: 1000,
+                probe_p50_usec: 1080,
+                probe_p99_usec,
+                probe_max_usec: probe_p99_usec * 2,
+                threads: 3,
+            },
+        }
+    }
+
+    #[test]
+    fn throttling_counts_only_where_every_run_got_its_cpu() {
+        let before = run(19, 47_000, 100.0);
+        let judge = |after| judge_throttling(&trio(before.clone(), before.clone(), after));
+        assert_eq!(judge(run(0, 1_760, 99.0)), Verdict::Better);
+        assert_eq!(judge(run(0, 1_760, 89.9)), Verdict::Inconclusive);
+        assert_eq!(judge(run(19, 1_760, 99.0)), Verdict::NotBetter);
+        assert_eq!(judge(run(0, 47_000, 99.0)), Verdict::NotBetter);
+        let starved = run(0, 1_000, 60.0);
+        let after = run(0, 1_760, 99.0);
+        assert_eq!(
+            judge_throttling(&trio(starved, before, after)),
+            Verdict::Inconclusive
+        );
+    }
+
+    #[test]
+    fn the_exit_code_tells_worse_from_unknown_from_better() {
+        use Verdict::{Better, Inconclusive, NotBetter, NotRun};
+        assert_eq!(exit_code(&[Better, Better]), 0);
+        assert_eq!(exit_code(&[Better, NotBetter, Inconclusive]), 1);
+        assert_eq!(exit_code(&[Better, Inconclusive]), 3);
+        assert_eq!(exit_code(&[NotRun, Better]), 3);
+        assert_eq!(exit_code(&[]), 3);
+    }
+}
