@@ -1,7 +1,10 @@
 //! The arrows between the crates, held over `cargo metadata`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
 
 use serde_json::Value;
-#![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
 use std::collections::BTreeMap;
 use std::process::Command;
 
