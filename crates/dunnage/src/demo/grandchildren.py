@@ -7,14 +7,19 @@ import sys
 import time
 
 
+def say(line):
+    # one write: print may take two (PYTHONUNBUFFERED), and three processes share this pipe
+    os.write(1, line)
+
+
 def work():
     told = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
-    print("ready", flush=True)
+    say(b"ready\n")
     while not told:
         time.sleep(0.01)
     time.sleep(1)
-    print("finished", flush=True)
+    say(b"finished\n")
 
 
 def main():
@@ -28,7 +33,7 @@ def main():
         os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
-    print("ready", flush=True)
+    say(b"ready\n")
     while True:
         time.sleep(60)
 

@@ -224,9 +224,10 @@ impl Contained {
         }
     }
 
-    /// Kills everything that is in the namespace and waits for that.
-    pub(super) fn kill(&mut self) -> Result<i32> {
-        // unshare takes PID 1 with it, and PID 1 everybody else; if it is PID 1 that we kill, unshare tells how it ended
+    /// Kills everything that is in the namespace and waits for that. There is no exit code to be had: `unshare` cannot
+    /// pass on that its child was killed. A runtime reports 137.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        // by --kill-child unshare takes PID 1 with it, and PID 1 everybody else; but only PID 1 ends when all have ended
         match self.init_pid() {
             Ok(pid) => {
                 let _ = dunnage_sys::kill(pid, 9);
@@ -235,8 +236,8 @@ impl Contained {
                 let _ = self.child.kill();
             }
         }
-        self.wait(PATIENCE)?
-            .context("a killed namespace does not end")
+        let ended = self.wait(PATIENCE)?;
+        ended.map(drop).context("a killed namespace does not end")
     }
 }
 

@@ -15,6 +15,8 @@ const GRACE_WORD: &str = "3s";
 /// Enough to tell "always" from "by luck".
 const RUNS: usize = 12;
 const TERM: i32 = 15;
+/// What a runtime reports of a container that it killed.
+const KILLED: i32 = 137;
 
 /// How a stop went.
 struct Stopped {
@@ -48,7 +50,10 @@ fn stop(contained: &mut Contained) -> Result<Stopped> {
     contained.signal(TERM)?;
     let (exit_code, by_runtime) = match contained.wait(GRACE)? {
         Some(code) => (code, false),
-        None => (contained.kill()?, true),
+        None => {
+            contained.kill()?;
+            (KILLED, true)
+        }
     };
     let took = told.elapsed();
     let lines = contained.rest();

@@ -1,5 +1,8 @@
 //! What a quota of 1 CPU does to NumPy as it comes, and as planned: products of matrices beside a thread that wants to
 //! run every millisecond, as a request handler or a health check would.
+//!
+//! The application needs a little less than the quota. One that needs more is throttled under any plan: a thread that never
+//! waits takes all of 1 CPU, and the probe's two per cent are then over the limit, for some two milliseconds a period.
 
 use super::Check;
 use super::cgroup::Maker;
@@ -8,7 +11,7 @@ use super::judge::{
 };
 use super::namespace::{Init, Lab};
 use super::shutdown::for_each_init;
-use super::table::Row;
+use super::table::{Row, grouped};
 use anyhow::{Context as _, Result};
 use std::time::Instant;
 
@@ -75,6 +78,9 @@ fn show(runs: &Trio<Throttling>) -> Vec<Row> {
             runs,
             |run| format!("{} of {}", run.throttled, run.periods),
         ),
+        Row::new("  throttled for, ms", runs, |run| {
+            grouped(run.throttled_usec as usize / 1000)
+        }),
         Row::new("  1 ms probe: p50 / p99 / max, ms", runs, |run| {
             let seen = &run.seen;
             format!(
