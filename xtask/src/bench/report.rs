@@ -1,0 +1,346 @@
+//! The page: what was measured, beside what was aimed at.
+
+use super::inits::{Init, NONE, OURS};
+use super::{Measured, idle, orphans, signal, start};
+use std::fmt::Write as _;
+
+pub(crate) struct Page {
+    pub(crate) machine: Vec<(&'static str, String)>,
+    pub(crate) inits: Vec<Init>,
+    pub(crate) missing: Vec<&'static str>,
+    /// In the order of `inits`.
+    pub(crate) measured: Vec<Measured>,
+    pub(crate) program_bytes: u64,
+    /// What the reader of cgroup files printed about its cost, or why it did not.
+    pub(crate) reads: Result<String, String>,
+}
+
+/// A number to meet.
+struct Target {
+    what: String,
+    aim: String,
+    got: String,
+    /// `None` where there was nothing to compare with.
+    met: Option<bool>,
+}
+
+impl Page {
+    /// Whether every target that could be judged is met, and at least one could.
+    pub(crate) fn all_met(&self) -> bool {
+        self.targets()
+            .iter()
+            .all(|target| target.met != Some(false))
+    }
+
+    pub(crate) fn render(&self) -> String {
+        let mut page = String::from(
+            "# Benchmarks\n\nWritten by `cargo xtask bench`: one run, all inits in turn on the same machine. Not edited by hand.\n\n",
+        );
+        for (name, value) in &self.machine {
+            let _ = writeln!(page, "- {name}: {value}");
+        }
+        let _ = writeln!(
+            page,
+            "- static release program: {} bytes",
+            self.program_bytes
+        );
+        for init in self.inits.iter().filter(|init| !init.version.is_empty()) {
+            let _ = writeln!(page, "- {}: {}", init.name, init.version);
+        }
+        for name in &self.missing {
+            let _ = writeln!(page, "- {name}: not installed, not compared");
+        }
+        self.render_targets(&mut page);
+        self.render_table(&mut page);
+        self.render_reads(&mut page);
+        page
+    }
+
+    fn render_targets(&self, page: &mut String) {
+        page.push_str("\n## Targets\n\n| what | target | measured | |\n|---|---|---|---|\n");
+        for Target {
+            what,
+            aim,
+            got,
+            met,
+        } in self.targets()
+        {
+            let verdict = match met {
+                Some(true) => "pass",
+                Some(false) => "**miss**",
+                None => "not judged",
+            };
+            let _ = writeln!(page, "| {what} | {aim} | {got} | {verdict} |");
+        }
+    }
+
+    fn render_table(&self, page: &mut String) {
+        let names: Vec<_> = self.inits.iter().map(|init| init.name).collect();
+        let _ = writeln!(
+            page,
+            "\n## All numbers\n\n| | {} |\n|---|{}",
+            names.join(" | "),
+            "---|".repeat(names.len())
+        );
+        let bare = self.of(NONE);
+        let added =
+            |value: Option<f64>, base: fn(&Measured) -> Option<f64>| Some(value? - base(bare?)?);
+        let (idle_n, idle_s, runs) = (idle::INSTANCES, idle::SECONDS, start::RUNS);
+        self.row(
+            page,
+            &format!("idle RSS, KiB (median of {idle_n})"),
+            0,
+            |one| one.rss_kib,
+        );
+        self.row(
+            page,
+            &format!("idle PSS, KiB (median of {idle_n})"),
+            0,
+            |one| one.pss_kib,
+        );
+        self.row(
+            page,
+            &format!("voluntary context switches in {idle_s} s idle (median of {idle_n})"),
+            0,
+            |one| one.switches,
+        );
+        self.row(page, &format!("`true`, ms (median of {runs})"), 2, |one| {
+            one.start_ms
+        });
+        self.row(page, "added to `true`, ms", 2, |one| {
+            added(one.start_ms, |bare| bare.start_ms)
+        });
+        self.row(
+            page,
+            &format!("`true` below unshare, init as PID 1, ms (median of {runs})"),
+            2,
+            |one| one.start_pid1_ms,
+        );
+        self.row(page, "added to it, ms", 2, |one| {
+            added(one.start_pid1_ms, |bare| bare.start_pid1_ms)
+        });
+        let count = signal::SIGNALS;
+        self.row(
+            page,
+            &format!("signal to handler, µs (median of {count})"),
+            0,
+            |one| one.signal_us,
+        );
+        self.row(
+            page,
+            &format!("signal to handler, µs (95th percentile of {count})"),
+            0,
+            |one| one.signal_p95_us,
+        );
+        let count = orphans::ORPHANS;
+        self.row(
+            page,
+            &format!("{count} orphans: zombies left (1 run)"),
+            0,
+            |one| one.orphans_left,
+        );
+        self.row(
+            page,
+            &format!("{count} orphans: s, bound by making them (1 run)"),
+            1,
+            |one| one.orphans_s,
+        );
+        let (count, runs) = (orphans::BURST, orphans::BURST_RUNS);
+        self.row(
+            page,
+            &format!("{count} orphans ending at once: s until reaped (median of {runs})"),
+            3,
+            |one| one.burst_s,
+        );
+        page.push_str(
+            "\nRSS counts shared pages of the C library in full, PSS by share: both depend on what else runs. A static program \
+             shares nothing. The signal's time includes Python's `os.kill` and `signal.sigwait`, alike for all; in the \
+             column without an init the receiver is PID 1 itself.\n",
+        );
+    }
+
+    fn row(
+        &self,
+        page: &mut String,
+        what: &str,
+        digits: usize,
+        value: impl Fn(&Measured) -> Option<f64>,
+    ) {
+        let cells = self.measured.iter().map(|one| {
+            value(one).map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+        });
+        let _ = writeln!(
+            page,
+            "| {what} | {} |",
+            cells.collect::<Vec<_>>().join(" | ")
+        );
+    }
+
+    fn render_reads(&self, page: &mut String) {
+        page.push_str("\n## Reading cgroup files\n\n");
+        let _ = match &self.reads {
+            Ok(json) => writeln!(
+                page,
+                "Printed by `cargo run --release -p dunnage-cgroup --example read_cost`.\n\n```json\n{}\n```",
+                json.trim()
+            ),
+            Err(why) => writeln!(page, "skipped: {}", why.lines().next().unwrap_or_default()),
+        };
+    }
+
+    fn of(&self, name: &str) -> Option<&Measured> {
+        self.inits
+            .iter()
+            .position(|init| init.name == name)
+            .and_then(|index| self.measured.get(index))
+    }
+
+    /// The smallest value of the peers.
+    fn best_peer(&self, value: impl Fn(&Measured) -> Option<f64>) -> Option<f64> {
+        let peers = self
+            .inits
+            .iter()
+            .zip(&self.measured)
+            .filter(|(init, _)| init.is_peer());
+        peers
+            .filter_map(|(_, one)| value(one))
+            .min_by(f64::total_cmp)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let ours = self.of(OURS).cloned().unwrap_or_default();
+        let tini = self.of("tini").cloned().unwrap_or_default();
+        vec![
+            at_most("idle RSS", ours.rss_kib, 2048.0, "KiB", 0),
+            at_most(
+                "voluntary context switches in the idle seconds",
+                ours.switches,
+                0.0,
+                "",
+                0,
+            ),
+            above_tini("start of `true`", ours.start_ms, tini.start_ms),
+            above_tini(
+                "start of `true`, as PID 1",
+                ours.start_pid1_ms,
+                tini.start_pid1_ms,
+            ),
+            twice_best(
+                "signal to handler",
+                ours.signal_us,
+                self.best_peer(|one| one.signal_us),
+                "µs",
+                0,
+            ),
+            at_most("zombies left of the orphans", ours.orphans_left, 0.0, "", 0),
+            twice_best(
+                "burst of orphans",
+                ours.burst_s,
+                self.best_peer(|one| one.burst_s),
+                "s",
+                3,
+            ),
+        ]
+    }
+}
+
+fn at_most(what: &str, got: Option<f64>, limit: f64, unit: &str, digits: usize) -> Target {
+    Target {
+        what: what.to_owned(),
+        aim: format!("≤ {limit} {unit}").trim().to_owned(),
+        got: got.map_or_else(
+            || "–".to_owned(),
+            |got| format!("{got:.digits$} {unit}").trim().to_owned(),
+        ),
+        met: got.map(|got| got <= limit),
+    }
+}
+
+fn above_tini(what: &str, got: Option<f64>, tini: Option<f64>) -> Target {
+    let more = got.zip(tini).map(|(got, tini)| got - tini);
+    Target {
+        what: what.to_owned(),
+        aim: "within 1.0 ms of tini's".to_owned(),
+        got: more.map_or_else(|| "–".to_owned(), |more| format!("{more:+.2} ms")),
+        met: more.map(|more| more <= 1.0),
+    }
+}
+
+fn twice_best(
+    what: &str,
+    got: Option<f64>,
+    best: Option<f64>,
+    unit: &str,
+    digits: usize,
+) -> Target {
+    let both = got.zip(best);
+    Target {
+        what: what.to_owned(),
+        aim: "≤ 2× the best peer's median".to_owned(),
+        got: both.map_or_else(
+            || "–".to_owned(),
+            |(got, best)| {
+                format!(
+                    "{got:.digits$} {unit} against {best:.digits$} {unit} ({:.2}×)",
+                    got / best
+                )
+            },
+        ),
+        met: both.map(|(got, best)| got <= 2.0 * best),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(ours: Measured, tini: Measured) -> Page {
+        let init = |name| Init {
+            name,
+            prefix: Vec::new(),
+            version: String::new(),
+        };
+        Page {
+            machine: Vec::new(),
+            inits: vec![init(NONE), init(OURS), init("tini")],
+            missing: vec!["catatonit"],
+            measured: vec![Measured::default(), ours, tini],
+            program_bytes: 1,
+            reads: Err("no such example\nand more".to_owned()),
+        }
+    }
+
+    fn measured(start_ms: f64, signal_us: f64) -> Measured {
+        Measured {
+            rss_kib: Some(2048.0),
+            start_ms: Some(start_ms),
+            signal_us: Some(signal_us),
+            ..Measured::default()
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_met_exactly_passes_and_one_above_it_is_a_miss() {
+        assert!(page(measured(3.0, 80.0), measured(2.0, 40.0)).all_met());
+        assert!(!page(measured(3.1, 80.0), measured(2.0, 40.0)).all_met());
+        assert!(!page(measured(3.0, 81.0), measured(2.0, 40.0)).all_met());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_neither_a_pass_nor_zero() {
+        let text = page(measured(3.0, 90.0), Measured::default()).render();
+        assert!(
+            text.contains("| signal to handler | ≤ 2× the best peer's median | – | not judged |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| idle RSS | ≤ 2048 KiB | 2048 KiB | pass |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("- catatonit: not installed, not compared"),
+            "{text}"
+        );
+        assert!(text.contains("skipped: no such example\n"), "{text}");
+    }
+}
