@@ -27,14 +27,17 @@ pub struct Process {
     pub group: i32,
     /// State letter of `/proc/PID/stat`: `Z` is a zombie, `D` cannot be interrupted.
     pub state: char,
+    /// How many threads it has, its main thread counted even after that has ended.
+    pub threads: u32,
     /// What it is called: the program and, for an interpreter, the script.
     pub command: String,
 }
 
 impl Process {
-    /// Whether it has ended and only waits for its parent to reap it.
+    /// Whether it has ended and only waits for its parent to reap it. A process whose main thread alone has ended shows
+    /// the same state, and lives on in its other threads.
     pub fn is_zombie(&self) -> bool {
-        matches!(self.state, 'Z' | 'X')
+        matches!(self.state, 'Z' | 'X') && self.threads <= 1
     }
 }
 
@@ -166,6 +169,7 @@ mod tests {
             parent,
             group: pid,
             state: 'S',
+            threads: 1,
             command: format!("p{pid}"),
         }
     }

@@ -89,6 +89,7 @@ mod tests {
             parent,
             group: pid,
             state: 'S',
+            threads: 1,
             command: String::new(),
         }
     }

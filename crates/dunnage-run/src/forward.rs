@@ -22,6 +22,8 @@ pub struct Forwarder {
     told: BTreeMap<Identity, u64>,
     behind_shell: BTreeMap<i32, String>,
     failures: u64,
+    /// The signals whose way through a shell has been told.
+    announced: u64,
 }
 
 fn bit(signal: Signal) -> u64 {
@@ -43,6 +45,7 @@ impl Forwarder {
             told: BTreeMap::new(),
             behind_shell: BTreeMap::new(),
             failures: 0,
+            announced: 0,
         }
     }
 
@@ -119,7 +122,8 @@ impl Forwarder {
         for identity in targets.processes {
             self.send(identity, signal, remember, log);
         }
-        if !to.is_empty() {
+        if !to.is_empty() && self.announced & bit(signal) == 0 {
+            self.announced |= bit(signal);
             log.say(&Event::ForwardedThroughShell { signal, shell, to });
         }
     }

@@ -57,13 +57,15 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    // fields 6 to 21 lie between the process group (5) and the start time (22)
-    let start_ticks = fields.nth(16)?.parse().ok()?;
+    // fields 6 to 19 lie between the process group (5) and the number of threads (20), one between that and the start (22)
+    let threads = fields.nth(14)?.parse().ok()?;
+    let start_ticks = fields.nth(1)?.parse().ok()?;
     Some(Process {
         identity: Identity { pid, start_ticks },
         parent,
         group,
         state,
+        threads,
         command: comm,
     })
 }
@@ -184,22 +186,28 @@ mod tests {
 
     #[test]
     fn a_shell_keeps_a_signal_that_it_does_not_catch() {
-        let shell = |script: &str| {
+        let shell = |script: &str, expected: bool| {
             let mut child = std::process::Command::new("sh")
                 .args(["-c", script])
                 .stdout(std::process::Stdio::piped())
                 .spawn()
                 .unwrap();
-            // a line on stdout says that the shell has come so far
+            // a line on stdout says that the shell has come so far; the execve after it takes a moment more
             std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
-            let keeps = keeps_to_itself(child.id() as i32, Signal::TERM);
+            let look = || keeps_to_itself(child.id() as i32, Signal::TERM) == expected;
+            let seen = (0..1000).any(|_| {
+                look() || {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    false
+                }
+            });
             child.kill().unwrap();
             child.wait().unwrap();
-            keeps
+            seen
         };
-        assert!(shell("echo; sleep 60; true"));
-        assert!(!shell("trap : TERM; echo; sleep 60; true"));
-        assert!(!shell("echo; exec sleep 60"));
+        assert!(shell("echo; sleep 60; true", true));
+        assert!(shell("trap : TERM; echo; sleep 60; true", false));
+        assert!(shell("echo; exec sleep 60", false));
     }
 
     proptest! {

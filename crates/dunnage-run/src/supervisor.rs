@@ -140,8 +140,7 @@ impl<'a> Supervisor<'a> {
             .into_iter()
             .flatten()
             .min();
-        // a moment later than asked, so that the time has really come when we look
-        next.map(|at| at.saturating_sub(self.now()) + Duration::from_micros(200))
+        next.map(|at| at.saturating_sub(self.now()))
     }
 
     /// How the program's execve went.

@@ -7,8 +7,11 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use dunnage_sys::{
-    current_group, current_pid, foreground_group, is_terminal, set_foreground_group,
+    current_group, current_pid, foreground_group, group_of, is_terminal, session_of,
+    set_foreground_group,
 };
+
+use crate::procfs::read_process;
 
 /// The first of our standard streams that is a terminal and has us in its foreground.
 pub fn find_own_terminal() -> Option<RawFd> {
@@ -42,7 +45,22 @@ pub fn give_foreground(group: i32) {
     }
 }
 
-/// Whether somebody could continue us after a stop: never an init, whose stop the kernel ignores.
+/// Whether a shell would continue us after a stop: our process group is not orphaned (POSIX), which is to say that going up
+/// from us there is a parent of another group in our session. Never so for an init, whose stop the kernel ignores.
 pub fn can_be_continued() -> bool {
-    current_pid() != 1
+    let (own_session, own_group) = (session_of(0), group_of(0));
+    let mut pid = current_pid();
+    while pid > 1 {
+        let Some(process) = read_process(pid) else {
+            return false;
+        };
+        if process.parent == 0 || session_of(process.parent) != own_session {
+            return false;
+        }
+        if group_of(process.parent) != own_group {
+            return true;
+        }
+        pid = process.parent;
+    }
+    false
 }

@@ -134,6 +134,7 @@ mod tests {
             parent,
             group: 1,
             state,
+            threads: 1,
             command: "worker".to_owned(),
         };
         zombies

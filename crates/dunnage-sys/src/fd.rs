@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Opens an existing regular file for reading and writing. A link, a FIFO or a device is refused; a missing file is not made.
@@ -12,8 +12,7 @@ pub fn open_existing_regular(path: &Path) -> io::Result<File> {
         .write(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_file() && !kind.is_fifo() {
+    if file.metadata()?.file_type().is_file() {
         Ok(file)
     } else {
         Err(io::Error::new(
@@ -21,12 +20,6 @@ pub fn open_existing_regular(path: &Path) -> io::Result<File> {
             "not a regular file",
         ))
     }
-}
-
-/// Whether two open files are the same one.
-pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
-    let (one, other) = (one.metadata()?, other.metadata()?);
-    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 /// Reads at most `limit` bytes of a file into `buffer`, which is cleared first.

@@ -20,11 +20,11 @@ mod terminal;
 mod wait;
 
 pub use exec::{ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn};
-pub use fd::{is_same_file, open_existing_regular, read_bounded, read_link_bounded};
+pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
 pub use mask::{Mask, block_all, ignored, set_default, set_ignored, set_mask};
 pub use poll::{Interest, Ready, poll};
 pub use process::{
-    current_group, current_pid, die_with_parent, kill, kill_group, parent_pid, set_group,
+    current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,
     set_subreaper, signal_checked, stop_self,
 };
 pub use signalfd::{SignalFd, SignalInfo};

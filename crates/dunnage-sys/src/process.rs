@@ -17,16 +17,22 @@ pub fn current_pid() -> i32 {
     unsafe { libc::getpid() }
 }
 
-/// Our parent's process id, 0 where it is outside our PID namespace.
-pub fn parent_pid() -> i32 {
-    // SAFETY: cannot fail.
-    unsafe { libc::getppid() }
-}
-
 /// Our process group.
 pub fn current_group() -> i32 {
     // SAFETY: cannot fail.
     unsafe { libc::getpgrp() }
+}
+
+/// The session of a process (0: ours); `None` where it has gone or may not be asked about.
+pub fn session_of(pid: i32) -> Option<i32> {
+    // SAFETY: plain integers.
+    Some(unsafe { libc::getsid(pid) }).filter(|session| *session >= 0)
+}
+
+/// The process group of a process (0: ours); `None` where it has gone.
+pub fn group_of(pid: i32) -> Option<i32> {
+    // SAFETY: plain integers.
+    Some(unsafe { libc::getpgid(pid) }).filter(|group| *group >= 0)
 }
 
 /// Makes orphaned descendants ours (`PR_SET_CHILD_SUBREAPER`, Linux 3.4).

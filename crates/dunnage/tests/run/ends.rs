@@ -110,7 +110,7 @@ fn bad_options_and_variables_are_named_and_end_with_125() {
         (&["--grace", "soon"], None, "--grace"),
         (&["--rewrite", "TERM"], None, "TERM=INT"),
         (&["--map-exit", "1=999"], None, "143=0"),
-        (&["--cpu-limit", "-1"], None, "--cpu-limit"),
+        (&["--cpu-limit=-1"], None, "--cpu-limit"),
         (&[], Some(("DUNNAGE_GRACE", "soon")), "DUNNAGE_GRACE"),
         (
             &[],
