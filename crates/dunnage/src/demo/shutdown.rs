@@ -48,12 +48,11 @@ fn run_and_stop(
 fn stop(contained: &mut Contained) -> Result<Stopped> {
     let told = Instant::now();
     contained.signal(TERM)?;
-    let (exit_code, by_runtime) = match contained.wait(GRACE)? {
-        Some(code) => (code, false),
-        None => {
-            contained.kill()?;
-            (KILLED, true)
-        }
+    let (exit_code, by_runtime) = if let Some(code) = contained.wait(GRACE)? {
+        (code, false)
+    } else {
+        contained.kill()?;
+        (KILLED, true)
     };
     let took = told.elapsed();
     let lines = contained.rest();
