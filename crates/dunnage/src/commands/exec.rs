@@ -1,0 +1,82 @@
+//! `dunnage exec -- COMMAND`: the plan's environment for what starts beside the application.
+//!
+//! `kubectl exec`, probes and cron give a process the container's environment, not the one that the supervisor made for
+//! its child. `exec` reads the limits of its own cgroup, which is the container's, makes the same plan, and becomes the
+//! command: nothing of ours stays, nothing is printed, and signals are as we found them.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use dunnage_sys::Mask;
+
+use super::plan::plan_here;
+use crate::cli::env;
+use crate::cli::plan_args::PlanArgs;
+use crate::output;
+
+/// Run a command with the plan's environment.
+#[derive(Debug, Args)]
+pub struct ExecCommand {
+    #[command(flatten)]
+    plan_args: PlanArgs,
+
+    /// The command and its arguments
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    command: Vec<OsString>,
+}
+
+/// Becomes the command. Returns only on failure: 125 our own or no command, 126 not executable, 127 not found.
+pub fn run(args: &ExecCommand) -> anyhow::Result<ExitCode> {
+    let Some(name) = args.command.first() else {
+        return Ok(output::fail(
+            125,
+            "no command was given: `dunnage exec [OPTIONS] -- COMMAND…`",
+        ));
+    };
+    let refusal = match dunnage_run::prepare(&args.command, &environment(&args.plan_args)?) {
+        Ok(program) => {
+            let mask = dunnage_sys::block_all().context("cannot read the signal mask")?;
+            dunnage_run::explain(
+                &program,
+                dunnage_sys::exec(&program, mask, ignored_at_start()),
+            )
+        }
+        Err(refusal) => refusal,
+    };
+    Ok(output::fail(
+        refusal.code,
+        &format!("cannot run {}: {}", name.display(), refusal.reason),
+    ))
+}
+
+/// Our own environment with the plan's variables, which replace empty ones of the same name.
+fn environment(args: &PlanArgs) -> anyhow::Result<Vec<(OsString, OsString)>> {
+    let mut environment: Vec<_> = std::env::vars_os().collect();
+    if !env::is_disabled().map_err(anyhow::Error::msg)? {
+        let planned = plan_here(args).environment();
+        environment.retain(|(name, _)| planned.iter().all(|(planned, _)| name != planned.as_str()));
+        environment.extend(
+            planned
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
+    }
+    Ok(environment)
+}
+
+/// The signals that we were started to ignore: Rust's runtime has added SIGPIPE to them.
+fn ignored_at_start() -> Mask {
+    const SIGPIPE: u32 = 13;
+    let ignored = dunnage_sys::ignored();
+    if dunnage_sys::sigpipe_was_ignored() {
+        ignored
+    } else {
+        Mask(ignored.0 & !(1 << (SIGPIPE - 1)))
+    }
+}
