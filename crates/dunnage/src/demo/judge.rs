@@ -17,7 +17,7 @@ pub(super) struct Trio<T> {
 }
 
 impl<T> Trio<T> {
-    fn befores(&self) -> impl Iterator<Item = &T> {
+    fn without(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.plain).chain(&self.tini)
     }
 }
@@ -108,17 +108,17 @@ impl Verdict {
 /// More than each before.
 pub(super) fn judge_counts(counts: &Trio<Count>) -> Verdict {
     let after = counts.dunnage;
-    Verdict::from_better(counts.befores().all(|before| after.good > before.good))
+    Verdict::from_better(counts.without().all(|before| after.good > before.good))
 }
 
 /// It ended within the grace, without the runtime, and somebody says what did not stop.
 pub(super) fn judge_endings(endings: &Trio<Ending>) -> Verdict {
     let after = &endings.dunnage;
     let in_time = !after.by_runtime && after.took_ms < after.grace_ms && !after.culprits.is_empty();
-    let befores_are_worse = endings
-        .befores()
+    let others_are_worse = endings
+        .without()
         .all(|before| before.by_runtime || before.culprits.is_empty());
-    Verdict::from_better(in_time && befores_are_worse)
+    Verdict::from_better(in_time && others_are_worse)
 }
 
 /// Fewer than without an init; every init reaps, so tini is there to be as good as.
@@ -130,12 +130,12 @@ pub(super) fn judge_zombies(zombies: &Trio<Zombies>) -> Verdict {
 
 /// Fewer throttled periods and a lower p99 of the probe, if every run got its CPU.
 pub(super) fn judge_throttling(runs: &Trio<Throttling>) -> Verdict {
-    let mut all = runs.befores().chain([&runs.dunnage]);
+    let mut all = runs.without().chain([&runs.dunnage]);
     if all.any(|run| run.quota_used_percent < QUOTA_USED_AT_LEAST_PERCENT) {
         return Verdict::Inconclusive;
     }
     let after = &runs.dunnage;
-    Verdict::from_better(runs.befores().all(|before| {
+    Verdict::from_better(runs.without().all(|before| {
         after.throttled < before.throttled && after.seen.probe_p99_usec < before.seen.probe_p99_usec
     }))
 }
