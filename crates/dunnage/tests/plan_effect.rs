@@ -2,6 +2,11 @@
 //!
 //! Threads are counted in `/proc/self/task`, so that no library is believed about itself. Needs the interpreter that
 //! `DUNNAGE_TEST_PYTHON` names, with NumPy, and numexpr for its part; a machine with one CPU has no surplus to cap.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at what it did not expect, and says what it skipped"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
