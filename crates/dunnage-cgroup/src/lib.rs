@@ -5,6 +5,17 @@
 //! each value, where it came from and how sure it is. It only reads; the folder it reads below is an argument
 //! ([`Root`]), so that a recorded container is a plain folder of text files.
 
+mod affinity;
+mod gap;
 mod limits;
+pub mod parse;
+mod read;
+mod resolve;
+mod root;
+mod v1;
+mod v2;
 
 pub use limits::{Bandwidth, Confidence, CpuLimits, Hierarchy, Limits, MemoryLimits, Sourced};
+pub use parse::{Pressure, Stall};
+pub use read::{Overrides, read_limits};
+pub use root::Root;

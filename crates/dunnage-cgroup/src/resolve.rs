@@ -1,0 +1,208 @@
+//! From `/proc/self/cgroup` and `/proc/self/mountinfo` to the folders that hold a controller's files.
+//!
+//! The process's path is relative to its cgroup namespace; a mount shows some folder of the hierarchy as its top. The
+//! path less the mount's root is the folder below the mount point; every folder from there up to the mount point is a
+//! level whose limit holds too. Levels above the mount point, or above the namespace, cannot be seen: then nothing found
+//! is not the same as no limit.
+
+mod path;
+
+use crate::Hierarchy;
+use crate::parse::{CgroupLine, Mount, parse_cgroup_file, parse_mountinfo};
+use crate::root::{MOUNTINFO_BYTES, Reading, Root, TABLE_BYTES, path_from};
+use path::CgroupPath;
+use std::path::{Path, PathBuf};
+
+pub(crate) const CGROUP_FILE: &str = "/proc/self/cgroup";
+const MOUNTINFO_FILE: &str = "/proc/self/mountinfo";
+
+/// Which interface a controller's folder has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+/// The folders that a controller's limits are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub version: Version,
+    /// Folders as paths of the inside, from the process's own cgroup to the highest one that can be seen.
+    pub levels: Vec<PathBuf>,
+    /// Whether the first of `levels` is the process's own cgroup, and not just an ancestor of it.
+    pub has_leaf: bool,
+    /// Why levels above the last one, or the leaf, cannot be seen; `None` where all can.
+    pub hidden: Option<Hidden>,
+}
+
+/// Why some levels cannot be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    /// The mount, or the cgroup namespace, begins below the top of the hierarchy.
+    Ancestors,
+    /// The process is in a cgroup whose folder is not there.
+    Leaf,
+}
+
+/// Why no folder at all can be read for a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// No file system with this controller is mounted where we can see it.
+    NotMounted,
+    /// The process's own path is not known.
+    NoPath,
+    /// The process is in a cgroup outside of what is mounted.
+    Outside,
+}
+
+/// The two files, read once.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    cgroup: Vec<u8>,
+    mountinfo: Vec<u8>,
+}
+
+impl Cgroups {
+    pub fn read(reading: &mut Reading) -> Self {
+        let mut read = |path, limit| reading.read(Path::new(path), limit).unwrap_or_default();
+        Self {
+            cgroup: read(CGROUP_FILE, TABLE_BYTES),
+            mountinfo: read(MOUNTINFO_FILE, MOUNTINFO_BYTES),
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = CgroupLine<'_>> {
+        parse_cgroup_file(&self.cgroup)
+    }
+
+    fn mounts(&self) -> impl Iterator<Item = Mount<'_>> {
+        parse_mountinfo(&self.mountinfo)
+    }
+
+    /// Which hierarchies are mounted. A named v1 hierarchy (systemd's) holds no controller and does not count.
+    pub fn hierarchy(&self) -> Hierarchy {
+        let named = |mount: &Mount| {
+            mount
+                .super_options
+                .split(|byte| *byte == b',')
+                .any(|option| option.starts_with(b"name="))
+        };
+        let v1 = self
+            .mounts()
+            .any(|mount| mount.fs_type == b"cgroup" && !named(&mount));
+        let v2 = self.mounts().any(|mount| mount.is_v2());
+        match (v1, v2) {
+            (true, false) => Hierarchy::V1,
+            (false, true) => Hierarchy::V2,
+            (true, true) => Hierarchy::Hybrid,
+            (false, false) => Hierarchy::None,
+        }
+    }
+
+    /// The folders of a controller. A controller that a v1 hierarchy holds is on v1, whatever else is mounted.
+    pub fn chain(&self, root: &Root, controller: &str) -> Result<Chain, Unseen> {
+        let on_v1 = self.lines().any(|line| line.has_controller(controller))
+            || self
+                .mounts()
+                .any(|mount| mount.has_v1_controller(controller));
+        if on_v1 {
+            let line = self.lines().find(|line| line.has_controller(controller));
+            let mounts = self
+                .mounts()
+                .filter(|mount| mount.has_v1_controller(controller));
+            find_chain(root, Version::V1, line, mounts)
+        } else {
+            self.chain_v2(root)
+        }
+    }
+
+    /// The folders of the unified hierarchy, whichever controllers it holds.
+    pub fn chain_v2(&self, root: &Root) -> Result<Chain, Unseen> {
+        let line = self.lines().find(CgroupLine::is_v2);
+        let mounts = self.mounts().filter(Mount::is_v2);
+        find_chain(root, Version::V2, line, mounts)
+    }
+}
+
+fn find_chain<'a>(
+    root: &Root,
+    version: Version,
+    line: Option<CgroupLine<'a>>,
+    mounts: impl Iterator<Item = Mount<'a>>,
+) -> Result<Chain, Unseen> {
+    let mut mounts: Vec<_> = mounts.collect();
+    if mounts.is_empty() {
+        return Err(Unseen::NotMounted);
+    }
+    let line = line.ok_or(Unseen::NoPath)?;
+    let process = CgroupPath::parse(line.path).ok_or(Unseen::NoPath)?;
+    // the mount that shows most of the hierarchy first; of two alike, the later one, which may lie over the earlier
+    mounts.reverse();
+    mounts.sort_by_key(|mount| mount.root.len());
+    let mut chains = mounts
+        .iter()
+        .filter_map(|mount| chain_in(root, version, &process, mount));
+    let first = chains.next().ok_or(Unseen::Outside)?;
+    if first.has_leaf {
+        return Ok(first);
+    }
+    Ok(chains.find(|chain| chain.has_leaf).unwrap_or(first))
+}
+
+/// The chain as one mount shows it; `None` where the process is outside of the mount.
+fn chain_in(root: &Root, version: Version, process: &CgroupPath, mount: &Mount) -> Option<Chain> {
+    let top = CgroupPath::parse(&mount.root)?;
+    let below = process.below(&top)?;
+    let mount_point = path_from(&mount.mount_point);
+    if mount_point
+        .components()
+        .any(|part| part == std::path::Component::ParentDir)
+    {
+        return None;
+    }
+    let leaf = mount_point.join(path_from(&below.names.join(&b'/')));
+    let mut levels: Vec<PathBuf> = leaf
+        .ancestors()
+        .take(below.names.len() + 1)
+        .map(Path::to_path_buf)
+        .collect();
+    // an empty relative path leaves a trailing slash behind
+    if let Some(last) = levels.last_mut() {
+        *last = mount_point;
+    }
+    let has_leaf = below.is_whole && root.is_dir(levels.first()?);
+    levels.retain(|level| root.is_dir(level));
+    let hidden = if !has_leaf {
+        Some(Hidden::Leaf)
+    } else if top.is_root() && !process.is_outside() && is_true_root(root, version, levels.last()?)
+    {
+        None
+    } else {
+        Some(Hidden::Ancestors)
+    };
+    Some(Chain {
+        version,
+        levels,
+        has_leaf,
+        hidden,
+    })
+}
+
+/// Whether a folder is the top of its hierarchy, and not just the root of a cgroup namespace, which looks the same by path.
+///
+/// v1 has files that stand at the top only (kernel: `CFTYPE_ONLY_ON_ROOT` in `kernel/cgroup/cgroup-v1.c`), v2 files that
+/// stand everywhere but there (`CFTYPE_NOT_ON_ROOT`).
+fn is_true_root(root: &Root, version: Version, top: &Path) -> bool {
+    let has = |name: &&str| root.exists(&top.join(name));
+    match version {
+        Version::V1 => ["release_agent", "cgroup.sane_behavior"]
+            .iter()
+            .any(|name| has(name)),
+        Version::V2 => !["cgroup.type", "cgroup.events", "cpu.max", "memory.max"]
+            .iter()
+            .any(|name| has(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
