@@ -25,13 +25,19 @@ pub(super) fn settings(
             outranks,
             gain,
             cost,
+            evidence,
         } = allocator.choice();
         settings.push(decide(
             env,
             variable,
             value,
             outranks.iter().copied(),
-            || format!("--allocator {}: {gain}; costs: {cost}", allocator.name()),
+            || {
+                format!(
+                    "--allocator {}: {gain}; costs: {cost}; seen: {evidence}",
+                    allocator.name()
+                )
+            },
         ));
     }
     let mut seen = std::collections::HashSet::new();

@@ -51,10 +51,10 @@ pub struct PlanArgs {
     )]
     pub python_cpu_count: PythonCpuCount,
 
-    /// Allocator settings, none by default since each costs something (`dunnage plan` says what). `trim`: glibc returns the
-    /// end of its heap sooner, for more page faults; `arenas`: two glibc heaps, for waiting in malloc; `malloc`: no arenas
-    /// of CPython's own, for more memory a small object; `arrow`: pyarrow takes buffers from malloc, mapped anew each time;
-    /// `polars`: its jemalloc returns pages at once, for a page fault at each reuse. Repeatable, or a list by comma
+    /// Allocator settings, none by default since each costs something; `dunnage plan` says what was seen. `trim`: glibc
+    /// returns the end of its heap sooner, for more page faults; `malloc`: no arenas of CPython's own, for more memory, which
+    /// stays until malloc_trim is called; `arrow`: pyarrow takes buffers from malloc, mapped anew each time; `polars`: its
+    /// jemalloc returns pages at once, for slower queries. Repeatable, or a list by comma
     #[arg(
         long,
         value_parser = str::parse::<Allocator>,
