@@ -1,10 +1,11 @@
 //! Cgroups of the demo's own: where they can be made, with which quota, and what the kernel counted.
 //!
 //! They stand below the cgroup that the demo itself is in, so that a container's own limits keep holding. On v2 a cgroup
-//! that hands controllers down may hold no processes: where it holds nobody but the demo and its ancestors (a scope or a
-//! container started for it), these move to a leaf and back again. Other people's processes are never moved.
+//! that hands controllers down may hold no processes: where it holds nobody but the demo, its ancestors and its job (a scope
+//! or a container started for it), these move to a leaf and back again. Other people's processes are never moved.
 
 use super::cleanup::{Janitor, is_stale, own_name};
+use super::namespace::read_pid;
 use anyhow::{Context as _, Result, anyhow};
 use std::fs;
 use std::io;
@@ -289,16 +290,11 @@ fn prepare_v2(place: &mut Place, janitor: &Janitor) -> Result<()> {
     if has_cpu("cgroup.subtree_control")? {
         return Ok(());
     }
-    let ancestors = read_ancestors();
-    let others: Vec<i32> = read_all_pids(base)
-        .into_iter()
-        .filter(|pid| !ancestors.contains(pid))
-        .collect();
-    if !others.is_empty() {
+    let others = count_others(base);
+    if others > 0 {
         return Err(anyhow!(
-            "{} holds {} processes that are not the demo's to move; {DELEGATE}",
-            base.display(),
-            others.len()
+            "{} holds processes that are not the demo's to move ({others}); {DELEGATE}",
+            base.display()
         ));
     }
     let leaf = base.join(own_name("home"));
@@ -314,22 +310,28 @@ fn prepare_v2(place: &mut Place, janitor: &Janitor) -> Result<()> {
     })
 }
 
-fn read_all_pids(folder: &Path) -> Vec<i32> {
-    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-    text.lines().filter_map(|line| line.parse().ok()).collect()
+/// Processes of a cgroup that have nothing to do with us.
+fn count_others(folder: &Path) -> usize {
+    let ancestors = read_ancestors();
+    let group = dunnage_sys::current_group();
+    let procs = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let pids = procs.lines().filter_map(|line| line.parse().ok());
+    pids.filter(|pid| {
+        let is_of_our_job = || read_pid(*pid).is_none_or(|process| process.group == group);
+        // 0 is somebody whom our PID namespace does not show
+        *pid == 0 || !(ancestors.contains(pid) || is_of_our_job())
+    })
+    .count()
 }
 
 /// This process and those that it descends from.
 fn read_ancestors() -> Vec<i32> {
     let mut chain = vec![std::process::id() as i32];
-    while let Some(parent) = chain
-        .last()
-        .and_then(|&pid| super::namespace::read_parent(pid))
-    {
-        if parent == 0 || chain.contains(&parent) {
+    while let Some(process) = chain.last().and_then(|&pid| read_pid(pid)) {
+        if process.parent == 0 || chain.contains(&process.parent) {
             break;
         }
-        chain.push(parent);
+        chain.push(process.parent);
     }
     chain
 }

@@ -255,6 +255,7 @@ impl Drop for Contained {
 pub(super) struct Process {
     pub(super) state: char,
     pub(super) parent: i32,
+    pub(super) group: i32,
 }
 
 /// All processes that can be seen.
@@ -266,9 +267,9 @@ pub(super) fn read_processes() -> impl Iterator<Item = (i32, Process)> {
     })
 }
 
-/// The parent of a process.
-pub(super) fn read_parent(pid: i32) -> Option<i32> {
-    read_process(&Path::new("/proc").join(pid.to_string())).map(|process| process.parent)
+/// The process of that number.
+pub(super) fn read_pid(pid: i32) -> Option<Process> {
+    read_process(&Path::new("/proc").join(pid.to_string()))
 }
 
 fn read_process(folder: &Path) -> Option<Process> {
@@ -282,6 +283,7 @@ fn parse_stat(stat: &str) -> Option<Process> {
     Some(Process {
         state: rest.next()?.chars().next()?,
         parent: rest.next()?.parse().ok()?,
+        group: rest.next()?.parse().ok()?,
     })
 }
 
@@ -294,6 +296,7 @@ mod tests {
         let expected = Process {
             state: 'Z',
             parent: 41,
+            group: 42,
         };
         assert_eq!(parse_stat("42 (a) R 7 (b)) Z 41 42 42 0"), Some(expected));
         assert_eq!(parse_stat("42 (a"), None);
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn our_own_parent_is_found() {
         assert_eq!(
-            read_parent(std::process::id() as i32),
+            read_pid(std::process::id() as i32).map(|process| process.parent),
             Some(std::os::unix::process::parent_id() as i32)
         );
     }
