@@ -8,7 +8,11 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// `dunnage internal-docs NAME` prints the page that is kept in the file.
-const PAGES: [(&str, &str); 2] = [("events", "docs/events.md"), ("run", "docs/run.md")];
+const PAGES: [(&str, &str); 3] = [
+    ("events", "docs/events.md"),
+    ("run", "docs/run.md"),
+    ("plan", "docs/plan.md"),
+];
 
 /// What became of the pages.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::{commands, demo, output};
 
 /// The packing that keeps a Python application from being crushed inside its container.
 #[derive(Debug, Parser)]
-#[command(name = "dunnage", version, about, disable_help_subcommand = true)]
+#[command(name = "dunnage", version, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,10 +1,11 @@
-//! Documentation generated from the code: `docs/events.md` and `docs/run.md`.
+//! Documentation generated from the code: `docs/events.md`, `docs/run.md` and `docs/plan.md`.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
 use dunnage_policy::event::{CATALOGUE, EventDoc};
+use dunnage_policy::plan::knobs::{KNOBS, UNTOUCHED};
 
 use crate::cli::{Cli, env};
 use crate::output;
@@ -20,6 +21,7 @@ pub struct DocsArgs {
 enum Page {
     Events,
     Run,
+    Plan,
 }
 
 /// Prints a page.
@@ -27,6 +29,7 @@ pub fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.page {
         Page::Events => events(),
         Page::Run => run_page(),
+        Page::Plan => plan_page(),
     };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -111,6 +114,32 @@ fn run_page() -> String {
         {
             text.push_str(&row(arg));
         }
+    }
+    text
+}
+
+const PLAN_HEAD: &str = include_str!("plan_page.md");
+
+fn plan_page() -> String {
+    let mut text = PLAN_HEAD.to_owned();
+    text.push_str("\n## Who is governed by what\n\n| library | we set | it obeys, the strongest first |\n|---|---|---|\n");
+    for knob in KNOBS {
+        let ranking: Vec<_> = knob
+            .ranking
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | `{}` | {} |",
+            knob.library,
+            knob.variable,
+            ranking.join(", ")
+        );
+    }
+    text.push_str("\n## What gets no variable\n\n| library | why |\n|---|---|\n");
+    for (library, why) in UNTOUCHED {
+        let _ = writeln!(text, "| {library} | {why} |");
     }
     text
 }
