@@ -81,8 +81,13 @@ events! {
         /// The grace period in milliseconds; null where nothing is ever killed.
         grace_ms: Option<u64>,
     }
-    /// At start, for each thing about the limits or the plan that a person should know.
+    /// At start, for each thing about the limits that a person should know.
     Note = "note", Info {
+        /// One sentence.
+        text: String,
+    }
+    /// At start, for each thing about the plan that `dunnage plan` says too.
+    PlanNote = "plan_note", Debug {
         /// One sentence.
         text: String,
     }
@@ -181,6 +186,11 @@ events! {
         /// The command of one of them.
         example: String,
     }
+    /// When a descendant that was left to us has ended; only where that was asked for (tini's `-w`).
+    Reaped = "reaped", Warn {
+        /// Its process id.
+        pid: i32,
+    }
     /// When the kernel has OOM-killed processes of this container; seen when a killed process is reaped.
     OomKill = "oom_kill", Warn {
         /// How many since the start.
@@ -229,7 +239,7 @@ impl Event {
         match self {
             Self::Started { .. } => self.started_text(),
             Self::Ended { .. } => self.ended_text(),
-            Self::Note { text } => text.clone(),
+            Self::Note { text } | Self::PlanNote { text } => text.clone(),
             Self::UnknownVariable { name } => {
                 format!("{name} is set, but no option has this variable; see `dunnage run --help`")
             }
@@ -296,6 +306,7 @@ impl Event {
                 "{parent} ({pid}) has {count} zombies that only it can reap{}: it started e.g. {example} and never waited for it",
                 if *growing { ", and they grow" } else { "" }
             ),
+            Self::Reaped { pid } => format!("reaped process {pid}, whose parent had left it"),
             Self::OomKill { count } => format!(
                 "the kernel has OOM-killed {count} of this container's processes since the start"
             ),

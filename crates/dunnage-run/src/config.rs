@@ -29,6 +29,9 @@ pub struct Config {
     pub voice: Voice,
     /// What is looked at once a minute.
     pub watched: Watched,
+    /// Look at limits and the cgroup's counters for what is said at the start and the end; without it, only where the plan
+    /// needs them.
+    pub evidence: bool,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
     pub unknown_variables: Vec<String>,
     /// Things to say at start.
@@ -71,6 +74,8 @@ pub struct Voice {
 pub struct Conduct {
     /// Say what would be done instead of doing it; everything else here is then as tini does it.
     pub observe: bool,
+    /// Whose manners are kept where inits differ in small ways.
+    pub manners: Manners,
     /// Become a subreaper where we are not PID 1.
     pub subreaper: bool,
     /// The child's process group or session.
@@ -95,6 +100,38 @@ pub struct Conduct {
     pub exit_map: ExitMap,
     /// Be sent this signal when our own parent ends.
     pub parent_death: Option<Signal>,
+    /// Say when a descendant other than the child is reaped.
+    pub report_reaped: bool,
+}
+
+/// Whose manners are kept where inits differ in small ways that nobody should have to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// Ours.
+    Dunnage,
+    /// tini's: a fault signal (SEGV, ABRT, …) that is sent to us ends us; a warning where orphans will not come to us.
+    Tini,
+    /// dumb-init's: the child starts with no signal blocked and 1–31 at their defaults; the terminal is left to its
+    /// session; we move to `/`.
+    DumbInit,
+}
+
+/// The few error numbers that have a code of their own, `errno(3)`.
+const ENOENT: i32 = 2;
+const ENOEXEC: i32 = 8;
+const EACCES: i32 = 13;
+
+impl Manners {
+    /// The code to leave with when a program cannot be executed (`errno`) or we fail ourselves; `own` is ours for that.
+    pub fn failure_code(self, errno: Option<i32>, own: u8) -> u8 {
+        match (self, errno) {
+            (Self::Dunnage, _) => own,
+            (Self::Tini, Some(ENOENT)) => 127,
+            (Self::Tini, Some(EACCES | ENOEXEC)) => 126,
+            (Self::DumbInit, Some(_)) => 2,
+            (Self::Tini | Self::DumbInit, _) => 1,
+        }
+    }
 }
 
 /// What happens when the child is stopped from the keyboard.
@@ -130,6 +167,7 @@ impl Conduct {
     pub fn as_tini() -> Self {
         Self {
             observe: false,
+            manners: Manners::Dunnage,
             subreaper: false,
             group: dunnage_sys::Group::Own,
             terminal: true,
@@ -147,6 +185,7 @@ impl Conduct {
             group_signal_at_end: None,
             exit_map: ExitMap::default(),
             parent_death: None,
+            report_reaped: false,
         }
     }
 

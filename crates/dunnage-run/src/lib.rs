@@ -19,7 +19,7 @@ pub mod termination_log;
 mod watch;
 
 pub use command::{Refusal, explain, prepare};
-pub use config::{Conduct, Config, Forwarded, JobControl, PlanMode, Voice, Watched};
+pub use config::{Conduct, Config, Forwarded, JobControl, Manners, PlanMode, Voice, Watched};
 pub use log::LogFormat;
 pub use procfs::{parse_caught, parse_stat};
 pub use setup::{Inherited, execute_directly, run};

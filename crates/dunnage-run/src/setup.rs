@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use dunnage_cgroup::{Limits, Root, read_limits};
 use dunnage_policy::event::Event;
-use dunnage_policy::plan::{Plan, plan};
+use dunnage_policy::plan::{PLANNED, plan};
 use dunnage_policy::signal::Signal;
-use dunnage_sys::{Mask, SignalFd, Spawn};
+use dunnage_sys::{Group, Mask, SignalFd, Spawn};
 
 use crate::command::{Refusal, prepare};
-use crate::config::{Config, PlanMode};
+use crate::config::{Conduct, Config, Manners, PlanMode};
 use crate::counters::Counters;
 use crate::log::Log;
 use crate::supervisor::{Finished, Start, Supervisor};
-use crate::terminal::find_own_terminal;
+use crate::terminal::{find_own_terminal, free_terminal};
 use crate::termination_log;
 use crate::watch::Watch;
 
@@ -44,10 +44,13 @@ fn libc_pipe() -> i32 {
     13
 }
 
-/// Replaces us by the command, with the signal state that we were given (`DUNNAGE_DISABLE=1`). Returns on failure only.
-pub fn execute_directly(command: &[OsString], inherited: Inherited) -> Refusal {
-    let environment: Vec<_> = std::env::vars_os().collect();
-    match prepare(command, &environment) {
+/// Replaces us by the command, with the signal state that we were given. Returns on failure only.
+pub fn execute_directly(
+    command: &[OsString],
+    environment: &[(OsString, OsString)],
+    inherited: Inherited,
+) -> Refusal {
+    match prepare(command, environment) {
         Ok(program) => {
             let failure = dunnage_sys::exec(&program, inherited.mask, inherited.ignored);
             crate::command::explain(&program, failure)
@@ -61,9 +64,12 @@ pub fn run(config: &Config, inherited: Inherited) -> u8 {
     let mut log = Log::new(config.voice.format, config.voice.threshold);
     let code = match start(config, inherited, &mut log) {
         Ok((mut supervisor, mut descriptor)) => supervisor.run(&mut descriptor, &mut log),
-        Err(refusal) => Finished {
-            code: refuse(config, &refusal, &mut log),
-        },
+        Err(mut refusal) => {
+            refusal.code = config.conduct.manners.failure_code(None, refusal.code);
+            Finished {
+                code: refuse(config, &refusal, &mut log),
+            }
+        }
     };
     log.finish();
     code.code
@@ -92,7 +98,7 @@ pub fn refuse(config: &Config, refusal: &Refusal, log: &mut Log) -> u8 {
 
 fn start<'a>(
     config: &'a Config,
-    inherited: Inherited,
+    mut inherited: Inherited,
     log: &mut Log,
 ) -> Result<(Supervisor<'a>, SignalFd), Refusal> {
     let internal = |what: &str, error: &dyn std::fmt::Display| Refusal {
@@ -104,6 +110,7 @@ fn start<'a>(
     if conduct.subreaper && dunnage_sys::current_pid() != 1 {
         degrade(log, "orphans are not adopted", dunnage_sys::set_subreaper());
     }
+    keep_manners(conduct, &mut inherited, log);
     if let Some(signal) = conduct.parent_death {
         degrade(
             log,
@@ -120,10 +127,10 @@ fn start<'a>(
         counters,
     } = read_and_plan(config, log);
     let program = prepare(&config.command, &environment)?;
-    let terminal = if conduct.terminal {
-        find_own_terminal()
-    } else {
-        None
+    let (terminal, hang_up) = match (conduct.terminal, conduct.group) {
+        (false, _) | (true, Group::Inherited) => (None, false),
+        (true, Group::Own) => (find_own_terminal(), false),
+        (true, Group::Session) => free_terminal(),
     };
     let spawn = Spawn {
         program: &program,
@@ -141,9 +148,40 @@ fn start<'a>(
         watch,
         counters,
         terminal: terminal.is_some(),
+        hang_up,
     };
     Ok((Supervisor::new(config, start), signals))
 }
+
+/// Does what only a stand-in for another init does before the child starts.
+fn keep_manners(conduct: &Conduct, inherited: &mut Inherited, log: &mut Log) {
+    match conduct.manners {
+        Manners::Dunnage => {}
+        Manners::Tini => {
+            let faults = FAULTS.into_iter().fold(Mask::default(), Mask::with);
+            // Rust's runtime has handlers for two of them
+            FAULTS.into_iter().for_each(dunnage_sys::set_default);
+            let _ = dunnage_sys::set_mask(Mask(!faults.0));
+            if !conduct.subreaper && dunnage_sys::current_pid() != 1 {
+                let what = "orphans are not adopted".to_owned();
+                let reason =
+                    "this is neither process 1 nor a subreaper (-s or TINI_SUBREAPER makes it one)"
+                        .to_owned();
+                log.say(&Event::Degraded { what, reason });
+            }
+        }
+        Manners::DumbInit => {
+            (1..32).for_each(dunnage_sys::set_default);
+            *inherited = Inherited {
+                mask: Mask::default(),
+                ignored: Mask::default(),
+            };
+        }
+    }
+}
+
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: the signals of a program's own faults.
+const FAULTS: [i32; 7] = [4, 5, 6, 7, 8, 11, 31];
 
 fn degrade(log: &mut Log, what: &str, result: std::io::Result<()>) {
     if let Err(error) = result {
@@ -166,7 +204,7 @@ struct Prepared {
 fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     let mut environment: Vec<_> = std::env::vars_os().collect();
     let silent = config.voice.threshold.is_none();
-    if silent && matches!(config.plan, PlanMode::Off) {
+    if (silent || !config.evidence) && matches!(config.plan, PlanMode::Off) {
         return Prepared {
             environment,
             started: None,
@@ -195,37 +233,43 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     }
 }
 
+/// Puts the plan's variables into the child's environment, or says what would be; returns what was set, for the start line.
 fn apply_plan(
     config: &Config,
     limits: &Limits,
     environment: &mut Vec<(OsString, OsString)>,
     log: &mut Log,
 ) -> Vec<String> {
-    let planned = |options| -> Plan { plan(limits, &|name: &str| std::env::var_os(name), options) };
-    match &config.plan {
-        PlanMode::Off => Vec::new(),
-        PlanMode::Observe(options) => {
-            for (name, value) in planned(options).environment() {
-                log.say(&Event::Observed {
-                    would: format!("set {name}={value}"),
-                });
-            }
-            Vec::new()
-        }
-        PlanMode::Apply(options) => {
-            let pairs = planned(options).environment();
-            let set = pairs
-                .iter()
-                .filter(|(name, _)| !name.starts_with("DUNNAGE_"))
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            for (name, value) in pairs {
-                environment.retain(|(key, _)| *key != *name);
-                environment.push((name.into(), value.into()));
-            }
-            set
-        }
+    let (PlanMode::Observe(options) | PlanMode::Apply(options)) = &config.plan else {
+        return Vec::new();
+    };
+    let plan = plan(limits, &|name: &str| std::env::var_os(name), options);
+    for text in plan
+        .notes
+        .iter()
+        .filter(|text| !limits.notes.contains(text))
+    {
+        log.say(&Event::PlanNote { text: text.clone() });
     }
+    let pairs = plan.environment();
+    let shown = pairs
+        .iter()
+        .filter(|(name, _)| name != PLANNED)
+        .map(|(name, value)| format!("{name}={value}"));
+    if matches!(config.plan, PlanMode::Observe(_)) {
+        for pair in shown {
+            log.say(&Event::Observed {
+                would: format!("set {pair}"),
+            });
+        }
+        return Vec::new();
+    }
+    let set = shown.collect();
+    for (name, value) in pairs {
+        environment.retain(|(key, _)| *key != *name);
+        environment.push((name.into(), value.into()));
+    }
+    set
 }
 
 fn started_event(config: &Config, limits: &Limits, set: Vec<String>) -> Event {

@@ -7,10 +7,12 @@ use dunnage_policy::event::Event;
 use dunnage_policy::shutdown::{Action, End, Input, Sequence};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::verdict::{Facts, Status, judge};
-use dunnage_sys::{Interest, Program, SignalFd, SignalInfo, Spawned, Wait, poll, wait_any};
+use dunnage_sys::{
+    ExecFailure, Interest, Program, SignalFd, SignalInfo, Spawned, Stage, Wait, poll, wait_any,
+};
 
 use crate::command::{Refusal, explain};
-use crate::config::{Config, JobControl};
+use crate::config::{Config, JobControl, Manners};
 use crate::counters::Counters;
 use crate::forward::{Forwarder, living_descendants};
 use crate::log::Log;
@@ -37,6 +39,8 @@ pub struct Start {
     pub counters: Option<Counters>,
     /// Whether the child was given a terminal.
     pub terminal: bool,
+    /// Whether leaving the terminal has hung up on us.
+    pub hang_up: bool,
 }
 
 /// The end of a run.
@@ -59,6 +63,8 @@ pub struct Supervisor<'a> {
     sequence: Sequence,
     forwarder: Forwarder,
     stop: Option<(Signal, Instant)>,
+    /// Signals of which the first is not passed on.
+    unheard: Vec<Signal>,
     killed: Vec<String>,
     killed_child: bool,
     /// How long those that were killed had had.
@@ -84,6 +90,11 @@ impl<'a> Supervisor<'a> {
             sequence: Sequence::new(config.conduct.rules.clone()),
             forwarder: Forwarder::new(child, config.conduct.signal_to),
             stop: None,
+            unheard: if start.hang_up {
+                vec![Signal::HUP, Signal::CONT]
+            } else {
+                Vec::new()
+            },
             killed: Vec::new(),
             killed_child: false,
             waited: None,
@@ -158,12 +169,26 @@ impl<'a> Supervisor<'a> {
                 if let Some(event) = &self.start.started {
                     log.say(event);
                 }
+                if self.config.conduct.manners == Manners::DumbInit {
+                    let _ = std::env::set_current_dir("/");
+                }
             }
             Some(Some(failure)) => {
                 self.starting = false;
-                self.refusal = Some(explain(&self.start.program, failure));
+                self.refusal = Some(self.refused(failure));
             }
         }
+    }
+
+    fn refused(&self, failure: ExecFailure) -> Refusal {
+        let conduct = &self.config.conduct;
+        let mut refusal = explain(&self.start.program, failure);
+        let errno = (failure.stage == Stage::Execute).then_some(failure.errno);
+        refusal.code = conduct.manners.failure_code(errno, refusal.code);
+        if conduct.manners == Manners::Tini {
+            refusal.code = conduct.exit_map.apply(refusal.code);
+        }
+        refusal
     }
 
     fn take_signals(&mut self, signals: &SignalFd, log: &mut Log) {
@@ -190,25 +215,33 @@ impl<'a> Supervisor<'a> {
         if !conduct.forwarded.has(received) {
             return;
         }
-        let Some(signal) = conduct.passed_on_as(received) else {
+        if let Some(first) = self.unheard.iter().position(|signal| *signal == received) {
+            self.unheard.swap_remove(first);
             return;
-        };
-        let stop = conduct.rules.stop_signals.contains(&signal);
-        if stop && self.stop.is_none() {
-            self.stop = Some((signal, Instant::now()));
-            log.say(&Event::Stopping {
-                signal,
-                sender: info.sender,
-                budget_ms: conduct.rules.budget.map(milliseconds),
-                drain_delay_ms: milliseconds(conduct.rules.effective_drain_delay()),
-            });
         }
-        self.step(Input::Signal(signal), log);
+        if let Some(signal) = conduct.passed_on_as(received) {
+            self.pass_on(signal, info.sender, log);
+        }
         if conduct.job_control == JobControl::StopAfterForwarding
             && matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU)
         {
             let _ = dunnage_sys::stop_self();
         }
+    }
+
+    fn pass_on(&mut self, signal: Signal, sender: i32, log: &mut Log) {
+        let conduct = &self.config.conduct;
+        let stop = conduct.rules.stop_signals.contains(&signal);
+        if stop && self.stop.is_none() {
+            self.stop = Some((signal, Instant::now()));
+            log.say(&Event::Stopping {
+                signal,
+                sender,
+                budget_ms: conduct.rules.budget.map(milliseconds),
+                drain_delay_ms: milliseconds(conduct.rules.effective_drain_delay()),
+            });
+        }
+        self.step(Input::Signal(signal), log);
     }
 
     /// Reaps whoever has ended, then tells the sequence who is left.
@@ -254,6 +287,9 @@ impl<'a> Supervisor<'a> {
             }
         } else if let Some(command) = self.forwarder.command_behind_shell(pid) {
             self.behind_shell = Some((command.clone(), status));
+        }
+        if pid != self.child && self.config.conduct.report_reaped {
+            log.say(&Event::Reaped { pid });
         }
         if status == Status::Signaled(Signal::KILL) {
             self.report_oom(log);

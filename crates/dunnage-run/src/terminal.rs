@@ -7,8 +7,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use dunnage_sys::{
-    current_group, current_pid, foreground_group, group_of, is_terminal, session_of,
-    set_foreground_group,
+    current_group, current_pid, foreground_group, group_of, is_terminal, leave_terminal,
+    session_of, set_foreground_group,
 };
 
 use crate::procfs::read_process;
@@ -28,6 +28,14 @@ pub fn find_own_terminal() -> Option<RawFd> {
 /// Whether any of our standard streams is a terminal.
 pub fn has_terminal() -> bool {
     is_terminal(std::io::stdin().as_fd()) || is_terminal(std::io::stdout().as_fd())
+}
+
+/// Leaves the terminal to a child that will start a session: which descriptor it should take as its terminal, and whether
+/// the kernel has hung up on us for it (SIGHUP, SIGCONT), which the child must not hear of.
+pub fn free_terminal() -> (Option<RawFd>, bool) {
+    let stdin = std::io::stdin();
+    let left = leave_terminal(stdin.as_fd()).is_ok();
+    (Some(stdin.as_raw_fd()), left && session_of(0) == Some(current_pid()))
 }
 
 /// Gives the foreground to the child's group again, if it has come back to us.

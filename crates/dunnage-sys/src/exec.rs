@@ -31,6 +31,8 @@ pub enum Group {
     Own,
     /// A session of its own.
     Session,
+    /// Ours.
+    Inherited,
 }
 
 /// How to start it.
@@ -40,7 +42,7 @@ pub struct Spawn<'a> {
     pub program: &'a Program,
     /// Its process group.
     pub group: Group,
-    /// The terminal whose foreground it gets, or (for a new session) which becomes its controlling terminal.
+    /// The terminal whose foreground it gets, or (for a new session) which becomes its controlling terminal if it can.
     pub terminal: Option<RawFd>,
     /// The signal mask that it gets.
     pub mask: Mask,
@@ -178,7 +180,12 @@ impl<'a> Prepared<'a> {
         };
         for (index, path) in self.program.candidates.iter().enumerate() {
             match self.execute_one(path) {
-                libc::ENOENT | libc::ENOTDIR if !exists(path) => {}
+                errno @ (libc::ENOENT | libc::ENOTDIR) if !exists(path) => {
+                    // along PATH it only means the next folder
+                    if self.program.candidates.len() == 1 {
+                        failure.errno = errno;
+                    }
+                }
                 errno @ (libc::EACCES | libc::ENOTDIR) => {
                     failure = ExecFailure {
                         errno,
@@ -337,6 +344,7 @@ fn enter_group(spawn: &Spawn<'_>) -> Result<(), i32> {
                     libc::ioctl(terminal, libc::TIOCSCTTY, 0);
                 }
             }
+            Group::Inherited => {}
         }
     }
     Ok(())

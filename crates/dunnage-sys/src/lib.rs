@@ -30,5 +30,5 @@ pub use process::{
 pub use signalfd::{SignalFd, SignalInfo};
 pub use startup::sigpipe_was_ignored;
 pub use stderr::{StderrSink, WriteOutcome};
-pub use terminal::{foreground_group, is_terminal, set_foreground_group};
+pub use terminal::{foreground_group, is_terminal, leave_terminal, set_foreground_group};
 pub use wait::{Status, Wait, wait_any};

@@ -27,3 +27,13 @@ pub fn set_foreground_group(fd: BorrowedFd<'_>, group: i32) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Gives up our controlling terminal, so that a child can have it; an error where `fd` is not that. Where we lead its
+/// session, the kernel takes it from the whole session and sends SIGHUP and SIGCONT to its foreground.
+pub fn leave_terminal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCNOTTY) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -11,7 +11,9 @@ use dunnage_policy::shutdown::{Rules, margin};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::target::SignalTo;
 use dunnage_policy::verdict::{ExitMap, seconds};
-use dunnage_run::{Conduct, Config, Forwarded, Inherited, JobControl, PlanMode, Voice, Watched};
+use dunnage_run::{
+    Conduct, Config, Forwarded, Inherited, JobControl, Manners, PlanMode, Voice, Watched,
+};
 
 use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs};
 use crate::cli::values::{Grace, TerminationLog};
@@ -38,7 +40,8 @@ pub fn execute_directly(arguments: &[OsString], inherited: Inherited) -> ExitCod
     if command.is_empty() {
         return output::fail(125, "no command was given");
     }
-    let refusal = dunnage_run::execute_directly(&command, inherited);
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let refusal = dunnage_run::execute_directly(&command, &environment, inherited);
     output::fail(
         refusal.code,
         &format!(
@@ -109,6 +112,7 @@ fn config(args: &RunArgs) -> Config {
             zombies: args.zombie_report.is_on(),
             limits: args.resize_report.is_on(),
         },
+        evidence: true,
         unknown_variables: env::unknown_variables(&Cli::command()),
         notes,
     }
@@ -129,6 +133,7 @@ fn conduct(args: &RunArgs) -> Conduct {
     };
     Conduct {
         observe: false,
+        manners: Manners::Dunnage,
         subreaper: args.subreaper.is_on(),
         group: dunnage_sys::Group::Own,
         terminal: args.terminal.is_on(),
@@ -159,6 +164,7 @@ fn conduct(args: &RunArgs) -> Conduct {
         group_signal_at_end: None,
         exit_map: ExitMap(args.map_exit.clone()),
         parent_death: args.parent_death,
+        report_reaped: false,
     }
 }
 
