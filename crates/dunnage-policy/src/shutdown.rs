@@ -317,8 +317,12 @@ impl Sequence {
             }
             // they may be finishing what their parent told them to: told only when that takes longer
             (State::Stopping { deadline }, Some(grace)) => {
+                // told early enough to have most of a short budget for what they do then
+                let patience = deadline.map_or(grace, |deadline| {
+                    grace.min(deadline.saturating_sub(now) / 4)
+                });
                 self.state = State::Finishing {
-                    tell: Some((now + grace, Signal::TERM)),
+                    tell: Some((now + patience, Signal::TERM)),
                     deadline,
                     stopped: true,
                 };

@@ -16,6 +16,9 @@ pub struct Knob {
     /// Every variable that this library takes a number of threads from, `variable` included, the one that wins first.
     /// A cap (`OMP_THREAD_LIMIT`) stands behind the number that it bounds.
     pub ranking: &'static [&'static str],
+    /// The most threads that the library takes without being asked, and the variable of its own that says so: above it
+    /// that variable is set too.
+    pub most: Option<(&'static str, u32)>,
 }
 
 impl Knob {
@@ -39,6 +42,14 @@ const fn knob(
         variable,
         library,
         ranking,
+        most: None,
+    }
+}
+
+impl Knob {
+    const fn at_most(mut self, variable: &'static str, threads: u32) -> Self {
+        self.most = Some((variable, threads));
+        self
     }
 }
 
@@ -53,7 +64,9 @@ pub const KNOBS: &[Knob] = &[
     knob("OMP_NUM_THREADS", "MKL", &["MKL_DOMAIN_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT"]),
     knob("OMP_NUM_THREADS", "PyTorch", &["MKL_NUM_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT"]),
     knob("OMP_NUM_THREADS", "scikit-learn", &["OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "OMP_THREAD_LIMIT"]),
-    knob("OMP_NUM_THREADS", "numexpr (pandas)", &["NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS"]),
+    // it takes 16 by itself, and falls to 1 with an error where OMP_NUM_THREADS is above NUMEXPR_MAX_THREADS (64)
+    knob("OMP_NUM_THREADS", "numexpr (pandas)", &["NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS"])
+        .at_most("NUMEXPR_NUM_THREADS", 16),
     knob("OMP_NUM_THREADS", "pyarrow", &["OMP_NUM_THREADS", "OMP_THREAD_LIMIT"]),
     knob("VIPS_CONCURRENCY", "libvips", &["VIPS_CONCURRENCY", "IM_CONCURRENCY"]),
 ];

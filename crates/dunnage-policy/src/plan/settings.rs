@@ -57,6 +57,16 @@ fn pools<'a>(sizing: &'a Sizing, env: Environment<'a>) -> impl Iterator<Item = S
             format!("{}: {}", size_in_words(sizing), libraries.join(", "))
         })
     });
+    let capped = KNOBS.iter().filter_map(move |knob| {
+        let (variable, most) = knob.most.filter(|(_, most)| sizing.threads > *most)?;
+        let others = knob
+            .ranking
+            .iter()
+            .copied()
+            .filter(move |name| *name != variable);
+        let reason = || format!("{} takes at most {most} threads by itself", knob.library);
+        Some(decide(env, variable, &most.to_string(), others, reason))
+    });
     let own = KNOBS.iter().flat_map(move |knob| {
         knob.ranking
             .iter()
@@ -71,7 +81,7 @@ fn pools<'a>(sizing: &'a Sizing, env: Environment<'a>) -> impl Iterator<Item = S
                 })
             })
     });
-    governed.chain(own)
+    governed.chain(capped).chain(own)
 }
 
 /// Sets a variable, unless the user set it or one that it would outrank.

@@ -295,6 +295,30 @@ fn a_variable_that_would_outrank_the_users_is_kept_and_says_by_what() {
 }
 
 #[test]
+fn a_library_that_breaks_above_its_own_most_is_told_that_most() {
+    let numexpr = |quota: f64, own: &[(&str, &str)]| {
+        let plan = plan_with(
+            &limits(128, Some(quota)),
+            &variables(own),
+            &PlanOptions::default(),
+        );
+        value_of(&plan, "NUMEXPR_NUM_THREADS").map(str::to_owned)
+    };
+    assert_eq!(numexpr(16.0, &[]), None);
+    assert_eq!(numexpr(17.0, &[]).as_deref(), Some("16"));
+    assert_eq!(numexpr(65.0, &[]).as_deref(), Some("16"));
+    assert_eq!(
+        numexpr(65.0, &[("NUMEXPR_NUM_THREADS", "3")]).as_deref(),
+        Some("3")
+    );
+    assert_eq!(
+        numexpr(65.0, &[("OMP_NUM_THREADS", "40")]),
+        None,
+        "the user's value governs it"
+    );
+}
+
+#[test]
 fn a_hostile_limit_gives_no_hostile_count() {
     for quota in [
         f64::NAN,

@@ -131,9 +131,9 @@ fn descendants_finish_in_peace_then_are_told_then_killed() {
     let mut sequence = Sequence::new(rules());
     sequence.step(Input::Signal(Signal::TERM), ms(0));
     assert_eq!(sequence.step(STRAYS_ONLY, ms(500)), []);
-    assert_eq!(sequence.wake_at(), Some(ms(2500)));
+    assert_eq!(sequence.wake_at(), Some(ms(2375)));
     assert_eq!(
-        sequence.step(Input::Time, ms(2500)),
+        sequence.step(Input::Time, ms(2375)),
         [Action::TellStrays(Signal::TERM)]
     );
     assert_eq!(sequence.wake_at(), Some(ms(8000)));
@@ -143,6 +143,20 @@ fn descendants_finish_in_peace_then_are_told_then_killed() {
         [Action::Leave(End::Stopped)]
     );
     assert_eq!(sequence.step(Input::Time, ms(8000)), [Action::Kill]);
+}
+
+#[test]
+fn with_a_short_budget_descendants_are_told_while_there_is_time_to_act_on_it() {
+    let mut sequence = Sequence::new(Rules {
+        budget: Some(ms(2400)),
+        ..rules()
+    });
+    sequence.step(Input::Signal(Signal::TERM), ms(0));
+    assert_eq!(sequence.step(STRAYS_ONLY, ms(0)), []);
+    assert_eq!(
+        sequence.step(Input::Time, ms(600)),
+        [Action::TellStrays(Signal::TERM)]
+    );
 }
 
 #[test]

@@ -118,7 +118,8 @@ pub struct RunArgs {
     pub drain_delay: Duration,
 
     /// After the child has ended by itself, what it left behind gets TERM and this long; after a stop signal it first has
-    /// this long to finish undisturbed, then gets TERM, and may use the rest of the grace. `off` leaves with the child
+    /// this long (at most a quarter of what is left) to finish undisturbed, then gets TERM, and may use the rest of the
+    /// grace. `off` leaves with the child
     #[arg(long, value_parser = parse_off_or_duration, default_value = "2s", value_name = "TIME", help_heading = "Shutdown")]
     pub stray_grace: Grace,
 

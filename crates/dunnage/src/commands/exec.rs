@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use dunnage_sys::Mask;
+use dunnage_run::Inherited;
 
 use super::plan::plan_here;
 use crate::cli::env;
@@ -23,11 +23,7 @@ pub struct ExecCommand {
     plan_args: PlanArgs,
 
     /// The command and its arguments
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -39,16 +35,9 @@ pub fn run(args: &ExecCommand) -> anyhow::Result<ExitCode> {
             "no command was given: `dunnage exec [OPTIONS] -- COMMAND…`",
         ));
     };
-    let refusal = match dunnage_run::prepare(&args.command, &environment(&args.plan_args)?) {
-        Ok(program) => {
-            let mask = dunnage_sys::block_all().context("cannot read the signal mask")?;
-            dunnage_run::explain(
-                &program,
-                dunnage_sys::exec(&program, mask, ignored_at_start()),
-            )
-        }
-        Err(refusal) => refusal,
-    };
+    let inherited = Inherited::take().context("cannot read the signal mask")?;
+    let environment = environment(&args.plan_args)?;
+    let refusal = dunnage_run::execute_directly(&args.command, &environment, inherited);
     Ok(output::fail(
         refusal.code,
         &format!("cannot run {}: {}", name.display(), refusal.reason),
@@ -68,15 +57,4 @@ fn environment(args: &PlanArgs) -> anyhow::Result<Vec<(OsString, OsString)>> {
         );
     }
     Ok(environment)
-}
-
-/// The signals that we were started to ignore: Rust's runtime has added SIGPIPE to them.
-fn ignored_at_start() -> Mask {
-    const SIGPIPE: u32 = 13;
-    let ignored = dunnage_sys::ignored();
-    if dunnage_sys::sigpipe_was_ignored() {
-        ignored
-    } else {
-        Mask(ignored.0 & !(1 << (SIGPIPE - 1)))
-    }
 }
