@@ -6,16 +6,20 @@
 //! ([`Root`]), so that a recorded container is a plain folder of text files.
 
 mod affinity;
+mod error;
 mod gap;
 mod limits;
 pub mod parse;
 mod read;
+mod reader;
 mod resolve;
 mod root;
 mod v1;
 mod v2;
 
+pub use error::ReadError;
 pub use limits::{Bandwidth, Confidence, CpuLimits, Hierarchy, Limits, MemoryLimits, Sourced};
 pub use parse::{Pressure, Stall};
 pub use read::{Overrides, read_limits};
+pub use reader::{Memory, MemoryEvents, PressureKind, Reader, Throttling};
 pub use root::Root;

@@ -79,6 +79,11 @@ impl Cgroups {
         parse_mountinfo(&self.mountinfo)
     }
 
+    /// The bytes of `/proc/self/cgroup`: while they stay the same, so does everything that was resolved from them.
+    pub fn into_membership(self) -> Vec<u8> {
+        self.cgroup
+    }
+
     /// Which hierarchies are mounted. A named v1 hierarchy (systemd's) holds no controller and does not count.
     pub fn hierarchy(&self) -> Hierarchy {
         let named = |mount: &Mount| {
@@ -193,14 +198,14 @@ fn chain_in(root: &Root, version: Version, process: &CgroupPath, mount: &Mount) 
 /// v1 has files that stand at the top only (kernel: `CFTYPE_ONLY_ON_ROOT` in `kernel/cgroup/cgroup-v1.c`), v2 files that
 /// stand everywhere but there (`CFTYPE_NOT_ON_ROOT`).
 fn is_true_root(root: &Root, version: Version, top: &Path) -> bool {
-    let has = |name: &&str| root.exists(&top.join(name));
+    let has = |name: &str| root.exists(&top.join(name));
     match version {
         Version::V1 => ["release_agent", "cgroup.sane_behavior"]
-            .iter()
-            .any(|name| has(name)),
+            .into_iter()
+            .any(has),
         Version::V2 => !["cgroup.type", "cgroup.events", "cpu.max", "memory.max"]
-            .iter()
-            .any(|name| has(name)),
+            .into_iter()
+            .any(has),
     }
 }
 

@@ -67,16 +67,16 @@ pub fn unescape_octal(text: &[u8]) -> Cow<'_, [u8]> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, behind @ ..] = rest {
-        rest = match (first, behind) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', left @ ..]) => {
-                plain.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
-                left
-            }
-            _ => {
-                plain.push(*first);
-                behind
-            }
+        let octal = |digit: &u8| (b'0'..=b'7').contains(digit).then(|| digit - b'0');
+        let escaped = match behind {
+            [a @ b'0'..=b'3', b, c, left @ ..] if *first == b'\\' => octal(b)
+                .zip(octal(c))
+                .map(|(b, c)| (((a - b'0') << 6) | (b << 3) | c, left)),
+            _ => None,
         };
+        let (byte, left) = escaped.unwrap_or((*first, behind));
+        plain.push(byte);
+        rest = left;
     }
     Cow::Owned(plain)
 }

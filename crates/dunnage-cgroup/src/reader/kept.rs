@@ -1,0 +1,147 @@
+//! A file that is kept open and read again with one `pread`.
+
+use crate::{ReadError, Root};
+use std::fs::File;
+use std::io;
+use std::os::fd::IntoRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+/// Longest answer that is read. `memory.stat` of a current kernel is about 2 KiB long, and a seq_file answers one read in full.
+pub(super) type Buffer = [u8; 16 * 1024];
+
+/// Opens files to keep.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    pub root: Root,
+    /// Whether each use of a descriptor first asks which file it stands for.
+    pub is_guarded: bool,
+}
+
+/// A descriptor with the path it came from, or the reason why there is none.
+#[derive(Debug)]
+pub(super) struct Kept {
+    path: PathBuf,
+    file: Result<File, Refused>,
+    /// Which file it is, where that is asked before each use.
+    identity: Option<Identity>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    kind: io::ErrorKind,
+    code: Option<i32>,
+}
+
+/// Which file a descriptor stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(file: &File) -> Option<Self> {
+        let metadata = file.metadata().ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+impl Opener {
+    /// Opens a file; that it cannot be opened is told when it is read.
+    pub fn keep(&self, path: PathBuf) -> Kept {
+        let file = File::open(self.root.locate(&path)).map_err(|error| Refused {
+            kind: error.kind(),
+            code: error.raw_os_error(),
+        });
+        let identity = match &file {
+            Ok(file) if self.is_guarded => Identity::of(file),
+            _ => None,
+        };
+        Kept {
+            path,
+            file,
+            identity,
+        }
+    }
+}
+
+impl Kept {
+    pub fn is_open(&self) -> bool {
+        self.file.is_ok()
+    }
+
+    /// Whether the descriptor's number has come to stand for another file, or for none.
+    fn is_foreign(&self) -> bool {
+        match (&self.file, self.identity) {
+            (Ok(file), Some(_)) => Identity::of(file) != self.identity,
+            _ => false,
+        }
+    }
+
+    /// Reads the file from its start.
+    pub fn read<'b>(&self, buffer: &'b mut Buffer) -> Result<&'b [u8], ReadError> {
+        if self.is_foreign() {
+            let path = self.path.clone();
+            return Err(ReadError::Vanished { path });
+        }
+        let read = match &self.file {
+            Ok(file) => file.read_at(buffer, 0),
+            Err(refused) => Err(refused
+                .code
+                .map_or_else(|| refused.kind.into(), io::Error::from_raw_os_error)),
+        };
+        match read {
+            Ok(length) => Ok(buffer.get(..length).unwrap_or_default()),
+            Err(error) => Err(ReadError::from_io(&self.path, error)),
+        }
+    }
+
+    /// Reads and parses the file.
+    pub fn parse<T>(
+        &self,
+        buffer: &mut Buffer,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, ReadError> {
+        parse(self.read(buffer)?)
+            .ok_or_else(|| self.malformed("does not hold a number as the kernel writes it"))
+    }
+
+    /// As [`Kept::parse`]; `None` where there is no such file.
+    pub fn parse_optional<T>(
+        &self,
+        buffer: &mut Buffer,
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, ReadError> {
+        match &self.file {
+            Ok(_) => self.parse(buffer, parse).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    pub fn malformed(&self, reason: &'static str) -> ReadError {
+        ReadError::Malformed {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
+impl Drop for Kept {
+    /// Does not close what has become somebody else's.
+    fn drop(&mut self) {
+        if !self.is_foreign() {
+            return;
+        }
+        let gone = Refused {
+            kind: io::ErrorKind::NotFound,
+            code: None,
+        };
+        if let Ok(file) = std::mem::replace(&mut self.file, Err(gone)) {
+            let _ = file.into_raw_fd();
+        }
+    }
+}

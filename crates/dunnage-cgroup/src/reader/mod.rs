@@ -1,0 +1,224 @@
+//! Reads again and again what changes: [`Reader`].
+//!
+//! Finding a value costs far more than reading it (mountinfo alone is tens of microseconds), so the way is walked once and
+//! the descriptors are kept; each read is then one `pread` from the start, at which the kernel writes the file anew. A
+//! limit that changes is seen at the next read. Two things can turn a descriptor stale: the cgroup is removed (`ENODEV`,
+//! noticed at once), or the process is moved to another, which nothing tells (so `/proc/self/cgroup` is looked at once a
+//! second, when something is read). Both lead to looking the process up anew.
+
+mod cpu;
+mod kept;
+mod memory;
+
+pub use cpu::Throttling;
+pub use memory::{Memory, MemoryEvents};
+
+use crate::parse::{Pressure, parse_pressure};
+use crate::resolve::{CGROUP_FILE, Cgroups};
+use crate::root::Reading;
+use crate::{ReadError, Root};
+use cpu::CpuFiles;
+use kept::{Buffer, Kept, Opener};
+use memory::MemoryFiles;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often `/proc/self/cgroup` is looked at for a move.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// What tasks wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PressureKind {
+    /// `cpu.pressure`.
+    Cpu,
+    /// `memory.pressure`.
+    Memory,
+    /// `io.pressure`.
+    Io,
+}
+
+/// Kept descriptors of the process's own cgroup. See the module's text for what it costs and what it notices.
+#[derive(Debug)]
+pub struct Reader {
+    opener: Opener,
+    /// `/proc/self/cgroup` below the root.
+    membership: PathBuf,
+    open: Open,
+    buffer: Box<Buffer>,
+    checked: Instant,
+    check_every: Duration,
+    reopened: u64,
+}
+
+/// All that depends on which cgroup the process is in.
+#[derive(Debug)]
+struct Open {
+    membership: Vec<u8>,
+    cpu: Option<CpuFiles>,
+    memory: Option<MemoryFiles>,
+    /// In the order of [`PressureKind`]; the unified hierarchy's, on hybrid too.
+    pressure: Option<[Kept; 3]>,
+}
+
+impl Reader {
+    /// Finds the process's cgroup and opens its files. It never fails: what is not there is said when it is asked for.
+    pub fn open(root: &Root) -> Self {
+        Self::open_with(root, false)
+    }
+
+    /// As [`Reader::open`], for a process whose other code may close descriptors that are not its own
+    /// (`os.closerange`), after which their numbers stand for other files: each read first asks which file it is.
+    pub fn open_guarded(root: &Root) -> Self {
+        Self::open_with(root, true)
+    }
+
+    fn open_with(root: &Root, is_guarded: bool) -> Self {
+        let mut buffer = Box::new([0; size_of::<Buffer>()]);
+        let opener = Opener {
+            root: root.clone(),
+            is_guarded,
+        };
+        Self {
+            membership: root.locate(Path::new(CGROUP_FILE)),
+            open: Open::find(&opener, &mut buffer),
+            opener,
+            buffer,
+            checked: Instant::now(),
+            check_every: CHECK_EVERY,
+            reopened: 0,
+        }
+    }
+
+    /// Sets how often `/proc/self/cgroup` is looked at for a move; 0 is at every read, and the default a second.
+    #[must_use]
+    pub fn check_every(mut self, interval: Duration) -> Self {
+        self.check_every = interval;
+        self
+    }
+
+    /// How often the process was looked up anew, because its cgroup was gone or it was moved.
+    pub fn times_reopened(&self) -> u64 {
+        self.reopened
+    }
+
+    /// The tightest quota over all visible levels now, as a number of CPUs; `None` where none is set.
+    pub fn cpu_limit(&mut self) -> Result<Option<f64>, ReadError> {
+        self.read(|open, buffer| open.cpu()?.limit(buffer))
+    }
+
+    /// The throttling counters of the level whose quota was the tightest when it was opened, else of the leaf: an
+    /// ancestor's quota stops the process without a trace in the leaf's counters.
+    pub fn throttling(&mut self) -> Result<Throttling, ReadError> {
+        self.read(|open, buffer| open.cpu()?.throttling(buffer))
+    }
+
+    /// All memory charged to the cgroup, in bytes, the page cache included.
+    pub fn memory_usage(&mut self) -> Result<u64, ReadError> {
+        self.read(|open, buffer| open.memory()?.usage(buffer))
+    }
+
+    /// Memory by kind, with the working set and the limit now.
+    pub fn memory(&mut self) -> Result<Memory, ReadError> {
+        self.read(|open, buffer| open.memory()?.memory(buffer))
+    }
+
+    /// How often limits were met.
+    pub fn memory_events(&mut self) -> Result<MemoryEvents, ReadError> {
+        self.read(|open, buffer| open.memory()?.events(buffer))
+    }
+
+    /// Pressure stall information of the cgroup; on hybrid that of its cgroup on the v2 mount.
+    pub fn pressure(&mut self, kind: PressureKind) -> Result<Pressure, ReadError> {
+        self.read(|open, buffer| Ok(parse_pressure(open.pressure(kind)?.read(buffer)?)))
+    }
+
+    fn read<T>(
+        &mut self,
+        read: impl Fn(&Open, &mut Buffer) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        if self.is_stale() {
+            self.reopen();
+        }
+        match read(&self.open, &mut self.buffer) {
+            Err(ReadError::Vanished { .. }) => {
+                self.reopen();
+                read(&self.open, &mut self.buffer)
+            }
+            answer => answer,
+        }
+    }
+
+    fn is_stale(&mut self) -> bool {
+        if self.checked.elapsed() < self.check_every {
+            return false;
+        }
+        self.checked = Instant::now();
+        // opened anew each time: a descriptor kept over a fork would go on telling of the parent
+        let read =
+            File::open(&self.membership).and_then(|mut file| file.read(&mut self.buffer[..]));
+        let known = &self.open.membership;
+        match read {
+            Ok(length) => self.buffer[..length] != known[..known.len().min(self.buffer.len())],
+            Err(_) => false,
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.open = Open::find(&self.opener, &mut self.buffer);
+        self.reopened += 1;
+    }
+}
+
+impl Open {
+    fn find(opener: &Opener, buffer: &mut Buffer) -> Self {
+        let root = &opener.root;
+        let mut reading = Reading::new(root);
+        let cgroups = Cgroups::read(&mut reading);
+        let cpu = cgroups.chain(root, "cpu").ok();
+        let memory = cgroups.chain(root, "memory").ok();
+        let unified = cgroups.chain_v2(root).ok().filter(|chain| chain.has_leaf);
+        Self {
+            cpu: cpu.map(|chain| CpuFiles::open(opener, &chain, buffer)),
+            memory: memory.map(|chain| MemoryFiles::open(opener, &chain)),
+            pressure: unified.and_then(|chain| {
+                let leaf = chain.levels.first()?;
+                let keep = |name| opener.keep(leaf.join(name));
+                Some([
+                    keep("cpu.pressure"),
+                    keep("memory.pressure"),
+                    keep("io.pressure"),
+                ])
+            }),
+            membership: cgroups.into_membership(),
+        }
+    }
+
+    fn cpu(&self) -> Result<&CpuFiles, ReadError> {
+        let controller = "cpu";
+        self.cpu
+            .as_ref()
+            .ok_or(ReadError::NotVisible { controller })
+    }
+
+    fn memory(&self) -> Result<&MemoryFiles, ReadError> {
+        let controller = "memory";
+        self.memory
+            .as_ref()
+            .ok_or(ReadError::NotVisible { controller })
+    }
+
+    fn pressure(&self, kind: PressureKind) -> Result<&Kept, ReadError> {
+        let controller = "pressure";
+        let [cpu, memory, io] = self
+            .pressure
+            .as_ref()
+            .ok_or(ReadError::NotVisible { controller })?;
+        Ok(match kind {
+            PressureKind::Cpu => cpu,
+            PressureKind::Memory => memory,
+            PressureKind::Io => io,
+        })
+    }
+}
