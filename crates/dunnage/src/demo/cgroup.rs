@@ -236,6 +236,17 @@ pub(super) struct Home {
 }
 
 impl Home {
+    /// The leaf of a demo that no longer runs, if `folder` is one.
+    fn find_stale(folder: &Path) -> Option<Self> {
+        let name = folder.file_name()?.to_str()?;
+        (is_stale(name) && name.ends_with(HOME)).then(|| {
+            Some(Self {
+                base: folder.parent()?.to_owned(),
+                leaf: folder.to_owned(),
+            })
+        })?
+    }
+
     /// Moves the processes to the leaf and hands the cpu controller down.
     pub(super) fn make(&self) -> io::Result<()> {
         fs::create_dir(&self.leaf)?;
@@ -267,12 +278,10 @@ fn prepare_v2(place: &mut Place, janitor: &Janitor) -> Result<()> {
     let Some(base) = place.folders.first_mut() else {
         return Ok(());
     };
-    let name = base
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    if name.is_some_and(|name| name.starts_with("dunnage-demo-") && name.ends_with(HOME)) {
-        // a demo was killed outright and left its ancestors here
-        base.pop();
+    if let Some(home) = Home::find_stale(base) {
+        // a demo was killed outright and left its ancestors in the leaf: they go back with us, at the end
+        base.clone_from(&home.base);
+        janitor.adopt_home(home);
     }
     let has_cpu = |file: &str| {
         let path = base.join(file);

@@ -114,6 +114,11 @@ impl Janitor {
         belongings.home.insert(home).make()
     }
 
+    /// Takes over the leaf of another demo, to move its processes back at the end.
+    pub(super) fn adopt_home(&self, home: Home) {
+        self.lock().home = Some(home);
+    }
+
     /// Starts a process that will be killed at the end, should it still run.
     pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let mut belongings = self.lock();
