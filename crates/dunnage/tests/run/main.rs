@@ -1,6 +1,13 @@
 //! What `dunnage run` promises, on real processes: as PID 1 of a PID namespace where root can make one, and as an
 //! ordinary process below a shell.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and says aloud what it left out"
+)]
+
 mod edges;
 mod ends;
 mod init;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub const DUNNAGE: &str = env!("CARGO_BIN_EXE_dunnage");
 
 /// Long enough for a busy machine; nothing waits this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
