@@ -9,6 +9,8 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr;
 
 use crate::{Mask, mask};
@@ -298,6 +300,20 @@ pub fn spawn(spawn: &Spawn<'_>) -> Result<Spawned, SpawnError> {
             })
         }
     }
+}
+
+/// Lets a [`Command`] start with `mask`: the standard library leaves the one of the thread that starts it.
+pub fn start_with_mask(command: &mut Command, mask: Mask) {
+    let set = mask.to_sigset();
+    let change = move || {
+        // SAFETY: a valid set; nothing is asked back.
+        match unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec the closure makes one system call, which is async-signal-safe, and allocates nothing.
+    unsafe { command.pre_exec(change) };
 }
 
 fn run_child(spawn: &Spawn<'_>, prepared: &mut Prepared<'_>, report: &mut File) -> ! {

@@ -19,7 +19,9 @@ mod stderr;
 mod terminal;
 mod wait;
 
-pub use exec::{ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn};
+pub use exec::{
+    ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
+};
 pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
 pub use mask::{Mask, block_all, ignored, set_default, set_ignored, set_mask};
 pub use poll::{Interest, Ready, poll};

@@ -63,7 +63,7 @@ impl Janitor {
     }
 
     /// Blocks the signals that would end us and starts the thread that sweeps and leaves when one comes. Call it before
-    /// any other thread is started. Children start with an empty mask: the standard library sees to that.
+    /// any other thread is started.
     pub(super) fn watch(self: &Arc<Self>) -> Result<()> {
         let mask = ENDING
             .iter()
@@ -122,6 +122,8 @@ impl Janitor {
     /// Starts a process that will be killed at the end, should it still run.
     pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let mut belongings = self.lock();
+        // an application that never hears of a signal would prove nothing
+        dunnage_sys::start_with_mask(command, dunnage_sys::Mask(0));
         let child = command.spawn()?;
         belongings.processes.push(child.id());
         Ok(child)
