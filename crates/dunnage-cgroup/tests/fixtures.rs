@@ -3,6 +3,8 @@
 //! A key that `expected.json` leaves out is not compared. `notes` holds a part of each note, in their order, and there are
 //! no others. `affinity: null` lets the reader find it in the folder's files.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+
 use dunnage_cgroup::{Overrides, PressureKind, ReadError, Reader, Root, read_limits};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

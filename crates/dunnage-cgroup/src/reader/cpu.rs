@@ -49,7 +49,7 @@ impl CpuFiles {
             if !level.quota.is_open() {
                 continue;
             }
-            if let Ok(Ok(Some(found))) = level.read(buffer)
+            if let Ok(Some(found)) = level.read(buffer)
                 && tightest.is_none_or(|lower| is_tighter(&found, &lower))
             {
                 tightest = Some(found);
@@ -64,23 +64,24 @@ impl CpuFiles {
         }
     }
 
-    /// The tightest quota over the levels now.
+    /// The tightest quota over the levels now. A level that cannot be read is passed over where another one has a quota.
     pub fn limit(&self, buffer: &mut Buffer) -> Result<Option<f64>, ReadError> {
         let mut tightest: Option<Bandwidth> = None;
-        let mut malformed = None;
+        let mut failure = None;
         for level in &self.levels {
-            match level.read(buffer)? {
+            match level.read(buffer) {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     if tightest.is_none_or(|lower| is_tighter(&found, &lower)) {
                         tightest = Some(found);
                     }
                 }
-                Err(Malformed(reason)) => malformed = Some((level, reason)),
+                Err(gone @ ReadError::Vanished { .. }) => return Err(gone),
+                Err(error) => failure = Some(error),
             }
         }
-        match (tightest, malformed) {
-            (None, Some((level, reason))) => Err(level.quota.malformed(reason)),
+        match (tightest, failure) {
+            (None, Some(error)) => Err(error),
             (tightest, _) => Ok(tightest.map(|bandwidth| bandwidth.cpus())),
         }
     }
@@ -123,7 +124,15 @@ impl Level {
         }
     }
 
-    fn read(&self, buffer: &mut Buffer) -> Result<Result<Option<Bandwidth>, Malformed>, ReadError> {
+    fn read(&self, buffer: &mut Buffer) -> Result<Option<Bandwidth>, ReadError> {
+        self.parse(buffer)?
+            .map_err(|Malformed(reason)| self.quota.malformed(reason))
+    }
+
+    fn parse(
+        &self,
+        buffer: &mut Buffer,
+    ) -> Result<Result<Option<Bandwidth>, Malformed>, ReadError> {
         let bytes = self.quota.read(buffer)?;
         let Some(period) = &self.period else {
             return Ok(parse_cpu_max(bytes));

@@ -133,11 +133,16 @@ impl MemoryFiles {
         Ok(memory)
     }
 
+    /// The tightest limit over the levels; one that cannot be read is passed over, as when all are read anew.
     fn limit(&self, buffer: &mut Buffer) -> Result<Option<u64>, ReadError> {
         let mut tightest = None;
         for level in &self.limits {
-            if let Size::Limit(bytes) = level.parse(buffer, parse_size)? {
-                tightest = Some(tightest.map_or(bytes, |lower: u64| lower.min(bytes)));
+            match level.parse(buffer, parse_size) {
+                Ok(Size::Limit(bytes)) => {
+                    tightest = Some(tightest.map_or(bytes, |lower: u64| lower.min(bytes)));
+                }
+                Err(gone @ ReadError::Vanished { .. }) => return Err(gone),
+                Ok(Size::Max) | Err(_) => {}
             }
         }
         Ok(tightest)
