@@ -4,7 +4,7 @@
 //! and passes. Test runners hide the output of tests that pass, so they are asked to show it, and the lines are
 //! collected and repeated at the end.
 
-use crate::tools::{NUMPY, Result, cargo, find_program, python_environment, say, shown};
+use crate::tools::{Result, TEST_PACKAGES, cargo, find_program, python_environment, say, shown};
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
@@ -28,9 +28,9 @@ pub(crate) fn run() -> Result<ExitCode> {
             ));
         }
     }
-    let python = python_environment("demo-venv", NUMPY);
+    let python = python_environment("test-venv", TEST_PACKAGES);
     if let Err(error) = &python {
-        skipped.push(format!("what needs NumPy: {error}"));
+        skipped.push(format!("what needs NumPy or numexpr: {error}"));
     }
     let mut commands = Vec::new();
     if find_program("cargo-nextest").is_some() {

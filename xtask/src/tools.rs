@@ -11,6 +11,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// NumPy's release for the throttle scenario: a fixed one, so that two runs compare.
 pub(crate) const NUMPY: &str = "numpy==2.4.6";
 
+/// What the tests compute with: the demo's NumPy, and a library that sizes itself by the machine.
+pub(crate) const TEST_PACKAGES: &str = "numpy==2.4.6 numexpr==2.14.2";
+
 /// The workspace's folder.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -92,18 +95,19 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// A Python environment `target/NAME` that holds exactly `requirement`; made when it is not there yet.
-pub(crate) fn python_environment(name: &str, requirement: &str) -> Result<PathBuf> {
+/// A Python environment `target/NAME` that holds exactly `requirements`, which blanks separate; made when it is not there
+/// yet.
+pub(crate) fn python_environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let folder = target_dir().join(name);
     let python = folder.join("bin/python");
-    let stamp = folder.join("requirement");
+    let stamp = folder.join("requirements");
     let is_current =
-        python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == requirement);
+        python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == requirements);
     if is_current {
         return Ok(python);
     }
     say(&format!(
-        "making a Python environment in {} with {requirement} (from PyPI)",
+        "making a Python environment in {} with {requirements} (from PyPI)",
         folder.display()
     ));
     must_succeed(
@@ -112,7 +116,11 @@ pub(crate) fn python_environment(name: &str, requirement: &str) -> Result<PathBu
             .arg(&folder),
     )
     .map_err(|error| format!("{error}; on Debian: apt-get install python3-venv"))?;
-    must_succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", requirement]))?;
-    std::fs::write(&stamp, requirement)?;
+    must_succeed(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(requirements.split(' ')),
+    )?;
+    std::fs::write(&stamp, requirements)?;
     Ok(python)
 }
