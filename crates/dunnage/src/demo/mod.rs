@@ -27,8 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::SystemTime;
 
-/// The applications of the scenarios.
-const PROGRAMS: [(&str, &str); 5] = [
+/// The applications of the scenarios, and what starts them.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("enter.py", include_str!("enter.py")),
     ("graceful.py", include_str!("graceful.py")),
     ("grandchildren.py", include_str!("grandchildren.py")),
     ("ignore.py", include_str!("ignore.py")),
