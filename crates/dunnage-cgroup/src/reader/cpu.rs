@@ -23,7 +23,8 @@ pub struct Throttling {
 pub(super) struct CpuFiles {
     version: Version,
     levels: Vec<Level>,
-    stat: Kept,
+    /// Of the level that throttles; `None` where that cannot be told.
+    stat: Option<Kept>,
 }
 
 #[derive(Debug)]
@@ -39,10 +40,7 @@ const QUOTA_BYTES: usize = 32;
 impl CpuFiles {
     pub fn open(opener: &Opener, chain: &Chain, buffer: &mut Buffer) -> Self {
         let mut levels = Vec::new();
-        let mut throttles = chain
-            .levels
-            .first()
-            .map_or(Path::new("/"), |leaf| leaf.as_path());
+        let mut throttles = chain.levels.first().filter(|_| chain.has_leaf);
         let mut tightest: Option<Bandwidth> = None;
         for folder in &chain.levels {
             let level = Level::open(opener, chain.version, folder);
@@ -53,14 +51,14 @@ impl CpuFiles {
                 && tightest.is_none_or(|lower| is_tighter(&found, &lower))
             {
                 tightest = Some(found);
-                throttles = folder;
+                throttles = Some(folder);
             }
             levels.push(level);
         }
         Self {
             version: chain.version,
             levels,
-            stat: opener.keep(throttles.join("cpu.stat")),
+            stat: throttles.map(|folder| opener.keep(folder.join("cpu.stat"))),
         }
     }
 
@@ -87,8 +85,13 @@ impl CpuFiles {
     }
 
     pub fn throttling(&self, buffer: &mut Buffer) -> Result<Throttling, ReadError> {
+        let controller = "cpu";
+        let stat = self
+            .stat
+            .as_ref()
+            .ok_or(ReadError::NotVisible { controller })?;
         let (mut periods, mut throttled, mut usec) = (None, None, None);
-        for (key, value) in parse_flat_keyed(self.stat.read(buffer)?) {
+        for (key, value) in parse_flat_keyed(stat.read(buffer)?) {
             match key {
                 b"nr_periods" => periods = Some(value),
                 b"nr_throttled" => throttled = Some(value),
@@ -103,7 +106,7 @@ impl CpuFiles {
                 throttled,
                 throttled_usec,
             }),
-            _ => Err(self.stat.malformed(
+            _ => Err(stat.malformed(
                 "has no nr_periods, nr_throttled and throttled time: the cpu controller is not on for this cgroup",
             )),
         }

@@ -145,3 +145,34 @@ impl Drop for Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_descriptor_that_became_another_file_is_neither_read_nor_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ours"), "1").unwrap();
+        fs::write(folder.path().join("theirs"), "2").unwrap();
+        let opener = Opener {
+            root: Root::at(folder.path()),
+            is_guarded: true,
+        };
+        let mut kept = opener.keep(PathBuf::from("/ours"));
+        let mut buffer = [0; size_of::<Buffer>()];
+        assert_eq!(kept.read(&mut buffer).unwrap(), b"1");
+
+        // as if our number had been closed and given out again
+        let theirs = File::open(folder.path().join("theirs")).unwrap();
+        let link = PathBuf::from(format!("/proc/self/fd/{}", theirs.as_raw_fd()));
+        kept.file = Ok(theirs);
+        let error = kept.read(&mut buffer).unwrap_err();
+        assert!(matches!(error, ReadError::Vanished { .. }), "{error}");
+        drop(kept);
+        let target = fs::read_link(link).unwrap();
+        assert!(target.ends_with("theirs"), "{}", target.display());
+    }
+}

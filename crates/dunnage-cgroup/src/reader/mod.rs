@@ -142,9 +142,12 @@ impl Reader {
             self.reopen();
         }
         match read(&self.open, &mut self.buffer) {
-            Err(ReadError::Vanished { .. }) => {
+            Err(vanished @ ReadError::Vanished { .. }) => {
                 self.reopen();
-                read(&self.open, &mut self.buffer)
+                match read(&self.open, &mut self.buffer) {
+                    Err(ReadError::NotVisible { .. }) => Err(vanished),
+                    answer => answer,
+                }
             }
             answer => answer,
         }
@@ -177,7 +180,10 @@ impl Open {
         let mut reading = Reading::new(root);
         let cgroups = Cgroups::read(&mut reading);
         let cpu = cgroups.chain(root, "cpu").ok();
-        let memory = cgroups.chain(root, "memory").ok();
+        let memory = cgroups
+            .chain(root, "memory")
+            .ok()
+            .filter(|chain| chain.has_leaf);
         let unified = cgroups.chain_v2(root).ok().filter(|chain| chain.has_leaf);
         Self {
             cpu: cpu.map(|chain| CpuFiles::open(opener, &chain, buffer)),
