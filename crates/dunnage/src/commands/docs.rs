@@ -22,6 +22,8 @@ enum Page {
     Events,
     Run,
     Plan,
+    /// From a report of `dunnage demo --format json` on stdin
+    Picture,
 }
 
 /// Prints a page.
@@ -30,6 +32,7 @@ pub fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
         Page::Events => events(),
         Page::Run => run_page(),
         Page::Plan => plan_page(),
+        Page::Picture => super::picture::draw_from_stdin()?,
     };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)

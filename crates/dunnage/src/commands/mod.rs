@@ -3,5 +3,6 @@
 pub mod compat;
 pub mod docs;
 pub mod exec;
+pub mod picture;
 pub mod plan;
 pub mod run;
