@@ -119,15 +119,15 @@ impl Asked {
             b'V' => return Some(version("dumb-init", "1.2.5")),
             b'c' => self.single_child = true,
             b'v' => self.verbose = true,
-            _ => match parse_rewrite(option.value) {
-                Some(rule) => self.rewrite.push(rule),
-                None => {
+            _ => {
+                let Some(rule) = parse_rewrite(option.value) else {
                     let value = OsStr::from_bytes(option.value).display();
-                    return Some(refuse(&format!(
-                        "-r needs two signal numbers from 1 to {LAST} such as 15:3, or 15:0, not `{value}`"
-                    )));
-                }
-            },
+                    let needed =
+                        format!("two signal numbers from 1 to {LAST} such as 15:3, or 15:0");
+                    return Some(refuse(&format!("-r needs {needed}, not `{value}`")));
+                };
+                self.rewrite.push(rule);
+            }
         }
         None
     }

@@ -84,7 +84,11 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         conduct,
         plan: PlanMode::Off,
         overrides: Overrides::default(),
-        voice: Voice { format: LogFormat::Text, threshold: Some(threshold), termination_log: None },
+        voice: Voice {
+            format: LogFormat::Text,
+            threshold: Some(threshold),
+            termination_log: None,
+        },
         watched: Watched::default(),
         evidence: false,
         unknown_variables: Vec::new(),
@@ -96,12 +100,20 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
 fn extended(options: &[String], command: &[OsString]) -> Invocation {
     let words = ["dunnage", "run"].into_iter().map(OsString::from);
     let options = options.iter().map(OsString::from).chain(["--".into()]);
-    Invocation::Extend(words.chain(options).chain(command.iter().cloned()).collect())
+    Invocation::Extend(
+        words
+            .chain(options)
+            .chain(command.iter().cloned())
+            .collect(),
+    )
 }
 
 /// Who is really there, for a `--version`.
 fn version(program: &str, like: &str) -> Invocation {
-    Invocation::Print(format!("dunnage {}, called as {program}; does as {program} {like}\n", env!("CARGO_PKG_VERSION")))
+    Invocation::Print(format!(
+        "dunnage {}, called as {program}; does as {program} {like}\n",
+        env!("CARGO_PKG_VERSION")
+    ))
 }
 
 #[cfg(test)]

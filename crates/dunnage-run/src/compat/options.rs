@@ -188,7 +188,10 @@ mod tests {
         text.iter().map(OsString::from).collect()
     }
 
-    fn read(text: &[&str]) -> (Vec<Result<(char, String), String>>, Vec<String>) {
+    /// An option with its value, or the message.
+    type Step = Result<(char, String), String>;
+
+    fn read(text: &[&str]) -> (Vec<Step>, Vec<String>) {
         let words = words(text);
         let mut options = Options::new(KNOWN, &words);
         let mut given = Vec::new();
@@ -215,7 +218,8 @@ mod tests {
         )
     }
 
-    fn option(letter: char, value: &str) -> Result<(char, String), String> {
+    #[allow(clippy::unnecessary_wraps, reason = "it stands beside messages")]
+    fn option(letter: char, value: &str) -> Step {
         Ok((letter, value.to_owned()))
     }
 

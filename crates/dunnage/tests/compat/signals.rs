@@ -106,7 +106,8 @@ fn settle(run: &Run, init: i32, seen: &mut usize) {
 fn sendable(place: Place, name: &str) -> impl Iterator<Item = i32> {
     let fatal = place == Place::Below && name == "tini";
     (1..=64).filter(move |signal| {
-        !matches!(signal, 9 | 19 | 32 | 33) && !(fatal && FAULTS.contains(signal))
+        let kept = fatal && FAULTS.contains(signal);
+        !(kept || matches!(signal, 9 | 19 | 32 | 33))
     })
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub const DUNNAGE: &str = env!("CARGO_BIN_EXE_dunnage");
 
 /// Long enough for a busy machine; nothing waits this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a program runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,8 +77,8 @@ impl Pair {
         assert_eq!(
             ours,
             real,
-            "ours and {what} ({place:?})",
-            what = format!("{} {what}", self.real.display())
+            "ours is not as {} {what} ({place:?})",
+            self.real.display()
         );
         ours
     }
