@@ -1,13 +1,12 @@
-//! The parser of `/proc/PID/cgroup`.
-
+//! `/proc/self/cgroup`.
 #![no_main]
 
-use dunnage_cgroup::parse;
-use libfuzzer_sys::fuzz_target;
+use dunnage_cgroup::parse::parse_cgroup_file;
 
-fuzz_target!(|data: &[u8]| {
-    for line in parse::parse_cgroup_file(data) {
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    for line in parse_cgroup_file(bytes) {
         assert!(line.path.starts_with(b"/"));
-        assert!(!line.path.contains(&b'\n'));
+        assert!(!line.controllers.contains(&b':'));
+        assert!(!(line.is_v2() && line.has_controller("cpu")));
     }
 });

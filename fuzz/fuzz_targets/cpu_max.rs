@@ -1,12 +1,10 @@
-//! The parser of `cpu.max`.
-
+//! `cpu.max`.
 #![no_main]
 
-use dunnage_cgroup::parse;
-use libfuzzer_sys::fuzz_target;
+use dunnage_cgroup::parse::parse_cpu_max;
 
-fuzz_target!(|data: &[u8]| {
-    if let Ok(max) = parse::parse_cpu_max(data) {
-        assert!(max.quota_usec != Some(0) && max.period_usec > 0);
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(Some(bandwidth)) = parse_cpu_max(bytes) {
+        assert!(bandwidth.cpus() > 0.0 && bandwidth.cpus().is_finite());
     }
 });

@@ -1,12 +1,13 @@
-//! The parser of `*.pressure`.
-
+//! `cpu.pressure`, `memory.pressure`, `io.pressure`.
 #![no_main]
 
-use dunnage_cgroup::parse;
-use libfuzzer_sys::fuzz_target;
+use dunnage_cgroup::parse::parse_pressure;
 
-fuzz_target!(|data: &[u8]| {
-    if let Ok(pressure) = parse::parse_pressure(data) {
-        assert!(pressure.some.avg10.is_finite() && pressure.some.avg10 >= 0.0);
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let pressure = parse_pressure(bytes);
+    for stall in [pressure.some, pressure.full].into_iter().flatten() {
+        for average in [stall.avg10, stall.avg60, stall.avg300] {
+            assert!(average.is_finite() && average >= 0.0);
+        }
     }
 });

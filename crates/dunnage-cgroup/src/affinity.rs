@@ -14,31 +14,33 @@ pub(crate) struct Affinity {
     pub is_known: bool,
 }
 
-/// Takes the caller's count, else reads the process's own mask, which a cpuset has already cut; where that cannot be read
-/// the cpuset, then the CPUs that are online.
+/// Takes the caller's count, else reads the process's own mask, else the CPUs that are online; the cpuset cuts all of them.
+///
+/// The kernel has cut the mask by the cpuset already, so that the latter matters only where the mask could not be read, or
+/// comes from somebody who did not ask the kernel.
 pub(crate) fn read_affinity(
     reading: &mut Reading,
     cgroups: &Cgroups,
     given: Option<u32>,
 ) -> Affinity {
-    let known = |cpus, source: &Path| Affinity {
-        cpus,
-        source: source.display().to_string(),
-        is_known: true,
+    let mask = read_mask(reading, given);
+    let cpuset = read_cpuset(reading, cgroups);
+    let tighter = match (mask, cpuset) {
+        (Some(mask), Some(cpuset)) => Some(if cpuset.0 < mask.0 { cpuset } else { mask }),
+        (None, Some(cpuset)) => Some(cpuset),
+        (Some(mask), None) => Some(mask),
+        (None, None) => {
+            let online = Path::new("/sys/devices/system/cpu/online");
+            let cpus = reading.parse(online, VALUE_BYTES, parse_cpu_list);
+            cpus.map(|cpus| (cpus, online.to_path_buf()))
+        }
     };
-    if let Some(cpus) = given {
-        return known(cpus.max(1), Path::new("affinity"));
-    }
-    let status = Path::new("/proc/self/status");
-    if let Some(cpus) = reading.parse(status, TABLE_BYTES, parse_cpus_allowed) {
-        return known(cpus, status);
-    }
-    if let Some((cpus, source)) = read_cpuset(reading, cgroups) {
-        return known(cpus, &source);
-    }
-    let online = Path::new("/sys/devices/system/cpu/online");
-    if let Some(cpus) = reading.parse(online, VALUE_BYTES, parse_cpu_list) {
-        return known(cpus, online);
+    if let Some((cpus, source)) = tighter {
+        return Affinity {
+            cpus,
+            source: source.display().to_string(),
+            is_known: true,
+        };
     }
     reading.note("how many CPUs may be used cannot be read: 1 is assumed".to_owned());
     Affinity {
@@ -46,6 +48,15 @@ pub(crate) fn read_affinity(
         source: "none".to_owned(),
         is_known: false,
     }
+}
+
+fn read_mask(reading: &mut Reading, given: Option<u32>) -> Option<(u32, PathBuf)> {
+    if let Some(cpus) = given {
+        return Some((cpus.max(1), PathBuf::from("affinity")));
+    }
+    let status = Path::new("/proc/self/status");
+    let cpus = reading.parse(status, TABLE_BYTES, parse_cpus_allowed)?;
+    Some((cpus, status.to_path_buf()))
 }
 
 /// The cpuset of the nearest level that has one.

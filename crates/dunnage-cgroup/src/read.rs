@@ -2,8 +2,10 @@
 
 use crate::affinity::{Affinity, read_affinity};
 use crate::gap::{Gap, note_gaps};
+use crate::parse::Size;
 use crate::resolve::{Cgroups, Chain, Unseen, Version};
 use crate::root::{Reading, Root};
+use crate::v1::memory::Hierarchical;
 use crate::{Bandwidth, Confidence, CpuLimits, Hierarchy, Limits, MemoryLimits, Sourced, v1, v2};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +34,7 @@ pub fn read_limits(root: &Root, overrides: &Overrides, affinity: Option<u32>) ->
         None => read_cpu(&mut reading, &cgroups, &affinity, &mut gaps),
     };
     let mut memory = read_memory(&mut reading, &cgroups);
-    if let Some(bytes) = overrides.memory_bytes {
+    if let Some(bytes) = usable_bytes(&mut reading, overrides) {
         override_memory(&mut memory, bytes);
     } else if memory.limits.confidence == Confidence::Unknown {
         gaps.extend(memory.gap.map(|gap| ("memory limit", gap)));
@@ -54,6 +56,15 @@ fn usable_cpus(reading: &mut Reading, overrides: &Overrides) -> Option<f64> {
     reading.note(format!(
         "--cpu-limit {cpus} is no number of CPUs above 0 and is passed over"
     ));
+    None
+}
+
+fn usable_bytes(reading: &mut Reading, overrides: &Overrides) -> Option<u64> {
+    let bytes = overrides.memory_bytes?;
+    if bytes > 0 {
+        return Some(bytes);
+    }
+    reading.note("--memory-limit 0 is no size above 0 and is passed over".to_owned());
     None
 }
 
@@ -190,11 +201,27 @@ fn read_memory(reading: &mut Reading, cgroups: &Cgroups) -> Memory {
         if gap.is_none() {
             limits.confidence = Confidence::Leaf;
         }
+        let hierarchical = read_hierarchical(reading, chain);
         for (depth, level) in chain.levels.iter().enumerate() {
-            read_memory_level(reading, chain, depth, level, &mut limits);
+            let found = read_memory_level(reading, chain.version, level, &mut limits);
+            let holds = |value| match &hierarchical {
+                // an ancestor without `memory.use_hierarchy` does not bind those below it
+                Some((over_all, _)) => !matches!(over_all.memory, Size::Limit(all) if value < all),
+                None => true,
+            };
+            if let Some((value, source)) = found.filter(|(value, _)| holds(*value)) {
+                bound_memory(&mut limits, value, &source, confidence_at(chain, depth));
+            }
         }
-        if chain.version == Version::V1 && chain.has_leaf {
-            read_hierarchical(reading, chain, &mut limits);
+        if let Some((over_all, source)) = hierarchical {
+            limits.swap = tighter(limits.swap, over_all.swap());
+            match over_all.memory {
+                Size::Limit(value) => {
+                    bound_memory(&mut limits, value, &source, Confidence::Ancestor);
+                }
+                Size::Max if limits.limit.is_none() => limits.confidence = Confidence::Leaf,
+                Size::Max => {}
+            }
         }
     }
     Memory { limits, gap }
@@ -202,12 +229,11 @@ fn read_memory(reading: &mut Reading, cgroups: &Cgroups) -> Memory {
 
 fn read_memory_level(
     reading: &mut Reading,
-    chain: &Chain,
-    depth: usize,
+    version: Version,
     level: &Path,
     limits: &mut MemoryLimits,
-) {
-    let (found, swap) = match chain.version {
+) -> Option<(u64, PathBuf)> {
+    let (found, swap) = match version {
         Version::V1 => (
             v1::memory::read_limit(reading, level),
             v1::memory::read_swap(reading, level),
@@ -221,27 +247,16 @@ fn read_memory_level(
         }
     };
     limits.swap = tighter(limits.swap, swap);
-    if let Some((value, source)) = found {
-        bound_memory(limits, value, &source, confidence_at(chain, depth));
-    }
+    found
 }
 
-/// v1 tells the limit over all levels, the hidden ones too, so that its absence is known.
-fn read_hierarchical(reading: &mut Reading, chain: &Chain, limits: &mut MemoryLimits) {
-    let Some(leaf) = chain.levels.first() else {
-        return;
-    };
-    let Some((found, source)) = v1::memory::read_hierarchical(reading, leaf) else {
-        return;
-    };
-    limits.swap = tighter(limits.swap, found.swap());
-    match found.memory {
-        crate::parse::Size::Limit(value) => {
-            bound_memory(limits, value, &source, Confidence::Ancestor);
-        }
-        crate::parse::Size::Max if limits.limit.is_none() => limits.confidence = Confidence::Leaf,
-        crate::parse::Size::Max => {}
+/// v1 tells the limit over all levels, the hidden ones too.
+fn read_hierarchical(reading: &mut Reading, chain: &Chain) -> Option<(Hierarchical, PathBuf)> {
+    let leaf = chain.levels.first()?;
+    if chain.version != Version::V1 || !chain.has_leaf {
+        return None;
     }
+    v1::memory::read_hierarchical(reading, leaf)
 }
 
 /// Takes a limit where it is tighter than those of the levels below.
