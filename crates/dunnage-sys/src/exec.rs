@@ -267,10 +267,8 @@ fn is_binary(path: &CStr) -> bool {
         .ok()
         .and_then(|length| head.get(..length))
         .unwrap_or_default();
-    head.is_empty()
-        || head
-            .iter()
-            .any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+    head.iter()
+        .any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
 }
 
 /// Replaces this process by the program, with the mask and ignored set given. Returns only on failure.

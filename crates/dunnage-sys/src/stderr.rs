@@ -25,9 +25,13 @@ pub enum WriteOutcome {
 }
 
 enum Kind {
-    Pipe { read: OwnedFd, write: File },
+    Pipe {
+        read: OwnedFd,
+        write: File,
+    },
     Socket,
-    Terminal,
+    /// A terminal, or a pipe where splice is refused (a seccomp profile, a sandbox).
+    Polled,
     File,
 }
 
@@ -52,7 +56,7 @@ impl StderrSink {
         } else if kind.is_socket() {
             Kind::Socket
         } else if kind.is_char_device() && crate::is_terminal(fd.as_fd()) {
-            Kind::Terminal
+            Kind::Polled
         } else {
             Kind::File
         };
@@ -62,12 +66,22 @@ impl StderrSink {
     /// Writes one line of at most [`Self::LINE_LIMIT`] bytes, newline included; a longer one is cut.
     pub fn write(&mut self, line: &[u8]) -> WriteOutcome {
         let line = line.get(..Self::LINE_LIMIT).unwrap_or(line);
-        let result = match &mut self.kind {
+        let mut result = match &mut self.kind {
             Kind::Pipe { read, write } => splice_line(read, write, &self.fd, line),
             Kind::Socket => send(&self.fd, line),
-            Kind::Terminal => write_if_room(&self.fd, line),
+            Kind::Polled => write_if_room(&self.fd, line),
             Kind::File => write_once(&self.fd, line),
         };
+        let refused = |error: &io::Error| {
+            matches!(
+                error.raw_os_error(),
+                Some(libc::ENOSYS | libc::EPERM | libc::EACCES | libc::EINVAL)
+            )
+        };
+        if matches!(self.kind, Kind::Pipe { .. }) && result.as_ref().is_err_and(refused) {
+            self.kind = Kind::Polled;
+            result = write_if_room(&self.fd, line);
+        }
         match result {
             Ok(()) => WriteOutcome::Written,
             Err(error)
@@ -113,17 +127,18 @@ fn splice_line(read: &OwnedFd, write: &mut File, to: &OwnedFd, line: &[u8]) -> i
             libc::SPLICE_F_NONBLOCK,
         )
     };
-    let result = if moved < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    };
-    if usize::try_from(moved).ok() != Some(line.len()) {
-        // our own pipe must be empty again, or the next line would start with the rest of this one
-        let mut rest = [0; StderrSink::LINE_LIMIT];
-        let _ = File::from(read.try_clone()?).read(&mut rest);
+    if usize::try_from(moved).ok() == Some(line.len()) {
+        return Ok(());
     }
-    result
+    let error = if moved < 0 {
+        io::Error::last_os_error()
+    } else {
+        io::ErrorKind::WouldBlock.into()
+    };
+    // our own pipe must be empty again, or the next line would start with the rest of this one
+    let mut rest = [0; StderrSink::LINE_LIMIT];
+    let _ = File::from(read.try_clone()?).read(&mut rest);
+    Err(error)
 }
 
 fn send(to: &OwnedFd, line: &[u8]) -> io::Result<()> {
@@ -188,6 +203,23 @@ mod tests {
         text.clear();
         reader.read_line(&mut text).unwrap();
         assert_eq!(text, "after\n");
+    }
+
+    #[test]
+    fn where_splice_is_refused_a_pipe_is_polled_and_still_never_blocks() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let mut sink = StderrSink::new(writer.as_fd()).unwrap();
+        // an eventfd in place of our own pipe makes the kernel refuse, as a seccomp profile would
+        let Kind::Pipe { read, .. } = &mut sink.kind else {
+            panic!("no pipe")
+        };
+        // SAFETY: plain integers; the new descriptor is ours.
+        *read = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_NONBLOCK)) };
+        let outcome = (0..100_000)
+            .map(|_| sink.write(&[b'x'; 1000]))
+            .find(|outcome| *outcome != WriteOutcome::Written);
+        assert_eq!(outcome, Some(WriteOutcome::WouldBlock));
+        assert!(matches!(sink.kind, Kind::Polled));
     }
 
     #[test]
