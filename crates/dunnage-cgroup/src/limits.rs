@@ -8,11 +8,12 @@ use serde::Serialize;
 pub enum Confidence {
     /// The user said so (`--cpu-limit`, `--memory-limit`): the kernel's files were not believed.
     Override,
-    /// Read from the cgroup that the process is in.
+    /// Read from the cgroup that the process is in; where there is no memory limit: all levels are known to have none.
     Leaf,
     /// Read from a visible ancestor of that cgroup, which is tighter than the leaf.
     Ancestor,
-    /// No quota applies as far as can be seen; the scheduler's affinity mask (cpuset included) is the bound.
+    /// No quota, or only a looser one, applies as far as can be seen; the scheduler's affinity mask (cpuset included) is
+    /// the bound.
     Affinity,
     /// Nothing is set where we can see, and levels above are hidden: there may be a limit all the same.
     Unknown,
@@ -24,7 +25,7 @@ pub struct Sourced<T> {
     /// The value.
     pub value: T,
     /// The file it was read from, as a path in the container (`/sys/fs/cgroup/cpu.max`), or what else it comes from
-    /// (`--cpu-limit`, `/proc/self/status`, `none`).
+    /// (`--cpu-limit`, `/proc/self/status`, `affinity` for a mask that the caller gave, `none` where nothing is visible).
     pub source: String,
     /// How sure it is.
     pub confidence: Confidence,
