@@ -214,7 +214,8 @@ mod tests {
             panic!("no pipe")
         };
         // SAFETY: plain integers; the new descriptor is ours.
-        *read = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_NONBLOCK)) };
+        let other = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_NONBLOCK)) };
+        let _kept = std::mem::replace(read, other);
         let outcome = (0..100_000)
             .map(|_| sink.write(&[b'x'; 1000]))
             .find(|outcome| *outcome != WriteOutcome::Written);
