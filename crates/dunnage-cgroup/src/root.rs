@@ -51,7 +51,8 @@ impl Root {
 
     /// Reads at most `limit` bytes of a file.
     pub(crate) fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        // a page: what the kernel makes up at each read is read in few
+        let mut bytes = Vec::with_capacity(4096.min(limit));
         File::open(self.locate(path))?
             .take(limit as u64)
             .read_to_end(&mut bytes)?;

@@ -124,7 +124,7 @@ fn start<'a>(
         environment,
         started,
         watch,
-        counters,
+        counts,
     } = read_and_plan(config, log);
     let program = prepare(&config.command, &environment)?;
     let (terminal, hang_up) = match (conduct.terminal, conduct.group) {
@@ -146,7 +146,8 @@ fn start<'a>(
         program,
         started,
         watch,
-        counters,
+        // after the fork: it takes as long as the child's way to its program
+        counters: counts.then(Counters::open),
         terminal: terminal.is_some(),
         hang_up,
     };
@@ -198,7 +199,8 @@ struct Prepared {
     /// The start line, but for the child's id.
     started: Option<Event>,
     watch: Option<Watch>,
-    counters: Option<Counters>,
+    /// Whether the cgroup's counters are to be read.
+    counts: bool,
 }
 
 fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
@@ -209,7 +211,7 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
             environment,
             started: None,
             watch: None,
-            counters: None,
+            counts: false,
         };
     }
     for name in &config.unknown_variables {
@@ -229,7 +231,7 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
         environment,
         started: Some(started),
         watch,
-        counters: Some(Counters::open()),
+        counts: true,
     }
 }
 

@@ -169,6 +169,8 @@ impl<'a> Supervisor<'a> {
                 if let Some(event) = &self.start.started {
                     log.say(event);
                 }
+                // what comes now is mostly waiting, for days
+                dunnage_sys::release_program_pages();
                 if self.config.conduct.manners == Manners::DumbInit {
                     let _ = std::env::set_current_dir("/");
                 }

@@ -35,7 +35,10 @@ pub fn has_terminal() -> bool {
 pub fn free_terminal() -> (Option<RawFd>, bool) {
     let stdin = std::io::stdin();
     let left = leave_terminal(stdin.as_fd()).is_ok();
-    (Some(stdin.as_raw_fd()), left && session_of(0) == Some(current_pid()))
+    (
+        Some(stdin.as_raw_fd()),
+        left && session_of(0) == Some(current_pid()),
+    )
 }
 
 /// Gives the foreground to the child's group again, if it has come back to us.

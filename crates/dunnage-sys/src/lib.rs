@@ -11,6 +11,7 @@
 mod exec;
 mod fd;
 mod mask;
+mod memory;
 mod poll;
 mod process;
 mod signalfd;
@@ -24,6 +25,7 @@ pub use exec::{
 };
 pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
 pub use mask::{Mask, block_all, ignored, set_default, set_ignored, set_mask};
+pub use memory::release_program_pages;
 pub use poll::{Interest, Ready, poll};
 pub use process::{
     current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,
