@@ -1,0 +1,56 @@
+//! Our own memory.
+
+use std::ffi::c_void;
+
+/// Gives back the pages of our own program file that only the start needed (option parsing, planning). They are clean and
+/// backed by the file: whatever is needed again is mapped again from the page cache, by a minor fault.
+pub fn release_program_pages() {
+    // SAFETY: the callback has the type that dl_iterate_phdr(3) asks for and uses no data of ours.
+    unsafe { libc::dl_iterate_phdr(Some(release_segments), std::ptr::null_mut()) };
+}
+
+/// Releases the read-only segments of the first object, which is the program itself.
+unsafe extern "C" fn release_segments(
+    info: *mut libc::dl_phdr_info,
+    _: usize,
+    _: *mut c_void,
+) -> i32 {
+    // SAFETY: asks for a constant of the system.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    // SAFETY: the C library passes a valid record whose table has `dlpi_phnum` entries.
+    let (base, headers) = unsafe {
+        let info = &*info;
+        (
+            info.dlpi_addr as usize,
+            std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)),
+        )
+    };
+    for header in headers {
+        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let start = (base + header.p_vaddr as usize).next_multiple_of(page);
+        let end = (base + (header.p_vaddr + header.p_memsz) as usize) / page * page;
+        if start < end {
+            // SAFETY: whole pages within a mapped, read-only, file-backed segment of the program: dropping them loses
+            // nothing, since the next access reads the same bytes from the file. A refusal leaves them as they are.
+            unsafe { libc::madvise(start as *mut c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_program_runs_on_after_its_pages_were_given_back() {
+        let sum = || {
+            (1..1000_u64)
+                .map(|n| n.to_string().len() as u64)
+                .sum::<u64>()
+        };
+        let before = sum();
+        super::release_program_pages();
+        assert_eq!(sum(), before);
+    }
+}
