@@ -314,6 +314,7 @@ fn what_cannot_be_executed_gives_the_same_code() {
         Path::new("/etc").to_str().unwrap().to_owned(),
         file("plain", "exit 7\n", 0o644),
         file("below", "", 0o644) + "/program",
+        file("empty", "", 0o755),
         file("no-first-line", "echo $1; exit 7\n", 0o755),
         file("lost-interpreter", "#!/no/such/interpreter\n", 0o755),
     ];

@@ -11,6 +11,8 @@ if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
 attributes = termios.tcgetattr(fd)
 attributes[3] &= ~termios.ECHO
+# or Ctrl-C would throw away what is on its way to us
+attributes[3] |= termios.NOFLSH
 termios.tcsetattr(fd, termios.TCSANOW, attributes)
 seen, typed = b"", False
 while True:
