@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod dist;
 mod generate;
+mod lab;
 mod lint;
 mod test;
 mod tools;
@@ -22,7 +23,8 @@ usage: cargo xtask TASK
   gen [--check]     docs/events.md and docs/run.md from the program
   dist              the static release program: its path and size
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
-  bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md";
+  bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md
+  lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ("dist", []) => dist::run(),
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
+        ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);
             return ExitCode::from(2);

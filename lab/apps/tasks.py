@@ -1,0 +1,25 @@
+"""A celery application over a folder as its broker."""
+
+import os
+import time
+
+from celery import Celery
+
+out = os.environ["LAB_OUT"]
+for name in ("queue", "control"):
+    os.makedirs(f"{out}/{name}", exist_ok=True)
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = {
+    "data_folder_in": f"{out}/queue",
+    "data_folder_out": f"{out}/queue",
+    "control_folder": f"{out}/control",
+}
+app.conf.worker_enable_remote_control = False
+
+
+@app.task(name="work")
+def work():
+    open(f"{out}/in-flight", "w").close()
+    time.sleep(1)
+    with open(f"{out}/work", "w") as file:
+        file.write("finished")

@@ -1,0 +1,249 @@
+//! The format of a case: `lab/cases/NAME/case.json`.
+//!
+//! A case says what to start, under which limits, what happens to it and what must then be observed. It does not say
+//! where: each place starts it in its own way. Unknown keys are errors, so that a misspelled expectation cannot pass.
+
+use crate::tools::Result;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One case.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    /// The folder's name.
+    #[serde(skip)]
+    pub(crate) name: String,
+    /// What is promised, as a sentence for the table.
+    pub(crate) promise: String,
+    /// Places (`host`, `runc`, `runc-hostns`) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
+    #[serde(default)]
+    pub(crate) not_in: BTreeMap<String, String>,
+    /// The words that are started as PID 1. `{lab}`, `{case}` and `{out}` stand for folders.
+    pub(crate) start: Vec<String>,
+    /// Variables; the same stand-ins.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// The limits of the container.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// The limits of the folder above, as of a pod.
+    #[serde(default)]
+    pub(crate) pod: Limits,
+    /// Who starts: uid 1000 without capabilities, or root with an engine's default ones.
+    #[serde(default)]
+    pub(crate) user: User,
+    /// Changes to the container's mounts; a case that has them runs in containers only.
+    #[serde(default)]
+    pub(crate) mounts: Mounts,
+    /// What the other end of stderr does.
+    #[serde(default)]
+    pub(crate) stderr: Stderr,
+    /// What stands in the termination log before; `null` is an empty file.
+    #[serde(default)]
+    pub(crate) termination_log: Option<String>,
+    /// What happens, in order.
+    #[serde(default)]
+    pub(crate) steps: Vec<Step>,
+    /// What must be so at the end.
+    pub(crate) expect: Expect,
+    /// Longest time for each step and for the end, in seconds.
+    #[serde(default = "default_patience")]
+    pub(crate) patience: u64,
+}
+
+const fn default_patience() -> u64 {
+    60
+}
+
+/// Limits of a cgroup; what is not given is not limited.
+#[derive(Deserialize, Debug, Default, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// CPUs, as a fraction.
+    pub(crate) cpus: Option<f64>,
+    /// Memory in MiB.
+    pub(crate) memory_mib: Option<u64>,
+    /// Processes and threads.
+    pub(crate) pids: Option<u64>,
+    /// Open files of a process (a resource limit, not a cgroup's).
+    pub(crate) nofile: Option<u64>,
+    /// Whether an OOM kill takes the whole cgroup (v2 only; kubelet sets it).
+    #[serde(default)]
+    pub(crate) oom_group: bool,
+}
+
+#[derive(Deserialize, Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum User {
+    #[default]
+    App,
+    Root,
+}
+
+/// What differs from the usual mounts of a container.
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mounts {
+    /// Destinations that are left out.
+    #[serde(default)]
+    pub(crate) without: Vec<String>,
+    /// Further mounts in the form of the OCI specification, after the others.
+    #[serde(default)]
+    pub(crate) add: Vec<Value>,
+    /// Options added to a destination's.
+    #[serde(default)]
+    pub(crate) options: BTreeMap<String, Vec<String>>,
+}
+
+impl Mounts {
+    pub(crate) fn is_usual(&self) -> bool {
+        self.without.is_empty() && self.add.is_empty() && self.options.is_empty()
+    }
+}
+
+#[derive(Deserialize, Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stderr {
+    /// A pipe that is read, as a container runtime does.
+    #[default]
+    Read,
+    /// A pipe that was full at the start and that nobody reads.
+    Full,
+    /// A pipe without a reader.
+    Broken,
+}
+
+/// One thing that happens.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Step {
+    /// Until stdout holds this text.
+    WaitStdout(String),
+    /// Until stderr holds this text.
+    WaitStderr(String),
+    /// Until this file is in the out folder.
+    WaitFile(String),
+    /// A signal to PID 1, from outside.
+    Signal(String),
+    /// Many of them, as fast as a shell sends them.
+    Storm { signal: String, times: u32 },
+    /// A session as `kubectl exec` makes it.
+    Exec(Exec),
+    /// An HTTP request over a socket in the out folder, answered or not by the end.
+    Request { socket: String, path: String },
+    /// The container's limits are changed.
+    SetLimits(Limits),
+    /// Time in which something must *not* happen.
+    Sleep { ms: u64 },
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exec {
+    pub(crate) words: Vec<String>,
+    /// Leave it running; else its end is waited for and checked.
+    #[serde(default)]
+    pub(crate) background: bool,
+    #[serde(default)]
+    pub(crate) code: i32,
+    #[serde(default)]
+    pub(crate) stdout_has: Vec<String>,
+    #[serde(default)]
+    pub(crate) stdout_json: BTreeMap<String, Value>,
+}
+
+/// What must be observed. Values may be rules: see `expect.rs`.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// The exit code.
+    pub(crate) code: Value,
+    /// stdout, line by line and complete.
+    pub(crate) stdout: Option<Vec<String>>,
+    /// Texts in stdout.
+    #[serde(default)]
+    pub(crate) stdout_has: Vec<String>,
+    /// Values in stdout, which is one JSON document, by JSON pointer.
+    #[serde(default)]
+    pub(crate) stdout_json: BTreeMap<String, Value>,
+    /// Texts in stderr.
+    #[serde(default)]
+    pub(crate) stderr_has: Vec<String>,
+    /// Events.
+    #[serde(default)]
+    pub(crate) events: Vec<ExpectedEvent>,
+    /// Files in the out folder: their text without blanks at the ends, `null` for "not there".
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, Value>,
+    /// The termination log's text at the end.
+    pub(crate) termination_log: Option<Value>,
+    /// The answers to the requests, in the order in which these were made: the status line's code, or what is wrong.
+    #[serde(default)]
+    pub(crate) responses: Vec<Value>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectedEvent {
+    pub(crate) event: String,
+    /// How many events of this name have these fields; at least one if not given.
+    pub(crate) count: Option<Value>,
+    #[serde(default)]
+    pub(crate) fields: BTreeMap<String, Value>,
+}
+
+/// Every case below a lab folder, by name.
+pub(crate) fn read_all(lab: &Path) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for entry in std::fs::read_dir(lab.join("cases"))? {
+        let folder = entry?.path();
+        if folder.join("case.json").is_file() {
+            cases.push(read(&folder)?);
+        }
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+fn read(folder: &Path) -> Result<Case> {
+    let file = folder.join("case.json");
+    let text = std::fs::read_to_string(&file)?;
+    let mut case: Case =
+        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    case.name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if !case.mounts.is_usual() {
+        let why = "changes the container's mounts".to_owned();
+        case.not_in.entry("host".to_owned()).or_insert(why);
+    }
+    Ok(case)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_case_of_the_lab_can_be_read() {
+        let cases = super::read_all(&crate::tools::root().join("lab")).unwrap();
+        assert!(cases.len() > 20, "{}", cases.len());
+        for case in cases {
+            let is_judged = !case.expect.events.is_empty()
+                || case.expect.stdout.is_some()
+                || !case.expect.stdout_has.is_empty()
+                || !case.expect.stdout_json.is_empty();
+            assert!(is_judged, "{} expects nothing but a code", case.name);
+        }
+    }
+
+    #[test]
+    fn a_misspelled_expectation_is_an_error() {
+        let text = r#"{"promise":"p","start":["true"],"expect":{"code":0,"stdot":[]}}"#;
+        let error = serde_json::from_str::<super::Case>(text).unwrap_err();
+        assert!(error.to_string().contains("stdot"), "{error}");
+    }
+}

@@ -1,0 +1,306 @@
+//! `cargo xtask lab`: every end-to-end case in every place that can host it.
+//!
+//! A case is a folder under `lab/cases/`; `docs/lab.md` tells how to write one and what each place proves. Here is
+//! what plays them.
+
+mod case;
+mod cgroup;
+mod expect;
+mod oci;
+mod options;
+mod place;
+mod rootfs;
+mod run;
+mod seccomp;
+mod table;
+
+use crate::tools::{Result, complain, root, say, target_dir};
+use case::Case;
+use options::{Options, Set};
+use place::{Place, Setting};
+use rootfs::Python;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What came of a case in a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Pass,
+    Fail(Vec<String>),
+    /// The place cannot show what the case is about.
+    NotApplicable(String),
+    /// The place could not be made here.
+    Skipped(String),
+}
+
+/// A line of the result.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) case: String,
+    pub(crate) promise: String,
+    pub(crate) place: String,
+    pub(crate) python: String,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let options = Options::parse(args)?;
+    let began = Instant::now();
+    let cases = chosen(&options)?;
+    let work = Work::new(&options)?;
+    let mut rows = Vec::new();
+    for place in &options.places {
+        rows.extend(play_in(*place, &cases, &options, &work)?);
+    }
+    if options.table {
+        table::write(&rows)?;
+    }
+    let failed = summarize(&rows, began, &options);
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn chosen(options: &Options) -> Result<Vec<Case>> {
+    let mut cases = case::read_all(&root().join("lab"))?;
+    for name in &options.cases {
+        if !cases.iter().any(|case| case.name == *name) {
+            return Err(format!("lab/cases has no case {name}").into());
+        }
+    }
+    if !options.cases.is_empty() {
+        cases.retain(|case| options.cases.contains(&case.name));
+    }
+    Ok(cases)
+}
+
+/// The folder of one run of the lab: the program under test and a copy of the cases that every user can read.
+struct Work {
+    folder: PathBuf,
+    program: PathBuf,
+    lab: PathBuf,
+}
+
+impl Work {
+    fn new(options: &Options) -> Result<Self> {
+        let program = match &options.program {
+            Some(program) => program.clone(),
+            None => crate::dist::build()?,
+        };
+        // a short name: sockets below it have at most 107 bytes
+        let folder = std::env::temp_dir().join(format!("dunnage-lab-{}", std::process::id()));
+        fs::create_dir_all(folder.join("bin"))?;
+        let work = Self {
+            program: folder.join("bin/dunnage"),
+            lab: folder.join("lab"),
+            folder,
+        };
+        fs::copy(&program, &work.program)
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        run::must(
+            Command::new("cp")
+                .arg("-r")
+                .arg(root().join("lab"))
+                .arg(&work.lab),
+        )?;
+        run::must(
+            Command::new("chmod")
+                .args(["-R", "a+rX"])
+                .arg(&work.folder),
+        )?;
+        run::must(Command::new("chmod").arg("755").arg(&work.program))?;
+        Ok(work)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Plays the cases in one place.
+fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let row = |case: &Case, python: &str, outcome| Row {
+        case: case.name.clone(),
+        promise: case.promise.clone(),
+        place: place.name().to_owned(),
+        python: python.to_owned(),
+        outcome,
+    };
+    let prepared = place.prepare().and_then(|()| rootfs::packages());
+    let packages = match prepared {
+        Ok(packages) => packages,
+        Err(why) => {
+            let why = why.to_string();
+            complain(&format!("skipped: place {}: {why}", place.name()));
+            let skipped = |case: &Case| row(case, "", Outcome::Skipped(why.clone()));
+            return Ok(cases.iter().map(skipped).collect());
+        }
+    };
+    let version = cgroup::version().name();
+    let mut tasks = Vec::new();
+    let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        let why = [place.name(), version]
+            .iter()
+            .find_map(|key| case.not_in.get(*key));
+        if let Some(why) = why {
+            rows.push(row(case, "", Outcome::NotApplicable(why.clone())));
+            continue;
+        }
+        for python in pythons(place, index, options) {
+            let rootfs = match (place, &options.rootfs) {
+                (Place::Host, _) => PathBuf::from("/"),
+                (_, Some(rootfs)) => rootfs.clone(),
+                (_, None) => match made.get(python.version) {
+                    Some(rootfs) => rootfs.clone(),
+                    None => made
+                        .entry(python.version)
+                        .or_insert(rootfs::rootfs(python)?)
+                        .clone(),
+                },
+            };
+            let setting = Setting {
+                place,
+                python: python.version.to_owned(),
+                rootfs,
+                program: work.program.clone(),
+                lab: work.lab.clone(),
+                packages: packages.clone(),
+                slowness: options.slowness,
+            };
+            tasks.push((case, setting));
+        }
+    }
+    let outcomes = play_all(&tasks, options.jobs, &work.folder);
+    let played = tasks.iter().zip(outcomes);
+    rows.extend(played.map(|((case, setting), outcome)| row(case, &setting.python, outcome)));
+    Ok(rows)
+}
+
+/// Plays the tasks, some at a time: most of the time they wait.
+fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let outcomes: Vec<OnceLock<Outcome>> = tasks.iter().map(|_| OnceLock::new()).collect();
+    let player = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((case, setting)) = tasks.get(index) else {
+                break;
+            };
+            let _ = outcomes[index].set(play_once(case, setting, work));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(player);
+        }
+    });
+    let lost = || Outcome::Fail(vec!["the player of this case ended early".to_owned()]);
+    outcomes
+        .into_iter()
+        .map(|outcome| outcome.into_inner().unwrap_or_else(lost))
+        .collect()
+}
+
+/// The Pythons of a case: on the host its own; in containers as the set says.
+fn pythons(place: Place, index: usize, options: &Options) -> Vec<Python> {
+    let all = rootfs::PYTHONS;
+    if place == Place::Host {
+        return vec![all[0]];
+    }
+    if !options.pythons.is_empty() {
+        return options.pythons.clone();
+    }
+    match options.set {
+        Set::Default => vec![all[0]],
+        // each case with one, each Python with a third of the cases; the variants of a place take turns too
+        Set::Ci => vec![all[(index + place as usize) % all.len()]],
+        Set::Full => all.to_vec(),
+    }
+}
+
+fn play_once(case: &Case, setting: &Setting, work: &Path) -> Outcome {
+    let began = Instant::now();
+    let name = setting.name_of(case);
+    let folder = work.join(&name);
+    let outcome = match run::play(case, setting, &folder) {
+        Ok(observed) => {
+            let wrong = expect::judge(&case.expect, &observed, &setting.here());
+            if wrong.is_empty() {
+                Outcome::Pass
+            } else {
+                Outcome::Fail(wrong)
+            }
+        }
+        Err(why) => Outcome::Fail(vec![why.to_string()]),
+    };
+    let logs = target_dir().join("lab").join(&name);
+    let kept = keep(&folder, &logs);
+    let took = began.elapsed().as_secs_f64();
+    match &outcome {
+        Outcome::Fail(wrong) => {
+            say(&format!("FAIL  {name} ({took:.1} s)"));
+            for line in wrong {
+                say(&format!("      {line}"));
+            }
+            match kept {
+                Ok(()) => say(&format!("      logs: {}", logs.display())),
+                Err(error) => say(&format!("      the logs could not be kept: {error}")),
+            }
+            say(&format!("      again: {}", again(case, setting)));
+        }
+        _ => say(&format!("pass  {name} ({took:.1} s)")),
+    }
+    outcome
+}
+
+/// The command that repeats a case alone.
+fn again(case: &Case, setting: &Setting) -> String {
+    let python = match setting.place {
+        Place::Host => String::new(),
+        Place::Runc | Place::RuncHostns => format!(" --python {}", setting.python),
+    };
+    format!(
+        "cargo xtask lab {} --case {}{python}",
+        setting.place.name(),
+        case.name
+    )
+}
+
+/// Moves a case's folder to where it can be looked at.
+fn keep(folder: &Path, logs: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(logs);
+    fs::create_dir_all(logs.parent().unwrap_or(logs))?;
+    run::must(Command::new("mv").arg(folder).arg(logs))
+}
+
+/// The last lines; whether anything failed.
+fn summarize(rows: &[Row], began: Instant, options: &Options) -> bool {
+    let count = |is: fn(&Outcome) -> bool| rows.iter().filter(|row| is(&row.outcome)).count();
+    let failed = count(|outcome| matches!(outcome, Outcome::Fail(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    for row in rows {
+        if let Outcome::Fail(wrong) = &row.outcome {
+            let first = wrong.first().map(String::as_str).unwrap_or_default();
+            say(&format!("failed: {} in {}: {first}", row.case, row.place));
+        }
+    }
+    say(&format!(
+        "lab: {} passed, {failed} failed, {} not applicable, {skipped} skipped, in {:.0} s",
+        count(|outcome| *outcome == Outcome::Pass),
+        count(|outcome| matches!(outcome, Outcome::NotApplicable(_))),
+        began.elapsed().as_secs_f64()
+    ));
+    // a set that is asked for by name must be whole
+    failed > 0 || (skipped > 0 && options.set != Set::Default)
+}

@@ -1,0 +1,118 @@
+//! The words after `cargo xtask lab`.
+
+use super::place::Place;
+use super::rootfs::{PYTHONS, Python};
+use crate::tools::Result;
+use std::path::PathBuf;
+
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask lab [PLACE...] [OPTION...]
+  places: host, runc, runc-hostns; without one, all
+  --case NAME          only this case; repeatable
+  --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
+  --set ci|full        ci: the Pythons take turns over the cases; full: each with each
+  --table              write the result into docs/lab.md
+  --program FILE       test this program instead of building one
+  --rootfs FOLDER      use this root file system for containers
+  --jobs N             so many cases at a time; default 2
+  --slowness N         wait N times as long";
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Set {
+    #[default]
+    Default,
+    Ci,
+    Full,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) places: Vec<Place>,
+    pub(crate) cases: Vec<String>,
+    pub(crate) pythons: Vec<Python>,
+    pub(crate) set: Set,
+    pub(crate) table: bool,
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) rootfs: Option<PathBuf>,
+    pub(crate) slowness: u32,
+    pub(crate) jobs: usize,
+}
+
+impl Options {
+    pub(crate) fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self {
+            slowness: 1,
+            jobs: 2,
+            ..Self::default()
+        };
+        let mut args = args.iter();
+        while let Some(word) = args.next() {
+            if let Some(place) = Place::by_name(word) {
+                options.places.push(place);
+                continue;
+            }
+            if word == "--table" {
+                options.table = true;
+                continue;
+            }
+            let known = ["--case", "--python", "--set", "--program", "--rootfs", "--slowness", "--jobs"];
+            if !known.contains(&word.as_str()) {
+                return Err(format!("{word} is no place and no option\n{USAGE}").into());
+            }
+            let value = args
+                .next()
+                .ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
+            options.set_value(word, value)?;
+        }
+        if options.places.is_empty() {
+            options.places = Place::ALL.to_vec();
+        }
+        Ok(options)
+    }
+
+    fn set_value(&mut self, word: &str, value: &str) -> Result<()> {
+        match (word, value) {
+            ("--case", name) => self.cases.push(name.to_owned()),
+            ("--python", "all") => self.pythons = PYTHONS.to_vec(),
+            ("--python", version) => {
+                let python = PYTHONS.iter().find(|python| python.version == version);
+                let python = python.ok_or_else(|| format!("no Python {version}\n{USAGE}"))?;
+                self.pythons.push(*python);
+            }
+            ("--set", "ci") => self.set = Set::Ci,
+            ("--set", "full") => self.set = Set::Full,
+            ("--program", file) => self.program = Some(file.into()),
+            ("--rootfs", folder) => self.rootfs = Some(folder.into()),
+            ("--jobs", number) => self.jobs = number.parse::<usize>()?.max(1),
+            ("--slowness", factor) => self.slowness = factor.parse()?,
+            _ => return Err(format!("{word} cannot be {value}\n{USAGE}").into()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options> {
+        Options::parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn places_cases_and_sets_are_understood() {
+        let options = parse("runc --case a --case b --set ci").unwrap();
+        assert_eq!(options.places, [Place::Runc]);
+        assert_eq!(options.cases, ["a", "b"]);
+        assert_eq!(options.set, Set::Ci);
+        assert_eq!(parse("--python all").unwrap().pythons.len(), 3);
+        assert_eq!(parse("--table").unwrap().places, Place::ALL);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        for line in ["moon", "--case", "--set some", "--python 2.7", "--slowness x"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}
