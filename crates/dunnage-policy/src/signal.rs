@@ -29,6 +29,8 @@ impl Signal {
     pub const QUIT: Self = Self(3);
     /// Kill; cannot be caught.
     pub const KILL: Self = Self(9);
+    /// A pipe that nobody reads was written to.
+    pub const PIPE: Self = Self(13);
     /// Termination: what `docker stop` and kubelet send unless told otherwise.
     pub const TERM: Self = Self(15);
     /// A child ended or stopped.

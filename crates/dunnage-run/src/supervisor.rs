@@ -207,6 +207,10 @@ impl<'a> Supervisor<'a> {
         let Some(received) = Signal::new(info.signal) else {
             return;
         };
+        if received == Signal::PIPE && info.sender == dunnage_sys::current_pid() {
+            // our own line met a stderr that nobody reads any more: nothing that the application should die of
+            return;
+        }
         if received == Signal::CONT
             && self.config.conduct.job_control == JobControl::Follow
             && self.start.terminal

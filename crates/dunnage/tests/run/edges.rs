@@ -38,6 +38,17 @@ fn a_stderr_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
+fn a_stderr_whose_reader_is_gone_is_nothing_to_die_of() {
+    for place in places("a_stderr_whose_reader_is_gone") {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut prepared = command(place, &[], &["sh", "-c", "sleep 0.2; exit 13"]);
+        prepared.stderr(writer);
+        assert_eq!(prepared.status().unwrap().code(), Some(13), "{place:?}");
+    }
+}
+
+#[test]
 fn closed_streams_are_no_failure() {
     for place in places("closed_streams_are_no_failure") {
         let mut prepared = command(place, &[], &["sh", "-c", "exit 13"]);
