@@ -1,6 +1,7 @@
 //! The project's own tasks. `cargo xtask` without a word lists them.
 //!
-//! Each task is a file here, written with the standard library only, so that it builds in a second on a fresh machine.
+//! Each task is a file or a folder here, written with the standard library and serde, so that it builds in seconds on a
+//! fresh machine.
 //! A task that cannot do a part of its work says so in a line that starts with `skipped: `, and repeats these lines at
 //! the end: nothing is left out in silence.
 

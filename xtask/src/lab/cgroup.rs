@@ -150,11 +150,7 @@ fn make(folder: &Path, version: Version) -> Result<()> {
     if version == Version::V2 {
         // from the top down: a controller must be on above before it can be on below
         let levels: Vec<&Path> = folder.ancestors().skip(1).collect();
-        for level in levels
-            .iter()
-            .rev()
-            .filter(|level| level.starts_with(MOUNT))
-        {
+        for level in levels.iter().rev().filter(|level| level.starts_with(MOUNT)) {
             fs::write(level.join("cgroup.subtree_control"), "+cpu +memory +pids")
                 .map_err(|error| format!("{}: {error}", level.display()))?;
         }

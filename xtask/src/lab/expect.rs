@@ -183,6 +183,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a test reads better with values"
+    )]
     fn is_so(expected: Value, there: Value) -> bool {
         let here = Where {
             place: "runc".to_owned(),

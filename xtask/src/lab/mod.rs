@@ -110,11 +110,7 @@ impl Work {
                 .arg(root().join("lab"))
                 .arg(&work.lab),
         )?;
-        run::must(
-            Command::new("chmod")
-                .args(["-R", "a+rX"])
-                .arg(&work.folder),
-        )?;
+        run::must(Command::new("chmod").args(["-R", "a+rX"]).arg(&work.folder))?;
         run::must(Command::new("chmod").arg("755").arg(&work.program))?;
         Ok(work)
     }

@@ -107,8 +107,7 @@ fn resources(case: &Case) -> Value {
         cpu["quota"] = quota(cpus).into();
         cpu["period"] = 100_000.into();
     }
-    let mut resources =
-        json!({"devices": [{"allow": false, "access": "rwm"}], "cpu": cpu});
+    let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}], "cpu": cpu});
     if let Some(mib) = case.limits.memory_mib {
         resources["memory"] = json!({"limit": mib << 20});
     }
@@ -126,16 +125,35 @@ fn mounts(case: &Case, volumes: &Volumes) -> Vec<Value> {
     let bind = |target: &str, source: &Path, mode: &str| json!({"destination": target, "type": "bind", "source": source, "options": ["bind", mode]});
     let usual = vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
         mount(
             "/dev/pts",
             "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
         ),
-        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+        ),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        mount("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
+        mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", "ro"],
+        ),
         mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]),
         bind("/lab", volumes.lab, "ro"),
         bind("/out", volumes.out, "rw"),
@@ -157,6 +175,19 @@ fn mounts(case: &Case, volumes: &Volumes) -> Vec<Value> {
             options.extend(more.cloned().map(Value::from));
         }
     }
-    mounts.extend(case.mounts.add.iter().cloned());
+    mounts.extend(
+        case.mounts
+            .add
+            .iter()
+            .map(|mount| with_source(mount, volumes.lab)),
+    );
     mounts
+}
+
+/// A mount of a case, whose source may be a file of the lab.
+fn with_source(mount: &Value, lab: &Path) -> Value {
+    let mut mount = mount.clone();
+    let source = mount["source"].as_str().unwrap_or_default();
+    mount["source"] = source.replace("{lab}", &lab.display().to_string()).into();
+    mount
 }

@@ -55,7 +55,15 @@ impl Options {
                 options.table = true;
                 continue;
             }
-            let known = ["--case", "--python", "--set", "--program", "--rootfs", "--slowness", "--jobs"];
+            let known = [
+                "--case",
+                "--python",
+                "--set",
+                "--program",
+                "--rootfs",
+                "--slowness",
+                "--jobs",
+            ];
             if !known.contains(&word.as_str()) {
                 return Err(format!("{word} is no place and no option\n{USAGE}").into());
             }
@@ -111,7 +119,13 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for line in ["moon", "--case", "--set some", "--python 2.7", "--slowness x"] {
+        for line in [
+            "moon",
+            "--case",
+            "--set some",
+            "--python 2.7",
+            "--slowness x",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

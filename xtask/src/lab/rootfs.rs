@@ -48,7 +48,11 @@ pub(crate) fn cache() -> PathBuf {
 
 /// The root file system of a Python's release; made if it is not there.
 pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
-    let name = format!("rootfs-{}-{RECIPE}-{}", python.suite, INCLUDE.replace(',', "-"));
+    let name = format!(
+        "rootfs-{}-{RECIPE}-{}",
+        python.suite,
+        INCLUDE.replace(',', "-")
+    );
     let folder = cache().join(name);
     if folder.is_dir() {
         return Ok(folder);

@@ -1,10 +1,10 @@
 //! Playing a case in one place: start, steps, end.
 
-use super::case::{Case, Exec, Step, Stderr};
+use super::case::{Case, Exec, Stderr, Step};
 use super::cgroup::{Group, Version, version};
 use super::expect::{json_values, texts};
-use super::place::{Place, Setting};
 use super::oci;
+use super::place::{Place, Setting};
 use crate::tools::Result;
 use serde_json::Value;
 use std::fs;
@@ -82,6 +82,8 @@ struct Running<'a> {
     sessions: Vec<Child>,
     requests: Vec<JoinHandle<String>>,
     patience: Duration,
+    /// A full pipe stays open and unread as long as the case runs.
+    _unread: KeptPipe,
 }
 
 /// Plays a case in a folder of its own. An error is a step that did not come to pass, or an end that did not come.
@@ -142,7 +144,7 @@ fn prepare(
         Stderr::Full | Stderr::Broken => {
             let (reader, mut writer) = std::io::pipe()?;
             if case.stderr == Stderr::Full {
-                writer.write_all(&[b'x'; PIPE_BYTES])?;
+                writer.write_all(&vec![b'x'; PIPE_BYTES])?;
                 kept = Some(reader);
             }
             command.stderr(writer);
@@ -166,8 +168,6 @@ fn start<'a>(
     let mut readers = Vec::new();
     readers.extend(outer.stdout.take().map(|pipe| stdout.read_from(pipe)));
     readers.extend(outer.stderr.take().map(|pipe| stderr.read_from(pipe)));
-    // a full pipe stays open and unread as long as the case runs
-    std::mem::forget(pipe);
     Ok(Running {
         case,
         setting,
@@ -180,26 +180,31 @@ fn start<'a>(
         sessions: Vec::new(),
         requests: Vec::new(),
         patience: Duration::from_secs(case.patience) * setting.slowness,
+        _unread: pipe,
     })
 }
 
 /// A PID namespace and a mount namespace on this machine, entered from the case's groups.
-fn host_command(
-    case: &Case,
-    setting: &Setting,
-    folder: &Path,
-    group: &Group,
-) -> Result<Command> {
+fn host_command(case: &Case, setting: &Setting, folder: &Path, group: &Group) -> Result<Command> {
     let entries = group.create_app(&case.limits)?;
     if case.limits.oom_group && version() == Version::V2 {
         group.set_oom_group()?;
     }
     let mut command = entering(&entries);
     if let Some(files) = case.limits.nofile {
-        command.arg("prlimit").arg(format!("--nofile={files}:{files}"));
+        command
+            .arg("prlimit")
+            .arg(format!("--nofile={files}:{files}"));
     }
     command
-        .args(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
+        .args([
+            "unshare",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount",
+            "--mount-proc",
+        ])
         .args(words(&case.start, setting, case, folder))
         .env_clear()
         .envs(environment(case, setting, folder));
@@ -218,12 +223,7 @@ fn entering(entries: &[PathBuf]) -> Command {
     command
 }
 
-fn runc_command(
-    case: &Case,
-    setting: &Setting,
-    folder: &Path,
-    group: &Group,
-) -> Result<Command> {
+fn runc_command(case: &Case, setting: &Setting, folder: &Path, group: &Group) -> Result<Command> {
     let volumes = oci::Volumes {
         rootfs: &setting.rootfs,
         program: &setting.program,
@@ -261,7 +261,11 @@ fn runc_command(
 }
 
 fn id(case: &Case, setting: &Setting) -> String {
-    format!("dunnage-lab-{}-{}", std::process::id(), setting.name_of(case))
+    format!(
+        "dunnage-lab-{}-{}",
+        std::process::id(),
+        setting.name_of(case)
+    )
 }
 
 /// Words with the folders' names of this place.
@@ -331,7 +335,14 @@ impl Running<'_> {
             Step::Storm { signal, times } => {
                 let pid = self.init()?;
                 let script = "i=0; while [ $i -lt $3 ]; do kill -s $2 $1; i=$((i+1)); done";
-                must(Command::new("sh").args(["-c", script, "sh", &pid, signal, &times.to_string()]))
+                must(Command::new("sh").args([
+                    "-c",
+                    script,
+                    "sh",
+                    &pid,
+                    signal,
+                    &times.to_string(),
+                ]))
             }
             Step::Exec(exec) => self.exec(exec),
             Step::Request { socket, path } => {
@@ -376,7 +387,8 @@ impl Running<'_> {
         };
         let mut pid = String::new();
         self.wait(|| {
-            pid = fs::read_to_string(&file).unwrap_or_default().trim().to_owned();
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            text.trim().clone_into(&mut pid);
             !pid.is_empty()
         })
         .map_err(|why| format!("PID 1: {why}"))?;
@@ -412,11 +424,19 @@ impl Running<'_> {
         let output = command.output()?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let mut wrong = texts("stdout", &exec.stdout_has, &stdout);
-        wrong.extend(json_values(&exec.stdout_json, &stdout, &self.setting.here()));
+        wrong.extend(json_values(
+            &exec.stdout_json,
+            &stdout,
+            &self.setting.here(),
+        ));
         let code = code_of(output.status);
         if code != exec.code {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            wrong.push(format!("exit code {code}, expected {}: {}", exec.code, stderr.trim()));
+            wrong.push(format!(
+                "exit code {code}, expected {}: {}",
+                exec.code,
+                stderr.trim()
+            ));
         }
         if wrong.is_empty() {
             return Ok(());
@@ -471,7 +491,10 @@ fn request(socket: &Path, path: &str, patience: Duration) -> String {
     let ask = || -> std::io::Result<String> {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(patience))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
+        )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -496,5 +519,11 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{:?}: {}: {}", command.get_program(), output.status, stderr.trim()).into())
+    Err(format!(
+        "{}: {}: {}",
+        command.get_program().display(),
+        output.status,
+        stderr.trim()
+    )
+    .into())
 }

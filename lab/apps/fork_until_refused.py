@@ -1,0 +1,33 @@
+"""Forks until the kernel refuses, says so, and on SIGTERM ends its children and leaves with 5."""
+
+import os
+import signal
+import sys
+import time
+
+children = []
+
+
+def stop(*_):
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    for pid in children:
+        os.waitpid(pid, 0)
+    print("told", flush=True)
+    sys.exit(5)
+
+
+while True:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        print("refused", flush=True)
+        break
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    children.append(pid)
+signal.signal(signal.SIGTERM, stop)
+print("up", flush=True)
+while True:
+    time.sleep(60)
