@@ -53,7 +53,9 @@ pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCod
     }
     let matches = match env::parse(Cli::command(), arguments) {
         Ok(matches) => matches,
-        Err(env::Failure::Variable { name, message }) => return output::fail(failure, &format!("{name}: {message}")),
+        Err(env::Failure::Variable { name, message }) => {
+            return output::fail(failure, &format!("{name}: {message}"));
+        }
         Err(env::Failure::Arguments(error)) => return explain(&error, failure),
     };
     match Cli::from_arg_matches(&matches) {
@@ -85,7 +87,10 @@ fn own_failure(arguments: &[OsString]) -> u8 {
 }
 
 fn explain(error: &clap::Error, failure: u8) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         return match output::print(&error.render().to_string()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => output::fail(failure, &error.to_string()),
