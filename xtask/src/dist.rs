@@ -38,7 +38,8 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(target_dir().join(host).join("release/dunnage"))
 }
 
-fn host_triple() -> Result<String> {
+/// What rustc calls this machine.
+pub(crate) fn host_triple() -> Result<String> {
     let told = stdout_of(Command::new("rustc").arg("-vV"))?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("`rustc -vV` names no host")?.to_owned())

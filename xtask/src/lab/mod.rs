@@ -6,6 +6,7 @@
 mod case;
 mod cgroup;
 mod expect;
+mod mutants;
 mod oci;
 mod options;
 mod place;
@@ -50,6 +51,9 @@ pub(crate) struct Row {
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let options = Options::parse(args)?;
+    if options.with_mutants {
+        return mutants::run(&options);
+    }
     let began = Instant::now();
     let cases = chosen(&options)?;
     let work = Work::new(&options)?;

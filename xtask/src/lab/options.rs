@@ -12,6 +12,7 @@ usage: cargo xtask lab [PLACE...] [OPTION...]
   --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
   --set ci|full        ci: the Pythons take turns over the cases; full: each with each
   --table              write the result into docs/lab.md
+  --mutants            break the program on purpose, see whether the cases notice; --mutant NAME: only this one
   --program FILE       test this program instead of building one
   --rootfs FOLDER      use this root file system for containers
   --jobs N             so many cases at a time; default 2
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) pythons: Vec<Python>,
     pub(crate) set: Set,
     pub(crate) table: bool,
+    pub(crate) with_mutants: bool,
+    pub(crate) mutants: Vec<String>,
     pub(crate) program: Option<PathBuf>,
     pub(crate) rootfs: Option<PathBuf>,
     pub(crate) slowness: u32,
@@ -51,26 +54,19 @@ impl Options {
                 options.places.push(place);
                 continue;
             }
-            if word == "--table" {
-                options.table = true;
-                continue;
+            match word.as_str() {
+                "--table" => options.table = true,
+                "--mutants" => options.with_mutants = true,
+                _ => {
+                    let value = args.next().ok_or_else(|| {
+                        format!(
+                            "{word} is no place and no option alone
+{USAGE}"
+                        )
+                    })?;
+                    options.set_value(word, value)?;
+                }
             }
-            let known = [
-                "--case",
-                "--python",
-                "--set",
-                "--program",
-                "--rootfs",
-                "--slowness",
-                "--jobs",
-            ];
-            if !known.contains(&word.as_str()) {
-                return Err(format!("{word} is no place and no option\n{USAGE}").into());
-            }
-            let value = args
-                .next()
-                .ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
-            options.set_value(word, value)?;
         }
         if options.places.is_empty() {
             options.places = Place::ALL.to_vec();
@@ -86,6 +82,10 @@ impl Options {
                 let python = PYTHONS.iter().find(|python| python.version == version);
                 let python = python.ok_or_else(|| format!("no Python {version}\n{USAGE}"))?;
                 self.pythons.push(*python);
+            }
+            ("--mutant", name) => {
+                self.with_mutants = true;
+                self.mutants.push(name.to_owned());
             }
             ("--set", "ci") => self.set = Set::Ci,
             ("--set", "full") => self.set = Set::Full,

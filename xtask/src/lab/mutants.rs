@@ -1,0 +1,210 @@
+//! `cargo xtask lab --mutants`: does the lab notice a broken program?
+//!
+//! Each file of `lab/mutants/` breaks one promise in a copy of the tree by replacing one piece of text, and names the
+//! cases that must then fail, in each place that claims the promise. First the same cases must pass unbroken. A piece
+//! of text instead of a patch with line numbers, so that a mutant lives as long as the line that it breaks; a test holds
+//! that each piece is there exactly once.
+
+use super::options::Options;
+use super::place::Place;
+use super::{Outcome, Row, Work, case, play_in};
+use crate::tools::{Result, cargo, must_succeed, root, say, stdout_of, target_dir};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct Mutant {
+    #[serde(skip)]
+    name: String,
+    /// What is broken, for a person.
+    breaks: String,
+    file: String,
+    replace: String,
+    by: String,
+    /// The cases that must fail.
+    cases: Vec<String>,
+    /// Where they must; else in every place that hosts them.
+    #[serde(default)]
+    places: Vec<String>,
+}
+
+impl Mutant {
+    fn apply(&self, tree: &Path) -> Result<String> {
+        let file = tree.join(&self.file);
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", self.file))?;
+        let times = text.matches(&self.replace).count();
+        if times != 1 {
+            let name = &self.name;
+            return Err(format!(
+                "lab/mutants/{name}.json: its text is in {} {times} times",
+                self.file
+            )
+            .into());
+        }
+        fs::write(&file, text.replace(&self.replace, &self.by))?;
+        Ok(text)
+    }
+}
+
+fn read_all(folder: &Path) -> Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        let text = fs::read_to_string(&file)?;
+        let mut mutant: Mutant =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        mutant.name = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        mutants.push(mutant);
+    }
+    mutants.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(mutants)
+}
+
+/// Plays the mutants, all or those named by `--mutant`.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let mut mutants = read_all(&root().join("lab/mutants"))?;
+    if !options.mutants.is_empty() {
+        mutants.retain(|mutant| options.mutants.contains(&mutant.name));
+    }
+    let work = Work::new(options)?;
+    let tree = work.folder.join("tree");
+    copy_tree(&tree)?;
+    let mut failed = unbroken(&mutants, options, &work)?;
+    for mutant in &mutants {
+        let original = mutant.apply(&tree)?;
+        let built = build(&tree);
+        let missed = match built {
+            Ok(program) => {
+                fs::copy(program, &work.program)?;
+                play(mutant, options, &work)?
+            }
+            Err(why) => vec![format!("it does not build: {why}")],
+        };
+        fs::write(tree.join(&mutant.file), original)?;
+        let (name, breaks) = (&mutant.name, &mutant.breaks);
+        if missed.is_empty() {
+            say(&format!("caught    {name}: {breaks}"));
+        } else {
+            say(&format!(
+                "SURVIVED  {name}: {breaks}: {}",
+                missed.join("; ")
+            ));
+            failed.push(name.clone());
+        }
+    }
+    say(&format!(
+        "mutants: {} of {} caught{}",
+        mutants.len() - failed.len().min(mutants.len()),
+        mutants.len(),
+        if failed.is_empty() {
+            String::new()
+        } else {
+            format!("; not: {}", failed.join(", "))
+        }
+    ));
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The named cases with the program as it is: a case that fails anyway proves nothing.
+fn unbroken(mutants: &[Mutant], options: &Options, work: &Work) -> Result<Vec<String>> {
+    let names: Vec<&String> = mutants.iter().flat_map(|mutant| &mutant.cases).collect();
+    let mut failed = Vec::new();
+    for row in played(|name| names.contains(&name), &options.places, options, work)? {
+        if !matches!(row.outcome, Outcome::Pass | Outcome::NotApplicable(_)) {
+            failed.push(format!("{} in {} fails unbroken", row.case, row.place));
+        }
+    }
+    Ok(failed)
+}
+
+/// Where a broken program was not noticed.
+fn play(mutant: &Mutant, options: &Options, work: &Work) -> Result<Vec<String>> {
+    let mut places = options.places.clone();
+    if !mutant.places.is_empty() {
+        places.retain(|place| mutant.places.iter().any(|name| name == place.name()));
+    }
+    let rows = played(|name| mutant.cases.contains(name), &places, options, work)?;
+    let hosted = rows
+        .iter()
+        .filter(|row| !matches!(row.outcome, Outcome::NotApplicable(_)));
+    if hosted.clone().count() == 0 {
+        return Ok(vec!["no place here hosts its cases".to_owned()]);
+    }
+    Ok(hosted
+        .filter(|row| !matches!(row.outcome, Outcome::Fail(_)))
+        .map(|row| format!("{} in {} passes", row.case, row.place))
+        .collect())
+}
+
+fn played(
+    is_wanted: impl Fn(&String) -> bool,
+    places: &[Place],
+    options: &Options,
+    work: &Work,
+) -> Result<Vec<Row>> {
+    let mut cases = case::read_all(&root().join("lab"))?;
+    cases.retain(|case| is_wanted(&case.name));
+    let mut rows = Vec::new();
+    for place in places {
+        rows.extend(play_in(*place, &cases, options, work)?);
+    }
+    Ok(rows)
+}
+
+fn copy_tree(tree: &Path) -> Result<()> {
+    fs::create_dir_all(tree)?;
+    let parts = ["Cargo.toml", "Cargo.lock", "crates", "xtask"];
+    let parts = parts.iter().map(|part| root().join(part));
+    must_succeed(Command::new("cp").arg("-r").args(parts).arg(tree))
+}
+
+/// A static program without optimization: it is to be wrong, not fast.
+fn build(tree: &Path) -> Result<PathBuf> {
+    let host = crate::dist::host_triple()?;
+    let target = target_dir().join("lab-mutants");
+    stdout_of(
+        cargo(["build", "--locked", "--quiet", "-p", "dunnage", "--target"])
+            .arg(&host)
+            .current_dir(tree)
+            .env("CARGO_TARGET_DIR", &target)
+            .env("RUSTFLAGS", "-C target-feature=+crt-static -A warnings"),
+    )?;
+    Ok(target.join(host).join("debug/dunnage"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_breaks_one_piece_of_text_and_names_cases_that_there_are() {
+        let lab = root().join("lab");
+        let cases = case::read_all(&lab).unwrap();
+        let mutants = read_all(&lab.join("mutants")).unwrap();
+        assert!(mutants.len() >= 10, "{}", mutants.len());
+        for mutant in mutants {
+            let text = fs::read_to_string(root().join(&mutant.file)).unwrap();
+            let times = text.matches(&mutant.replace).count();
+            assert_eq!(times, 1, "{}: {}", mutant.name, mutant.replace);
+            assert!(!mutant.cases.is_empty(), "{}", mutant.name);
+            for name in &mutant.cases {
+                let is_there = cases.iter().any(|case| case.name == *name);
+                assert!(is_there, "{}: no case {name}", mutant.name);
+            }
+            for place in &mutant.places {
+                assert!(Place::by_name(place).is_some(), "{}: {place}", mutant.name);
+            }
+        }
+    }
+}
