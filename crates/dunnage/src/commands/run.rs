@@ -125,12 +125,19 @@ fn conduct(args: &RunArgs) -> Conduct {
         Grace::For(grace) => Some(grace),
         Grace::Off => None,
     };
-    let stop_signals = match args.stop_signal.as_slice() {
+    let mut stop_signals = match args.stop_signal.as_slice() {
         // Ctrl-C on a terminal is the application's business
         [] if dunnage_run::has_terminal() => vec![Signal::TERM],
         [] => vec![Signal::TERM, Signal::INT],
         given => given.to_vec(),
     };
+    // what a stop signal is passed on as stops too: the sequence sees signals as they are passed on
+    let rewritten = args
+        .rewrite
+        .iter()
+        .filter(|(from, _)| stop_signals.contains(from));
+    let rewritten: Vec<Signal> = rewritten.filter_map(|(_, to)| *to).collect();
+    stop_signals.extend(rewritten);
     Conduct {
         observe: false,
         manners: Manners::Dunnage,

@@ -121,7 +121,8 @@ fn what_ignores_term_is_killed_at_the_deadline_and_named() {
 #[test]
 fn strays_of_a_child_that_ended_by_itself_are_told_then_killed_and_its_code_survives() {
     for place in places("strays_of_a_child_that_ended_by_itself") {
-        let script = "(trap '' TERM; setsid sleep 600) & sleep 600 & exit 7";
+        let script = "(trap '' TERM; echo > deaf; setsid sleep 600) & sleep 600 & \
+                      while [ ! -e deaf ]; do sleep 0.01; done; exit 7";
         let finished = run(place, &["--stray-grace", "300ms"], &["sh", "-c", script]);
         assert_eq!(finished.code, 7);
         let told = finished.one("strays_told");

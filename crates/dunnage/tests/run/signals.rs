@@ -61,6 +61,20 @@ fn signals_are_rewritten_by_name_and_dropped() {
 }
 
 #[test]
+fn a_stop_signal_that_is_rewritten_still_stops_in_time() {
+    for place in places("a_stop_signal_that_is_rewritten") {
+        let options = ["--rewrite", "TERM=QUIT", "--grace", "1s"];
+        let script = "trap '' QUIT TERM; echo up; while :; do sleep 0.1; done";
+        let run = start(place, &options, &["sh", "-c", script]);
+        run.wait_for("up");
+        run.signal("TERM");
+        let finished = run.finish();
+        assert_eq!(finished.code, 137);
+        assert_eq!(finished.one("stopping")["signal"], "SIGQUIT");
+    }
+}
+
+#[test]
 fn a_group_gets_a_signal_when_asked_and_all_descendants_when_asked() {
     for place in places("a_group_gets_a_signal_when_asked") {
         for (who, sessions) in [
