@@ -171,6 +171,7 @@ impl<'a> Supervisor<'a> {
                 }
                 // what comes now is mostly waiting, for days
                 dunnage_sys::release_program_pages();
+                self.forwarder.rehearse();
                 if self.config.conduct.manners == Manners::DumbInit {
                     let _ = std::env::set_current_dir("/");
                 }
