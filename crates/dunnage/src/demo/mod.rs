@@ -27,9 +27,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::SystemTime;
 
-/// The applications of the scenarios, and what starts them.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("enter.py", include_str!("enter.py")),
+/// The applications of the scenarios.
+const PROGRAMS: [(&str, &str); 5] = [
     ("graceful.py", include_str!("graceful.py")),
     ("grandchildren.py", include_str!("grandchildren.py")),
     ("ignore.py", include_str!("ignore.py")),
