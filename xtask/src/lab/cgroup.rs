@@ -187,8 +187,8 @@ fn remove(folder: &Path) {
     while folder.is_dir() && fs::remove_dir(folder).is_err() && Instant::now() < end {
         let pids = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         for pid in pids.lines() {
-            let _ = std::process::Command::new("kill")
-                .args(["-s", "KILL", pid])
+            let _ = std::process::Command::new("sh")
+                .args(["-c", "kill -s KILL \"$1\"", "sh", pid])
                 .stderr(std::process::Stdio::null())
                 .status();
         }

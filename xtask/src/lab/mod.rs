@@ -14,12 +14,14 @@ mod rootfs;
 mod run;
 mod seccomp;
 mod table;
+mod vm;
 
-use crate::tools::{Result, complain, root, say, target_dir};
+use crate::tools::{Result, complain, say, target_dir};
 use case::Case;
 use options::{Options, Set};
 use place::{Place, Setting};
 use rootfs::Python;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// What came of a case in a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Pass,
     Fail(Vec<String>),
@@ -40,7 +42,7 @@ pub(crate) enum Outcome {
 }
 
 /// A line of the result.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) case: String,
     pub(crate) promise: String,
@@ -61,6 +63,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     for place in &options.places {
         rows.extend(play_in(*place, &cases, &options, &work)?);
     }
+    if options.vm {
+        rows.extend(vm::play(&cases, &options, &work)?);
+    }
+    if options.guest {
+        for row in &rows {
+            say(&format!("{}{}", vm::ROW, serde_json::to_string(row)?));
+        }
+    }
     if options.table {
         table::write(&rows)?;
     }
@@ -73,7 +83,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 }
 
 fn chosen(options: &Options) -> Result<Vec<Case>> {
-    let mut cases = case::read_all(&root().join("lab"))?;
+    let mut cases = case::read_all(&options.lab_folder())?;
     for name in &options.cases {
         if !cases.iter().any(|case| case.name == *name) {
             return Err(format!("lab/cases has no case {name}").into());
@@ -111,7 +121,7 @@ impl Work {
         run::must(
             Command::new("cp")
                 .arg("-r")
-                .arg(root().join("lab"))
+                .arg(options.lab_folder())
                 .arg(&work.lab),
         )?;
         run::must(Command::new("chmod").args(["-R", "a+rX"]).arg(&work.folder))?;
@@ -150,8 +160,10 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
     let mut tasks = Vec::new();
     let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
-        let why = [place.name(), version]
+        let emulated = options.guest.then_some("vm");
+        let why = [Some(place.name()), Some(version), emulated]
             .iter()
+            .flatten()
             .find_map(|key| case.not_in.get(*key));
         if let Some(why) = why {
             rows.push(row(case, "", Outcome::NotApplicable(why.clone())));
@@ -177,6 +189,7 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
                 lab: work.lab.clone(),
                 packages: packages.clone(),
                 slowness: options.slowness,
+                is_guest: options.guest,
             };
             tasks.push((case, setting));
         }
@@ -254,6 +267,7 @@ fn play_once(case: &Case, setting: &Setting, work: &Path) -> Outcome {
                 say(&format!("      {line}"));
             }
             match kept {
+                Ok(()) if setting.is_guest => show_logs(&logs),
                 Ok(()) => say(&format!("      logs: {}", logs.display())),
                 Err(error) => say(&format!("      the logs could not be kept: {error}")),
             }
@@ -262,6 +276,16 @@ fn play_once(case: &Case, setting: &Setting, work: &Path) -> Outcome {
         _ => say(&format!("pass  {name} ({took:.1} s)")),
     }
     outcome
+}
+
+/// Prints logs that nobody could look at later.
+fn show_logs(logs: &Path) {
+    for name in ["stdout", "stderr"] {
+        let text = fs::read(logs.join(name)).unwrap_or_default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            say(&format!("      {name}: {line}"));
+        }
+    }
 }
 
 /// The command that repeats a case alone.

@@ -2,12 +2,12 @@
 
 use super::place::Place;
 use super::rootfs::{PYTHONS, Python};
-use crate::tools::Result;
+use crate::tools::{Result, root};
 use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask lab [PLACE...] [OPTION...]
-  places: host, runc, runc-hostns; without one, all
+  places: host, runc, runc-hostns, vm; without one, the first three
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
   --set ci|full        ci: the Pythons take turns over the cases; full: each with each
@@ -38,6 +38,10 @@ pub(crate) struct Options {
     pub(crate) program: Option<PathBuf>,
     pub(crate) rootfs: Option<PathBuf>,
     pub(crate) slowness: u32,
+    pub(crate) vm: bool,
+    /// Where we are the program inside the emulated machine.
+    pub(crate) guest: bool,
+    lab: Option<PathBuf>,
     pub(crate) jobs: usize,
 }
 
@@ -55,6 +59,8 @@ impl Options {
                 continue;
             }
             match word.as_str() {
+                "vm" => options.vm = true,
+                "--guest" => options.guest = true,
                 "--table" => options.table = true,
                 "--mutants" => options.with_mutants = true,
                 _ => {
@@ -68,10 +74,15 @@ impl Options {
                 }
             }
         }
-        if options.places.is_empty() {
+        if options.places.is_empty() && !options.vm {
             options.places = Place::ALL.to_vec();
         }
         Ok(options)
+    }
+
+    /// Where the cases are.
+    pub(crate) fn lab_folder(&self) -> PathBuf {
+        self.lab.clone().unwrap_or_else(|| root().join("lab"))
     }
 
     fn set_value(&mut self, word: &str, value: &str) -> Result<()> {
@@ -90,6 +101,7 @@ impl Options {
             ("--set", "ci") => self.set = Set::Ci,
             ("--set", "full") => self.set = Set::Full,
             ("--program", file) => self.program = Some(file.into()),
+            ("--lab", folder) => self.lab = Some(folder.into()),
             ("--rootfs", folder) => self.rootfs = Some(folder.into()),
             ("--jobs", number) => self.jobs = number.parse::<usize>()?.max(1),
             ("--slowness", factor) => self.slowness = factor.parse()?,
@@ -115,6 +127,8 @@ mod tests {
         assert_eq!(options.set, Set::Ci);
         assert_eq!(parse("--python all").unwrap().pythons.len(), 3);
         assert_eq!(parse("--table").unwrap().places, Place::ALL);
+        let options = parse("vm").unwrap();
+        assert!(options.vm && options.places.is_empty());
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(crate) struct Setting {
     pub(crate) packages: PathBuf,
     /// How much longer than usual to wait: an emulated machine is slow.
     pub(crate) slowness: u32,
+    /// In the emulated machine, whose files are gone at the end.
+    pub(crate) is_guest: bool,
 }
 
 impl Setting {
@@ -78,7 +80,7 @@ impl Setting {
     }
 }
 
-fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     Ok(stdout_of(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
@@ -104,7 +106,13 @@ pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     update.args(["update", "-qq"]);
     let mut install = Command::new("apt-get");
     install
-        .args(["install", "-qq", "-y", "--no-install-recommends"])
+        .args([
+            "install",
+            "-qq",
+            "-y",
+            "--no-install-recommends",
+            "--no-remove",
+        ])
         .args(packages)
         .env("DEBIAN_FRONTEND", "noninteractive");
     if succeeds(&mut update)? && succeeds(&mut install)? {

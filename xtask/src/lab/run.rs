@@ -330,7 +330,7 @@ impl Running<'_> {
             }
             Step::Signal(name) => {
                 let pid = self.init()?;
-                must(Command::new("kill").args(["-s", name, &pid]))
+                must(Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]))
             }
             Step::Storm { signal, times } => {
                 let pid = self.init()?;
