@@ -13,21 +13,22 @@ def stop(*_):
         os.kill(pid, signal.SIGKILL)
     for pid in children:
         os.waitpid(pid, 0)
-    print("told", flush=True)
+    # not print: a handler may run in the middle of one, which must not be entered twice
+    os.write(1, b"told\n")
     sys.exit(5)
 
 
 while True:
     try:
         pid = os.fork()
-    except OSError as error:
-        print("refused", flush=True)
+    except OSError:
+        os.write(1, b"refused\n")
         break
     if pid == 0:
         time.sleep(600)
         os._exit(0)
     children.append(pid)
 signal.signal(signal.SIGTERM, stop)
-print("up", flush=True)
+os.write(1, b"up\n")
 while True:
     time.sleep(60)
