@@ -82,7 +82,7 @@ fn prepare() -> Result<PathBuf> {
     install(&[
         ("qemu-system-x86_64", "qemu-system-x86"),
         ("cpio", "cpio"),
-        ("mke2fs", "e2fsprogs"),
+        ("mkfs.ext4", "e2fsprogs"),
         ("xz", "xz-utils"),
     ])?;
     if !Path::new("/bin/busybox").exists() {
@@ -200,8 +200,8 @@ fn make_disk(root: &Path, folder: &Path) -> Result<()> {
     let used: u64 = used.split_whitespace().next().unwrap_or_default().parse()?;
     fs::File::create(&disk)?.set_len((used + 128) << 20)?;
     must(
-        Command::new("mke2fs")
-            .args(["-q", "-t", "ext4", "-O", "^has_journal", "-d"])
+        Command::new("mkfs.ext4")
+            .args(["-q", "-O", "^has_journal", "-d"])
             .arg(&tree)
             .arg(&disk),
     )?;
