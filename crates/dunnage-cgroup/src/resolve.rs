@@ -196,16 +196,20 @@ fn chain_in(root: &Root, version: Version, process: &CgroupPath, mount: &Mount) 
 /// Whether a folder is the top of its hierarchy, and not just the root of a cgroup namespace, which looks the same by path.
 ///
 /// v1 has files that stand at the top only (kernel: `CFTYPE_ONLY_ON_ROOT` in `kernel/cgroup/cgroup-v1.c`), v2 files that
-/// stand everywhere but there (`CFTYPE_NOT_ON_ROOT`).
+/// stand everywhere but there (`CFTYPE_NOT_ON_ROOT`). A folder that shows neither these nor what every v2 cgroup has is no
+/// top: another file system lies over it, or it cannot be read.
 fn is_true_root(root: &Root, version: Version, top: &Path) -> bool {
     let has = |name: &str| root.exists(&top.join(name));
     match version {
         Version::V1 => ["release_agent", "cgroup.sane_behavior"]
             .into_iter()
             .any(has),
-        Version::V2 => !["cgroup.type", "cgroup.events", "cpu.max", "memory.max"]
-            .into_iter()
-            .any(has),
+        Version::V2 => {
+            has("cgroup.controllers")
+                && !["cgroup.type", "cgroup.events", "cpu.max", "memory.max"]
+                    .into_iter()
+                    .any(has)
+        }
     }
 }
 

@@ -26,7 +26,11 @@ const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
 
 #[test]
 fn levels_go_from_the_leaf_to_the_top_of_the_mount() {
-    let (folder, cgroups) = machine("0::/a/b\n", V2, &["sys/fs/cgroup/a/b/"]);
+    let (folder, cgroups) = machine(
+        "0::/a/b\n",
+        V2,
+        &["sys/fs/cgroup/cgroup.controllers", "sys/fs/cgroup/a/b/"],
+    );
     let chain = cgroups.chain(&Root::at(folder.path()), "cpu").unwrap();
     let expected = ["/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"];
     assert_eq!(chain.levels, expected.map(PathBuf::from));
@@ -52,6 +56,13 @@ fn the_root_of_a_namespace_is_told_from_the_top_of_the_hierarchy() {
         let chain = cgroups.chain(&Root::at(folder.path()), "cpu").unwrap();
         assert_eq!(chain.hidden, Some(Hidden::Ancestors), "{file}");
     }
+}
+
+#[test]
+fn a_folder_that_shows_no_cgroup_files_is_not_taken_for_the_top() {
+    let (folder, cgroups) = machine("0::/\n", V2, &["sys/fs/cgroup/"]);
+    let chain = cgroups.chain(&Root::at(folder.path()), "cpu").unwrap();
+    assert_eq!(chain.hidden, Some(Hidden::Ancestors));
 }
 
 #[test]
