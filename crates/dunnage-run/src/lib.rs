@@ -12,6 +12,7 @@ mod counters;
 mod forward;
 mod log;
 mod procfs;
+mod reserve;
 mod setup;
 mod supervisor;
 mod terminal;

@@ -13,6 +13,7 @@ use crate::command::{Refusal, prepare};
 use crate::config::{Conduct, Config, Manners, PlanMode};
 use crate::counters::Counters;
 use crate::log::Log;
+use crate::reserve::Reserve;
 use crate::supervisor::{Finished, Start, Supervisor};
 use crate::terminal::{find_own_terminal, free_terminal};
 use crate::termination_log;
@@ -141,7 +142,10 @@ fn start<'a>(
     };
     let spawned = dunnage_sys::spawn(&spawn)
         .map_err(|error| internal("cannot make a process (pids limit or memory?)", &error.0))?;
+    let mut reserve = Reserve::default();
+    reserve.hold();
     let start = Start {
+        reserve,
         spawned,
         program,
         started,
@@ -157,7 +161,8 @@ fn start<'a>(
 /// Does what only a stand-in for another init does before the child starts.
 fn keep_manners(conduct: &Conduct, inherited: &mut Inherited, log: &mut Log) {
     match conduct.manners {
-        Manners::Dunnage => {}
+        // a parent that used posix_spawn may have left them ignored; nobody can have meant that
+        Manners::Dunnage => dunnage_sys::reset_library_signals(),
         Manners::Tini => {
             let faults = FAULTS.into_iter().fold(Mask::default(), Mask::with);
             // Rust's runtime has handlers for two of them

@@ -17,6 +17,7 @@ use crate::counters::Counters;
 use crate::forward::{Forwarder, living_descendants};
 use crate::log::Log;
 use crate::procfs::read_process_table;
+use crate::reserve::Reserve;
 use crate::setup::{milliseconds, refuse, shown_command};
 use crate::terminal::{can_be_continued, give_foreground};
 use crate::termination_log;
@@ -27,6 +28,8 @@ const BATCH: usize = 256;
 
 /// What the steps before the loop have made.
 pub struct Start {
+    /// Descriptors kept for looking at `/proc`.
+    pub reserve: Reserve,
     /// The child on its way to the program.
     pub spawned: Spawned,
     /// The program, to explain why it could not be executed.
@@ -343,8 +346,12 @@ impl<'a> Supervisor<'a> {
 
     /// Gives the sequence an input and does what it says.
     fn step(&mut self, input: Input, log: &mut Log) {
-        let now = self.now();
-        for action in self.sequence.step(input, now) {
+        let actions = self.sequence.step(input, self.now());
+        if actions.is_empty() {
+            return;
+        }
+        self.start.reserve.release();
+        for action in actions {
             match action {
                 Action::Announce { .. } => {}
                 Action::Forward(signal) => {
@@ -365,6 +372,7 @@ impl<'a> Supervisor<'a> {
                 Action::Leave(end) => self.end = Some(end),
             }
         }
+        self.start.reserve.hold();
     }
 
     fn kill(&mut self, log: &mut Log) {

@@ -24,7 +24,9 @@ pub use exec::{
     ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
 };
 pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
-pub use mask::{Mask, block_all, ignored, set_default, set_ignored, set_mask};
+pub use mask::{
+    Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
+};
 pub use memory::release_program_pages;
 pub use poll::{Interest, Ready, poll};
 pub use process::{

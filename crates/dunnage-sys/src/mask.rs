@@ -99,6 +99,25 @@ pub fn set_ignored(signal: i32) {
     set_handler(signal, libc::SIG_IGN);
 }
 
+/// Gives 32 and 33, which the C library keeps for its threads and does not let us name, their default action.
+pub fn reset_library_signals() {
+    // the kernel's `struct sigaction`, all zero: default action, no flags, empty mask; no architecture's is larger
+    let default = [0_u64; 8];
+    for signal in [32, 33] {
+        // SAFETY: the pointer is to more zeroed memory than the kernel reads; a null old action asks nothing back. We have
+        // one thread, so that the C library does not use them.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                8_usize,
+            );
+        }
+    }
+}
+
 fn set_handler(signal: i32, handler: libc::sighandler_t) {
     // SAFETY: SIG_DFL and SIG_IGN run no code of ours; an invalid number is refused with EINVAL and changes nothing.
     unsafe { libc::signal(signal, handler) };

@@ -132,3 +132,31 @@ fn no_process_to_be_had_is_125_and_said() {
     assert_eq!(output.status.code(), Some(125), "{stderr}");
     assert!(stderr.contains("cannot make a process"), "{stderr}");
 }
+
+#[test]
+fn with_few_open_files_allowed_a_signal_still_finds_its_way_through_a_shell() {
+    for place in places("with_few_open_files_allowed") {
+        for limit in ["16", "32"] {
+            let prepared = command(
+                place,
+                &[],
+                &["sh", "-c", "cd . && python3 -c \"$0\"", &graceful(0.0)],
+            );
+            let mut limited = Command::new("prlimit");
+            limited.arg(format!("--nofile={limit}:{limit}"));
+            limited
+                .arg(prepared.get_program())
+                .args(prepared.get_args());
+            let run = start_command(limited);
+            run.wait_for("up");
+            run.signal("TERM");
+            let finished = run.finish();
+            assert_eq!(
+                finished.stdout, "up\ntold\ndone\n",
+                "{limit} in {place:?}: {}",
+                finished.stderr
+            );
+            assert_eq!(finished.code, 143);
+        }
+    }
+}
