@@ -112,6 +112,13 @@ fn start<'a>(
         degrade(log, "orphans are not adopted", dunnage_sys::set_subreaper());
     }
     keep_manners(conduct, &mut inherited, log);
+    if conduct.manners == Manners::Dunnage {
+        degrade(
+            log,
+            "processes cannot be seen, so shells are not looked through and what the application leaves behind is not told to stop",
+            std::fs::File::open("/proc/self/stat").map(drop),
+        );
+    }
     if let Some(signal) = conduct.parent_death {
         degrade(
             log,
@@ -162,14 +169,7 @@ fn start<'a>(
 fn keep_manners(conduct: &Conduct, inherited: &mut Inherited, log: &mut Log) {
     match conduct.manners {
         // a parent that used posix_spawn may have left them ignored; nobody can have meant that
-        Manners::Dunnage => {
-            dunnage_sys::reset_library_signals();
-            degrade(
-                log,
-                "processes cannot be seen, so shells are not looked through and what the application leaves behind is not told to stop",
-                std::fs::File::open("/proc/self/stat").map(drop),
-            );
-        }
+        Manners::Dunnage => dunnage_sys::reset_library_signals(),
         Manners::Tini => {
             let faults = FAULTS.into_iter().fold(Mask::default(), Mask::with);
             // Rust's runtime has handlers for two of them
