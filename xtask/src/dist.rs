@@ -3,11 +3,17 @@
 //! Static, because PID 1 of somebody else's image must not depend on that image's C library.
 
 use crate::tools::{Result, cargo, must_succeed, say, stdout_of, target_dir};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-pub(crate) fn run() -> Result<ExitCode> {
-    let program = build()?;
+/// Builds the program and, with a folder, lays a copy of it there.
+pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {
+    let mut program = build()?;
+    if let Some(folder) = folder {
+        let copy = Path::new(folder).join("dunnage");
+        std::fs::copy(&program, &copy)?;
+        program = copy;
+    }
     say(&format!(
         "{} ({} bytes)",
         program.display(),

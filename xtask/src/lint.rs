@@ -25,10 +25,11 @@ type Check = fn() -> Result<Verdict>;
 
 /// Runs every check. With `no_skip` a check that could not run fails: that is what CI wants.
 pub(crate) fn run(no_skip: bool) -> ExitCode {
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("rustfmt", check_format),
         ("clippy", check_clippy),
         ("typos", check_typos),
+        ("Python", check_python),
         ("file sizes", || check_sizes(root())),
         ("README size", || check_readme(&root().join("README.md"))),
         ("generated pages", check_generated),
@@ -103,6 +104,17 @@ fn check_typos() -> Result<Verdict> {
         }
     };
     passes(Command::new(program).arg(".").current_dir(root()))
+}
+
+fn check_python() -> Result<Verdict> {
+    if let Err(error) = crate::python::tools() {
+        return Ok(Verdict::Skip(format!("its tools are not there: {error}")));
+    }
+    Ok(if crate::python::lint()? {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    })
 }
 
 fn check_sizes(root: &Path) -> Result<Verdict> {

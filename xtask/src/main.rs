@@ -11,6 +11,7 @@ mod dist;
 mod generate;
 mod lab;
 mod lint;
+mod python;
 mod test;
 mod tools;
 
@@ -22,7 +23,7 @@ usage: cargo xtask TASK
   lint [--no-skip]  rustfmt, clippy, typos, file sizes, stale generated pages
   test              every test of the project, and what was skipped
   gen [--check]     docs/events.md and docs/run.md from the program
-  dist              the static release program: its path and size
+  dist [FOLDER]     the static release program: its path and size; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
         ("test", []) => test::run(),
         ("gen", []) => generate::run(false),
         ("gen", [flag]) if flag == "--check" => generate::run(true),
-        ("dist", []) => dist::run(),
+        ("dist", []) => dist::run(None),
+        ("dist", [folder]) => dist::run(Some(folder)),
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("lab", rest) => lab::run(rest),

@@ -56,6 +56,10 @@ pub(crate) fn run() -> Result<ExitCode> {
             "--show-output",
         ]));
     }
+    match crate::python::tests() {
+        Ok(command) => commands.push(command),
+        Err(error) => skipped.push(format!("the Python package: {error}")),
+    }
     let mut failed = false;
     for mut command in commands {
         if let Ok(python) = &python {

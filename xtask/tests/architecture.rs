@@ -9,9 +9,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of ours a crate may use, for building and for its tests.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("dunnage-cgroup", &[]),
     ("dunnage-policy", &["dunnage-cgroup"]),
+    (
+        "dunnage-py",
+        &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
+    ),
     ("dunnage-sys", &[]),
     (
         "dunnage-run",

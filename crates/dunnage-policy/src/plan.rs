@@ -24,6 +24,7 @@ use dunnage_cgroup::{Confidence, Limits};
 use serde::Serialize;
 
 pub use allocator::Allocator;
+pub use count::count_threads;
 pub use options::{PlanOptions, Policy, PythonCpuCount, UnknownName};
 
 use count::Sizing;

@@ -8,6 +8,7 @@
     reason = "this is the one crate that speaks to the kernel; every block says why it is sound"
 )]
 
+mod affinity;
 mod exec;
 mod fd;
 mod mask;
@@ -20,6 +21,7 @@ mod stderr;
 mod terminal;
 mod wait;
 
+pub use affinity::affinity_count;
 pub use exec::{
     ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
 };

@@ -34,6 +34,15 @@ pub struct Memory {
     pub active_file: Option<u64>,
 }
 
+impl Memory {
+    /// How much may still be charged before the limit, counting what the kernel can give back first as free: `limit` less
+    /// `working_set`, in bytes, at least 0. `None` where either is not known.
+    pub fn headroom(&self) -> Option<u64> {
+        let (limit, working_set) = self.limit.zip(self.working_set)?;
+        Some(limit.saturating_sub(working_set))
+    }
+}
+
 /// How often limits were met since the cgroup was made (`memory.events`). On v1 only `max` (`memory.failcnt`) and
 /// `oom_kill` (`memory.oom_control`) are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -49,8 +49,7 @@ impl Sizing {
     pub(super) fn new(limits: &Limits, env: Environment<'_>, options: &PlanOptions) -> Self {
         let cpu = &limits.cpu;
         let affinity = cpu.affinity.max(1);
-        // a quota that is no positive number bounds nothing; readers reject it, and so do we
-        let quota = cpu.limit.filter(|cpus| cpus.is_finite() && *cpus > 0.0);
+        let quota = usable_quota(cpu.limit);
         let cpus = quota.map_or(f64::from(affinity), |cpus| cpus.min(f64::from(affinity)));
         let (workers, bad_web_concurrency) = count_workers(env, options);
         let threads = |workers| threads_per_pool(options.policy, cpus, workers, affinity);
@@ -90,6 +89,22 @@ impl Sizing {
         let quota = self.quota?;
         (running > quota).then(|| self.period_usec as f64 / 1000.0 * (1.0 - quota / running))
     }
+}
+
+/// Threads for one compute pool in each of `workers` processes, at least 1 and at most the affinity.
+///
+/// `quota` is the number of CPUs of the tightest quota; what is no positive number bounds nothing. Without one the
+/// affinity is divided.
+pub fn count_threads(policy: Policy, quota: Option<f64>, workers: u32, affinity: u32) -> u32 {
+    let affinity = affinity.max(1);
+    let cpus =
+        usable_quota(quota).map_or(f64::from(affinity), |cpus| cpus.min(f64::from(affinity)));
+    threads_per_pool(policy, cpus, workers.max(1), affinity)
+}
+
+/// A quota that is no positive number bounds nothing; readers reject it, and so do we.
+fn usable_quota(quota: Option<f64>) -> Option<f64> {
+    quota.filter(|cpus| cpus.is_finite() && *cpus > 0.0)
 }
 
 fn threads_per_pool(policy: Policy, cpus: f64, workers: u32, affinity: u32) -> u32 {
@@ -151,6 +166,32 @@ mod tests {
     #[test]
     fn a_hundredth_that_is_missing_is_not_made_up() {
         assert_eq!(threads_per_pool(Policy::Latency, 1.99, 1, 64), 1);
+    }
+
+    #[test]
+    fn what_bounds_nothing_leaves_the_affinity_to_be_divided() {
+        for quota in [
+            None,
+            Some(0.0),
+            Some(-1.0),
+            Some(f64::NAN),
+            Some(f64::INFINITY),
+        ] {
+            assert_eq!(count_threads(Policy::Latency, quota, 1, 6), 6, "{quota:?}");
+            assert_eq!(count_threads(Policy::Latency, quota, 4, 6), 1, "{quota:?}");
+            assert_eq!(
+                count_threads(Policy::Throughput, quota, 4, 6),
+                2,
+                "{quota:?}"
+            );
+            assert_eq!(
+                count_threads(Policy::Throughput, quota, 0, 0),
+                1,
+                "{quota:?}"
+            );
+        }
+        assert_eq!(count_threads(Policy::Latency, Some(3.9), 1, 64), 3);
+        assert_eq!(count_threads(Policy::Latency, Some(3.9), 1, 2), 2);
     }
 
     #[test]

@@ -1,0 +1,56 @@
+"""What a container may really use, as its kernel enforces it, and what to make of it.
+
+>>> import dunnage
+>>> dunnage.cpu_count() >= 1
+True
+
+The module answers what the program ``dunnage`` answers: both are one implementation. Where the native part cannot be
+had (macOS, Windows, free-threaded interpreters, other processors) the same functions answer from the affinity mask and
+``dunnage.limits().native`` is False. No function raises for what the machine is or is not.
+"""
+
+from dunnage._resources import (
+    cpu_count,
+    cpu_limit,
+    limits,
+    limits_changed,
+    memory,
+    pressure,
+    throttling,
+)
+from dunnage._types import (
+    Bandwidth,
+    Confidence,
+    CpuLimits,
+    Hierarchy,
+    Limits,
+    Memory,
+    MemoryLimits,
+    Policy,
+    Pressure,
+    Stall,
+    Stalls,
+    Throttling,
+)
+
+__all__ = [
+    "Bandwidth",
+    "Confidence",
+    "CpuLimits",
+    "Hierarchy",
+    "Limits",
+    "Memory",
+    "MemoryLimits",
+    "Policy",
+    "Pressure",
+    "Stall",
+    "Stalls",
+    "Throttling",
+    "cpu_count",
+    "cpu_limit",
+    "limits",
+    "limits_changed",
+    "memory",
+    "pressure",
+    "throttling",
+]

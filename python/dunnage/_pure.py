@@ -1,0 +1,134 @@
+"""The answers where there is no native part: the affinity mask, and what the user states.
+
+It exists so that what a container imports can be imported on a laptop too. It reads no cgroup files: a half of
+``dunnage-cgroup`` in Python would be a second opinion.
+"""
+
+import math
+import os
+import re
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from dunnage._types import Confidence, Hierarchy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Number = TypeVar("_Number", int, Decimal)
+
+_UNITS = {
+    "": 1,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+}
+_NUMBER = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)([A-Za-z]*)\s*")
+_NO_CGROUP = "this build of dunnage reads no cgroup: limits other than the affinity mask are not seen"
+
+_Stalls = tuple[None, None]
+_Cpu = tuple[float, float | None, int, str, Confidence, None]
+_MemoryLimits = tuple[int | None, str | None, Confidence, None, None]
+
+
+class Source:
+    """As ``dunnage._native.Source``, without a kernel to ask."""
+
+    def __init__(
+        self,
+        root: str = "/",
+        cpu_limit: str | None = None,
+        memory_limit: str | None = None,
+    ) -> None:
+        del root  # nothing is read below it
+        self._notes = [_NO_CGROUP]
+        self._cpus = self._parse("DUNNAGE_CPU_LIMIT", cpu_limit, _parse_cpus)
+        self._bytes = self._parse("DUNNAGE_MEMORY_LIMIT", memory_limit, _parse_bytes)
+
+    def cpu_limit(self) -> float | None:
+        return None if self._cpus is None else float(self._cpus)
+
+    def cpu_count(self, policy: str, workers: int) -> int:
+        affinity, _ = _affinity()
+        cpus = Decimal(affinity) if self._cpus is None else min(self._cpus, Decimal(affinity))
+        # as crates/dunnage-policy/src/plan/count.rs
+        if policy == "latency":
+            count = math.floor(cpus / workers)
+        elif policy == "throughput":
+            count = math.ceil((cpus - Decimal("0.01")) / workers)
+        else:
+            raise ValueError(f'policy: "{policy[:40]}" is not a policy; write one of latency, throughput')
+        return min(max(count, 1), affinity)
+
+    def limits(self) -> tuple[Hierarchy, _Cpu, _MemoryLimits, list[str]]:
+        affinity, source = _affinity()
+        cpu: _Cpu = (float(affinity), None, affinity, source, "affinity", None)
+        if (stated := self.cpu_limit()) is not None:
+            effective = min(stated, float(affinity))
+            cpu = (effective, stated, affinity, "--cpu-limit", "override", None)
+        memory: _MemoryLimits = (None, None, "unknown", None, None)
+        if self._bytes is not None:
+            memory = (self._bytes, "--memory-limit", "override", None, None)
+        return "none", cpu, memory, list(self._notes)
+
+    def memory(self) -> tuple[int | None, ...]:
+        return (self._bytes, *[None] * 10)
+
+    def throttling(self) -> tuple[int, int, float] | None:
+        return None
+
+    def pressure(self) -> tuple[_Stalls, _Stalls, _Stalls]:
+        unknown = (None, None)
+        return unknown, unknown, unknown
+
+    def bounds(self) -> tuple[float | None, int, int | None]:
+        return self.cpu_limit(), _affinity()[0], self._bytes
+
+    def _parse(self, variable: str, text: str | None, parse: "Callable[[str], _Number]") -> "_Number | None":
+        if not text:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._notes.insert(0, f"{variable} is passed over: {error}")
+            return None
+
+
+def _affinity() -> tuple[int, str]:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0)), "sched_getaffinity"
+    return os.cpu_count() or 1, "os.cpu_count"
+
+
+def _split(text: str, what: str) -> tuple[Decimal, str]:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is not {what}")
+    return Decimal(found[1]), found[2]
+
+
+def _parse_cpus(text: str) -> Decimal:
+    number, unit = _split(text, "a number of CPUs such as 1.5 or 1500m")
+    if unit not in ("", "m"):
+        raise ValueError(f"{text[:40]!r}: the unit of a number of CPUs is m or none")
+    cpus = number / 1000 if unit == "m" else number
+    if not Decimal("1e-9") <= cpus <= 10**6:
+        raise ValueError(f"{text[:40]!r}: it must be more than 0 and at most a million")
+    return cpus
+
+
+def _parse_bytes(text: str) -> int:
+    number, unit = _split(text, "a size such as 512Mi")
+    if unit not in _UNITS:
+        raise ValueError(f"{text[:40]!r}: the unit is unknown; write Ki, Mi, Gi, k, M, G")
+    size = int(number * _UNITS[unit])
+    if size < 1:
+        raise ValueError(f"{text[:40]!r}: it must be more than 0")
+    return size
