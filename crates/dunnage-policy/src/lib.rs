@@ -5,6 +5,7 @@
 //! of events without a process in sight.
 
 pub mod event;
+pub mod message;
 pub mod plan;
 pub mod process;
 pub mod shutdown;

@@ -9,23 +9,28 @@
 )]
 
 mod affinity;
+mod epoll;
 mod exec;
 mod fd;
+mod folder;
 mod mask;
 mod memory;
 mod poll;
 mod process;
 mod signalfd;
+mod socket;
 mod startup;
 mod stderr;
 mod terminal;
 mod wait;
 
 pub use affinity::affinity_count;
+pub use epoll::Epoll;
 pub use exec::{
     ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
 };
 pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
+pub use folder::{Folder, current_uid};
 pub use mask::{
     Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
 };
@@ -36,6 +41,7 @@ pub use process::{
     set_subreaper, signal_checked, stop_self,
 };
 pub use signalfd::{SignalFd, SignalInfo};
+pub use socket::{PacketConnection, PacketListener, Peer, Received};
 pub use startup::sigpipe_was_ignored;
 pub use stderr::{StderrSink, WriteOutcome};
 pub use terminal::{foreground_group, is_terminal, leave_terminal, set_foreground_group};
