@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::message::Door;
 use crate::shutdown::End;
 use crate::signal::Signal;
 use crate::verdict::{Cause, seconds};
@@ -107,6 +108,15 @@ events! {
         what: String,
         /// Why.
         reason: String,
+    }
+    /// When the agent in a Python process says that it is there; once for each process.
+    AgentPresent = "agent_present", Debug {
+        /// The process id.
+        pid: i32,
+        /// Python's version, as the process says.
+        python: String,
+        /// The way that the agent came in: `path` (PYTHONPATH) or `pth` (the wheel's file).
+        door: Door,
     }
     /// When a stop signal begins the shutdown.
     Stopping = "stopping", Info {
@@ -245,6 +255,14 @@ impl Event {
             }
             Self::Observed { would } => format!("observe: would {would}"),
             Self::Degraded { what, reason } => format!("{what}: {reason}"),
+            Self::AgentPresent { pid, python, door } => {
+                let way = match door {
+                    Door::Path => "PYTHONPATH",
+                    Door::Pth => "a .pth file",
+                };
+                let python: String = python.chars().filter(|c| !c.is_control()).collect();
+                format!("the agent is in process {pid}, Python {python}, by {way}")
+            }
             Self::Stopping {
                 signal,
                 sender,

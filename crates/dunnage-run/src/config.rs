@@ -32,6 +32,8 @@ pub struct Config {
     /// Look at limits and the cgroup's counters for what is said at the start and the end; without it, only where the plan
     /// needs them.
     pub evidence: bool,
+    /// Whether there is a control socket.
+    pub control: Control,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
     pub unknown_variables: Vec<String>,
     /// Things to say at start.
@@ -45,6 +47,17 @@ pub struct Watched {
     pub zombies: bool,
     /// Limits that were changed.
     pub limits: bool,
+}
+
+/// The control socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// None.
+    Off,
+    /// None, but say that there would be one.
+    Observe,
+    /// In the first folder that can be used; the given one is tried first.
+    On(Option<PathBuf>),
 }
 
 /// What to do with the plan.

@@ -8,11 +8,13 @@
 mod command;
 pub mod compat;
 mod config;
+mod control;
 mod counters;
 mod forward;
 mod log;
 mod procfs;
 mod reserve;
+mod runtime_folder;
 mod setup;
 mod supervisor;
 mod terminal;
@@ -20,7 +22,9 @@ pub mod termination_log;
 mod watch;
 
 pub use command::{Refusal, explain, prepare};
-pub use config::{Conduct, Config, Forwarded, JobControl, Manners, PlanMode, Voice, Watched};
+pub use config::{
+    Conduct, Config, Control, Forwarded, JobControl, Manners, PlanMode, Voice, Watched,
+};
 pub use log::LogFormat;
 pub use procfs::{parse_caught, parse_stat};
 pub use setup::{Inherited, execute_directly, run};

@@ -70,6 +70,22 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Process> {
     })
 }
 
+/// The longest way up that is walked; a process deeper than that is nobody's descendant.
+const MAX_DEPTH: usize = 128;
+
+/// Whether `pid` is below `ancestor`, by parents. Not where `/proc` does not say so.
+pub fn descends_from(pid: i32, ancestor: i32) -> bool {
+    let mut pid = pid;
+    for _ in 0..MAX_DEPTH {
+        match read_process(pid).map(|process| process.parent) {
+            Some(parent) if parent == ancestor => return true,
+            Some(parent) if parent > 1 => pid = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// Whether the process of that id is still the one it was.
 pub fn is_still(identity: Identity) -> bool {
     read_process(identity.pid).is_some_and(|process| process.identity == identity)
@@ -182,6 +198,30 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!is_still(seen.identity));
+    }
+
+    #[test]
+    fn a_grandchild_descends_from_us_and_our_parent_does_not() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & echo $!; wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(shell.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        let (grandchild, child) = (line.trim().parse().unwrap(), shell.id() as i32);
+        let own = std::process::id() as i32;
+        assert!(descends_from(child, own) && descends_from(grandchild, own));
+        assert!(!descends_from(own, own) && !descends_from(own, child));
+        assert!(!descends_from(
+            std::os::unix::process::parent_id() as i32,
+            own
+        ));
+        assert!(!descends_from(0, own) && !descends_from(-1, own));
+        let _ = dunnage_sys::kill(grandchild, Signal::KILL.number());
+        shell.kill().unwrap();
+        shell.wait().unwrap();
     }
 
     #[test]

@@ -10,7 +10,8 @@ use dunnage_policy::signal::Signal;
 use dunnage_sys::{Group, Mask, SignalFd, Spawn};
 
 use crate::command::{Refusal, prepare};
-use crate::config::{Conduct, Config, Manners, PlanMode};
+use crate::config::{self, Conduct, Config, Manners, PlanMode};
+use crate::control::Control;
 use crate::counters::Counters;
 use crate::log::Log;
 use crate::reserve::Reserve;
@@ -18,6 +19,9 @@ use crate::supervisor::{Finished, Start, Supervisor};
 use crate::terminal::{find_own_terminal, free_terminal};
 use crate::termination_log;
 use crate::watch::Watch;
+
+/// Tells the child's processes where the control socket is.
+const SOCKET_VARIABLE: &str = "DUNNAGE_SOCKET";
 
 /// The signal state that we were started with, which is the child's too.
 #[derive(Debug, Clone, Copy)]
@@ -129,11 +133,12 @@ fn start<'a>(
     let signals = SignalFd::new(Mask(u64::MAX))
         .map_err(|error| internal("cannot receive signals", &error))?;
     let Prepared {
-        environment,
+        mut environment,
         started,
         watch,
         counts,
     } = read_and_plan(config, log);
+    let control = open_control(&config.control, &mut environment, log);
     let program = prepare(&config.command, &environment)?;
     let (terminal, hang_up) = match (conduct.terminal, conduct.group) {
         (false, _) | (true, Group::Inherited) => (None, false),
@@ -159,6 +164,7 @@ fn start<'a>(
         watch,
         // after the fork: it takes as long as the child's way to its program
         counters: counts.then(Counters::open),
+        control,
         terminal: terminal.is_some(),
         hang_up,
     };
@@ -244,6 +250,40 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
         started: Some(started),
         watch,
         counts: true,
+    }
+}
+
+/// Makes the control socket and tells the child where it is.
+fn open_control(
+    wanted: &config::Control,
+    environment: &mut Vec<(OsString, OsString)>,
+    log: &mut Log,
+) -> Option<Control> {
+    let chosen = match wanted {
+        config::Control::Off => return None,
+        config::Control::Observe => {
+            let would = "make a control socket and set DUNNAGE_SOCKET".to_owned();
+            log.say(&Event::Observed { would });
+            return None;
+        }
+        config::Control::On(chosen) => chosen.as_deref(),
+    };
+    match Control::open(chosen) {
+        Ok(control) => {
+            if let Some(reasons) = control.passed_over(chosen) {
+                let what = format!("the control socket is {}", control.socket().display());
+                let reason = reasons.trim_end_matches("; ").to_owned();
+                log.say(&Event::Degraded { what, reason });
+            }
+            environment.retain(|(name, _)| name != SOCKET_VARIABLE);
+            environment.push((SOCKET_VARIABLE.into(), control.socket().into()));
+            Some(control)
+        }
+        Err(reason) => {
+            let what = "no control socket, so no notice of a shutdown inside Python".to_owned();
+            log.say(&Event::Degraded { what, reason });
+            None
+        }
     }
 }
 

@@ -1,26 +1,27 @@
 //! The loop.
 
+mod last_words;
+
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use dunnage_policy::event::Event;
 use dunnage_policy::shutdown::{Action, End, Input, Sequence};
 use dunnage_policy::signal::Signal;
-use dunnage_policy::verdict::{Facts, Status, judge};
+use dunnage_policy::verdict::Status;
 use dunnage_sys::{
     ExecFailure, Interest, Program, SignalFd, SignalInfo, Spawned, Stage, Wait, poll, wait_any,
 };
 
 use crate::command::{Refusal, explain};
 use crate::config::{Config, JobControl, Manners};
+use crate::control::Control;
 use crate::counters::Counters;
-use crate::forward::{Forwarder, living_descendants};
+use crate::forward::Forwarder;
 use crate::log::Log;
-use crate::procfs::read_process_table;
 use crate::reserve::Reserve;
-use crate::setup::{milliseconds, refuse, shown_command};
+use crate::setup::milliseconds;
 use crate::terminal::{can_be_continued, give_foreground};
-use crate::termination_log;
 use crate::watch::{INTERVAL, Watch};
 
 /// How many signals or ended children are taken before the loop looks at everything else again.
@@ -40,6 +41,8 @@ pub struct Start {
     pub watch: Option<Watch>,
     /// The cgroup's counters.
     pub counters: Option<Counters>,
+    /// The control socket.
+    pub control: Option<Control>,
     /// Whether the child was given a terminal.
     pub terminal: bool,
     /// Whether leaving the terminal has hung up on us.
@@ -133,7 +136,14 @@ impl<'a> Supervisor<'a> {
             .starting
             .then(|| (self.start.spawned.as_fd(), Interest::Read));
         let blocked = log.blocked_on().map(|fd| (fd, Interest::Write));
-        let wanted = [Some((signals.as_fd(), Interest::Read)), report, blocked];
+        let control = self.start.control.as_ref();
+        let control = control.map(|control| (control.as_fd(), Interest::Read));
+        let wanted = [
+            Some((signals.as_fd(), Interest::Read)),
+            report,
+            blocked,
+            control,
+        ];
         // a poll that fails (memory) is looked at as one that timed out: everything below asks again
         let _ = poll(&wanted, timeout);
         self.more = false;
@@ -143,6 +153,10 @@ impl<'a> Supervisor<'a> {
         self.reap(log);
         self.step(Input::Time, log);
         self.look(log);
+        let now = self.now();
+        if let Some(control) = &mut self.start.control {
+            control.turn(now, log);
+        }
     }
 
     fn now(&self) -> Duration {
@@ -150,7 +164,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let next = [self.sequence.wake_at(), self.look_at]
+        let control = self.start.control.as_ref().and_then(Control::wake_at);
+        let next = [self.sequence.wake_at(), self.look_at, control]
             .into_iter()
             .flatten()
             .min();
@@ -250,6 +265,10 @@ impl<'a> Supervisor<'a> {
                 budget_ms: conduct.rules.budget.map(milliseconds),
                 drain_delay_ms: milliseconds(conduct.rules.effective_drain_delay()),
             });
+            let now = self.now();
+            if let Some(control) = &mut self.start.control {
+                control.announce_stop(signal, now, conduct.rules.budget);
+            }
         }
         self.step(Input::Signal(signal), log);
     }
@@ -407,84 +426,6 @@ impl<'a> Supervisor<'a> {
             for event in watch.look() {
                 log.say(&event);
             }
-        }
-    }
-
-    /// The last words.
-    fn finish(&mut self, end: End, log: &mut Log) -> u8 {
-        if let Some(refusal) = &self.refusal {
-            return refuse(self.config, refusal, log);
-        }
-        self.take_report(log);
-        let facts = Facts {
-            command: shown_command(&self.config.command),
-            child: self.status,
-            end: Some(end),
-            stop: self.stop.map(|(signal, _)| signal),
-            killed_child: self.killed_child,
-            killed: std::mem::take(&mut self.killed),
-            waited_ms: self.waited.map(milliseconds),
-            oom_kills: self.start.counters.as_mut().and_then(Counters::oom_kills),
-            behind_shell: self.behind_shell.take(),
-        };
-        let verdict = judge(&facts);
-        let code = self.config.conduct.exit_map.apply(verdict.code);
-        self.say_left_behind(end, log);
-        self.write_termination_log(&verdict, log);
-        let throttling = self.start.counters.as_mut().and_then(Counters::throttling);
-        log.say(&Event::Ended {
-            cause: verdict.cause,
-            code,
-            child_code: verdict.code,
-            sentence: verdict.sentence,
-            end,
-            ran_ms: milliseconds(self.now()),
-            periods: throttling.map(|(periods, _, _)| periods),
-            throttled: throttling.map(|(_, throttled, _)| throttled),
-            throttled_usec: throttling.map(|(_, _, usec)| usec),
-        });
-        code
-    }
-
-    /// In observe mode: who would have been waited for.
-    fn say_left_behind(&self, end: End, log: &mut Log) {
-        if !self.config.conduct.observe || end == End::Killed {
-            return;
-        }
-        let table = read_process_table();
-        let left = living_descendants(&table, dunnage_sys::current_pid());
-        if !left.is_empty() {
-            let names: Vec<_> = left
-                .iter()
-                .take(4)
-                .map(|process| format!("{} ({})", process.command, process.identity.pid))
-                .collect();
-            log.say(&Event::Observed {
-                would: format!(
-                    "wait for {} descendants that are left: {}",
-                    left.len(),
-                    names.join(", ")
-                ),
-            });
-        }
-    }
-
-    fn write_termination_log(&self, verdict: &dunnage_policy::verdict::Verdict, log: &mut Log) {
-        let Some(path) = &self.config.voice.termination_log else {
-            return;
-        };
-        let result = if verdict.belongs_in_termination_log() {
-            termination_log::write(path, &verdict.sentence).map(|_| ())
-        } else {
-            termination_log::clear(path)
-        };
-        if let Err(error) = result
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            log.say(&Event::Degraded {
-                what: format!("the termination log {}", path.display()),
-                reason: error.to_string(),
-            });
         }
     }
 }

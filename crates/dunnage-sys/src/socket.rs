@@ -184,7 +184,7 @@ impl PacketConnection {
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS) => Ok(false),
+            Some(libc::EAGAIN | libc::EINTR) => Ok(false),
             _ => Err(error),
         }
     }

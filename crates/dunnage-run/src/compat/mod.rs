@@ -20,7 +20,7 @@ use std::path::Path;
 use dunnage_cgroup::Overrides;
 use dunnage_policy::event::Level;
 
-use crate::config::{Conduct, Config, PlanMode, Voice, Watched};
+use crate::config::{Conduct, Config, Control, PlanMode, Voice, Watched};
 use crate::log::LogFormat;
 
 /// What the name, the command line and the environment ask for.
@@ -91,6 +91,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         },
         watched: Watched::default(),
         evidence: false,
+        control: Control::Off,
         unknown_variables: Vec::new(),
         notes: Vec::new(),
     }))

@@ -11,11 +11,12 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 /// Variables that are no options.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     "DUNNAGE_DISABLE",
     "DUNNAGE_PLANNED",
     "DUNNAGE_COMPAT",
     "DUNNAGE_RUNTIME_DIR",
+    "DUNNAGE_SOCKET",
 ];
 
 /// Why the command line or the environment could not be understood.

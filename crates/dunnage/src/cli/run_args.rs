@@ -86,6 +86,18 @@ pub struct RunArgs {
     #[command(flatten)]
     pub plan_args: PlanArgs,
 
+    /// Make a socket on which descendants are told that a shutdown begins; `DUNNAGE_SOCKET` tells them where. It lies in
+    /// the first of `$DUNNAGE_RUNTIME_DIR`, /run/dunnage (if it exists), /dev/shm and /tmp that can be trusted
+    #[arg(
+        long,
+        value_enum,
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true,
+        help_heading = "What is done"
+    )]
+    pub control: Switch,
+
     /// Who gets a signal that is passed on: `auto` is the direct child and, where that is a shell that neither became its
     /// command nor catches the signal, the shell's children too; `child`, its process `group`, or `all` descendants
     #[arg(

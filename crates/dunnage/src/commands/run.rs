@@ -12,7 +12,7 @@ use dunnage_policy::signal::Signal;
 use dunnage_policy::target::SignalTo;
 use dunnage_policy::verdict::{ExitMap, seconds};
 use dunnage_run::{
-    Conduct, Config, Forwarded, Inherited, JobControl, Manners, PlanMode, Voice, Watched,
+    Conduct, Config, Control, Forwarded, Inherited, JobControl, Manners, PlanMode, Voice, Watched,
 };
 
 use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs};
@@ -113,6 +113,7 @@ fn config(args: &RunArgs) -> Config {
             limits: args.resize_report.is_on(),
         },
         evidence: true,
+        control: control(args, observe),
         unknown_variables: env::unknown_variables(&Cli::command()),
         notes,
     }
@@ -172,6 +173,17 @@ fn conduct(args: &RunArgs) -> Conduct {
         exit_map: ExitMap(args.map_exit.clone()),
         parent_death: args.parent_death,
         report_reaped: false,
+    }
+}
+
+fn control(args: &RunArgs, observe: bool) -> Control {
+    match (args.control.is_on(), observe) {
+        (false, _) => Control::Off,
+        (true, true) => Control::Observe,
+        (true, false) => {
+            let chosen = std::env::var_os("DUNNAGE_RUNTIME_DIR");
+            Control::On(chosen.filter(|path| !path.is_empty()).map(Into::into))
+        }
     }
 }
 

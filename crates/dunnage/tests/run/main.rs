@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, and says aloud what it left out"
 )]
 
+mod control;
 mod edges;
 mod ends;
 mod init;

@@ -1,0 +1,152 @@
+use super::*;
+use crate::log::LogFormat;
+
+const NOW: Duration = Duration::from_secs(5);
+
+fn control() -> (tempfile::TempDir, Control, Log) {
+    let place = tempfile::tempdir().unwrap();
+    let control = Control::open(Some(place.path())).unwrap();
+    (place, control, Log::new(LogFormat::Text, None))
+}
+
+fn connect(control: &Control) -> PacketConnection {
+    PacketConnection::connect(&control.socket()).unwrap()
+}
+
+fn next(connection: &PacketConnection) -> Option<String> {
+    let mut buffer = [0; 1024];
+    match connection.receive(&mut buffer).unwrap() {
+        Received::Packet(size) => Some(String::from_utf8_lossy(&buffer[..size]).into_owned()),
+        Received::Nothing => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+const SUBSCRIBE: &[u8] = br#"{"op":"subscribe","to":["drain"]}"#;
+
+#[test]
+fn a_subscriber_hears_of_the_first_stop_only_and_a_late_one_what_is_left() {
+    let (_place, mut control, mut log) = control();
+    let early = connect(&control);
+    early.send(SUBSCRIBE).unwrap();
+    let silent = connect(&control);
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    control.announce_stop(Signal::TERM, NOW, Some(Duration::from_secs(8)));
+    control.announce_stop(Signal::INT, NOW, Some(Duration::from_secs(8)));
+    let told = |left: u64| format!(r#"{{"op":"drain","signal":"TERM","deadline_ms":{left}}}"#);
+    assert_eq!(next(&early), Some(told(8000)));
+    assert_eq!(next(&early), None);
+    silent.send(SUBSCRIBE).unwrap();
+    silent.send(SUBSCRIBE).unwrap();
+    control.turn(NOW + Duration::from_secs(3), &mut log);
+    assert_eq!(next(&silent), Some(told(5000)));
+    assert_eq!(next(&silent), None);
+}
+
+#[test]
+fn only_root_our_user_and_descendants_of_our_pid_namespace_come_in() {
+    let peer = |pid, uid| Peer { pid, uid };
+    let never = |_| -> bool { panic!("not asked") };
+    assert!(!is_admitted(peer(0, 0), 1000, never), "another namespace");
+    assert!(is_admitted(peer(7, 0), 1000, never));
+    assert!(is_admitted(peer(7, 1000), 1000, never));
+    assert!(is_admitted(peer(7, 1001), 1000, |_| true));
+    assert!(!is_admitted(peer(7, 1001), 1000, |_| false));
+}
+
+#[test]
+fn of_a_thousand_the_silent_go_and_a_subscriber_stays() {
+    let (_place, mut control, mut log) = control();
+    let faithful = connect(&control);
+    faithful.send(SUBSCRIBE).unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    let mut crowd = Vec::new();
+    for _ in 0..1000 {
+        crowd.push(connect(&control));
+        control.turn(NOW, &mut log);
+        assert!(control.connections.len() <= MAX_CONNECTIONS);
+    }
+    assert_eq!(control.connections.len(), MAX_CONNECTIONS);
+    control.announce_stop(Signal::TERM, NOW, None);
+    assert!(next(&faithful).unwrap().contains("null"));
+}
+
+#[test]
+fn where_all_have_subscribed_a_newcomer_is_turned_away() {
+    let (_place, mut control, mut log) = control();
+    let mut peers = Vec::new();
+    for _ in 0..=MAX_CONNECTIONS {
+        let peer = connect(&control);
+        let _ = peer.send(SUBSCRIBE);
+        peers.push(peer);
+        control.turn(NOW, &mut log);
+        control.turn(NOW, &mut log);
+    }
+    assert_eq!(control.connections.len(), MAX_CONNECTIONS);
+    control.announce_stop(Signal::TERM, NOW, None);
+    let last = peers.pop().unwrap();
+    assert!(peers.iter().all(|peer| next(peer).is_some()));
+    assert_eq!(last.receive(&mut [0; 64]).ok(), Some(Received::Closed));
+}
+
+#[test]
+fn a_peer_that_never_reads_is_not_read_either_and_costs_a_bounded_queue() {
+    let (_place, mut control, mut log) = control();
+    let deaf = connect(&control);
+    control.turn(NOW, &mut log);
+    // each is answered with a sentence, until there is no room for one and nothing is read any more
+    let mut refused = 0;
+    for _ in 0..100_000 {
+        if !deaf.send(b"nonsense").unwrap() {
+            refused += 1;
+        }
+        control.turn(NOW, &mut log);
+        if refused > 10 {
+            break;
+        }
+    }
+    assert!(refused > 10, "the sender is held back");
+    let connection = control.connections.values().next().unwrap();
+    assert!(!connection.queue.is_empty() && connection.queue.len() <= MAX_QUEUE);
+    let other = connect(&control);
+    other.send(b"nonsense").unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    assert!(next(&other).unwrap().contains("error"));
+    // once it reads, all goes on
+    while next(&deaf).is_some() {}
+    control.turn(NOW, &mut log);
+    assert!(next(&deaf).is_some());
+}
+
+#[test]
+fn a_process_is_remembered_once_however_often_it_says_hello() {
+    let (_place, mut control, mut log) = control();
+    let peer = connect(&control);
+    for _ in 0..3 {
+        peer.send(br#"{"op":"hello","python":"3.11.2","door":"path"}"#)
+            .unwrap();
+    }
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    assert_eq!(control.agents.len(), 1);
+    assert_eq!(next(&peer), None, "a hello has no answer");
+    drop(peer);
+    control.turn(NOW, &mut log);
+    assert!(control.connections.is_empty());
+}
+
+#[test]
+fn a_packet_that_is_too_long_is_answered_and_the_next_one_is_heard() {
+    let (_place, mut control, mut log) = control();
+    let peer = connect(&control);
+    assert!(peer.send(&vec![b' '; MAX_PACKET + 1]).unwrap());
+    assert!(peer.send(SUBSCRIBE).unwrap());
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    assert!(next(&peer).unwrap().contains("too long"));
+    control.announce_stop(Signal::TERM, NOW, None);
+    assert!(next(&peer).unwrap().contains("drain"));
+}

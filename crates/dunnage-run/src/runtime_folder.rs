@@ -1,0 +1,259 @@
+//! The folder for the control socket: `dunnage-<pid namespace's inode>-<pid>` in the first place that can be trusted.
+//!
+//! `/dev/shm` and `/tmp` belong to everybody, and the containers of a pod share the first. So: no link is followed; a
+//! place where others could rename our folder away is not used; a folder of that name that somebody else made is left
+//! alone, and the next place is tried. A container that is started again has the same process id but another namespace.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use dunnage_sys::{Folder, PacketConnection, PacketListener, current_uid};
+
+/// The socket's name in the folder.
+const SOCKET: &str = "control";
+
+/// The longest path that fits into a socket's address, `unix(7)`.
+const MAX_PATH: usize = 107;
+
+/// The places, in order; a user's own comes first.
+const PLACES: [&str; 3] = ["/run/dunnage", "/dev/shm", "/tmp"];
+
+/// Our folder; removed when dropped.
+#[derive(Debug)]
+pub struct RuntimeFolder {
+    place: PathBuf,
+    name: String,
+    /// Device and inode.
+    identity: (u64, u64),
+    /// What was wrong with the places before it.
+    passed_over: String,
+}
+
+impl RuntimeFolder {
+    /// Makes the folder and listens on the socket in it. The error names each place and what is wrong with it.
+    pub fn create(chosen: Option<&Path>) -> Result<(Self, PacketListener), String> {
+        let namespace = std::fs::metadata("/proc/self/ns/pid")
+            .map_err(|error| format!("cannot read /proc/self/ns/pid: {error}"))?
+            .ino();
+        let name = format!("dunnage-{namespace}-{}", dunnage_sys::current_pid());
+        let places = chosen.into_iter().chain(PLACES.iter().map(Path::new));
+        create_in(places, &name)
+    }
+
+    /// The places that were tried before it, each with what is wrong with it.
+    pub fn passed_over(&self) -> Option<&str> {
+        Some(self.passed_over.as_str()).filter(|reasons| !reasons.is_empty())
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> PathBuf {
+        self.place.join(&self.name).join(SOCKET)
+    }
+}
+
+fn create_in<'a>(
+    places: impl Iterator<Item = &'a Path>,
+    name: &str,
+) -> Result<(RuntimeFolder, PacketListener), String> {
+    let mut reasons = String::new();
+    for place in places {
+        match create_at(place, name) {
+            Ok((mut folder, listener)) => {
+                folder.passed_over = reasons;
+                return Ok((folder, listener));
+            }
+            Err(error) => {
+                let _ = write!(reasons, "{}: {error}; ", place.display());
+            }
+        }
+    }
+    Err(format!(
+        "no folder can be used: {reasons}DUNNAGE_RUNTIME_DIR names another, --control off needs none"
+    ))
+}
+
+fn create_at(place: &Path, name: &str) -> io::Result<(RuntimeFolder, PacketListener)> {
+    let full = place.join(name).join(SOCKET);
+    if !place.is_absolute() || full.as_os_str().len() > MAX_PATH {
+        return Err(io::Error::other("not an absolute path, or too long"));
+    }
+    let parent = Folder::open(place)?;
+    if !is_safe(&parent)? {
+        return Err(io::Error::other(
+            "others could replace what is in it (its owner is neither us nor root, or it is writable without a sticky bit)",
+        ));
+    }
+    let made = match parent.make(name) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(error),
+    };
+    let folder = parent.open_in(name)?;
+    let metadata = folder.metadata()?;
+    if metadata.uid() != current_uid() {
+        return Err(io::Error::other(format!(
+            "{name} is there already and belongs to user {}",
+            metadata.uid()
+        )));
+    }
+    if !made {
+        take_over(&folder)?;
+    }
+    let runtime = RuntimeFolder {
+        place: place.to_owned(),
+        name: name.to_owned(),
+        identity: (metadata.dev(), metadata.ino()),
+        passed_over: String::new(),
+    };
+    // images change the user with gosu: anybody may come to the door, who may come in is decided there
+    folder.set_mode(0o711)?;
+    let listener = PacketListener::bind(&folder.pinned_path(SOCKET))?;
+    folder.set_mode_in(SOCKET, 0o666)?;
+    Ok((runtime, listener))
+}
+
+/// Whether nobody but root and us can rename or remove what we make in a folder.
+fn is_safe(folder: &Folder) -> io::Result<bool> {
+    let metadata = folder.metadata()?;
+    let trusted = metadata.uid() == 0 || metadata.uid() == current_uid();
+    let others_write = metadata.mode() & 0o022 != 0;
+    let sticky = metadata.mode() & 0o1000 != 0;
+    Ok(trusted && (!others_write || sticky))
+}
+
+/// Clears what a dead supervisor of ours left under the same name.
+fn take_over(folder: &Folder) -> io::Result<()> {
+    match PacketConnection::connect(&folder.pinned_path(SOCKET)) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+        _ => return Err(io::Error::other("a supervisor that is alive uses it")),
+    }
+    match folder.remove_file(SOCKET) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Drop for RuntimeFolder {
+    fn drop(&mut self) {
+        let Ok(parent) = Folder::open(&self.place) else {
+            return;
+        };
+        let Ok(folder) = parent.open_in(&self.name) else {
+            return;
+        };
+        let ours = folder
+            .metadata()
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+        if ours {
+            let _ = folder.remove_file(SOCKET);
+            let _ = parent.remove_folder(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use tempfile::TempDir;
+
+    fn place(mode: u32) -> TempDir {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(mode)).unwrap();
+        place
+    }
+
+    fn create(places: &[&TempDir]) -> Result<(RuntimeFolder, PacketListener), String> {
+        create_in(places.iter().map(|place| place.path()), "dunnage-1-2")
+    }
+
+    #[test]
+    fn the_folder_is_open_to_pass_through_only_and_goes_at_the_end() {
+        let place = place(0o1777);
+        let (folder, listener) = create(&[&place]).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&place.path().join("dunnage-1-2")), 0o711);
+        assert_eq!(mode(&folder.socket()), 0o666);
+        PacketConnection::connect(&folder.socket()).unwrap();
+        assert!(listener.accept().unwrap().is_some());
+        drop(folder);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_dead_supervisor_left_is_replaced_and_a_living_ones_is_not() {
+        let (first, second) = (place(0o700), place(0o700));
+        let (folder, listener) = create(&[&first]).unwrap();
+        let (other, _listening) = create(&[&first, &second]).unwrap();
+        assert!(other.socket().starts_with(second.path()));
+        drop(listener);
+        std::mem::forget(folder);
+        let (again, _listening) = create(&[&first]).unwrap();
+        PacketConnection::connect(&again.socket()).unwrap();
+    }
+
+    #[test]
+    fn a_planted_link_or_file_is_not_used_and_not_touched() {
+        let (first, target, second) = (place(0o1777), place(0o755), place(0o700));
+        symlink(target.path(), first.path().join("dunnage-1-2")).unwrap();
+        let (folder, _listening) = create(&[&first, &second]).unwrap();
+        assert!(folder.socket().starts_with(second.path()));
+        drop(folder);
+        fs::remove_file(first.path().join("dunnage-1-2")).unwrap();
+        fs::write(first.path().join("dunnage-1-2"), "theirs").unwrap();
+        let (folder, _listening) = create(&[&first, &second]).unwrap();
+        assert!(folder.socket().starts_with(second.path()));
+        assert_eq!(
+            fs::read(first.path().join("dunnage-1-2")).unwrap(),
+            b"theirs"
+        );
+        assert_eq!(fs::read_dir(target.path()).unwrap().count(), 0);
+        assert_eq!(
+            fs::metadata(target.path()).unwrap().permissions().mode() & 0o777,
+            0o755
+        );
+    }
+
+    #[test]
+    fn another_users_folder_is_not_used_and_not_touched() {
+        if current_uid() != 0 {
+            println!("skipped: another_users_folder: needs root");
+            return;
+        }
+        let (first, second) = (place(0o1777), place(0o700));
+        let planted = first.path().join("dunnage-1-2");
+        fs::create_dir(&planted).unwrap();
+        fs::set_permissions(&planted, fs::Permissions::from_mode(0o777)).unwrap();
+        chown(&planted, Some(12345), None).unwrap();
+        let (folder, _listening) = create(&[&first, &second]).unwrap();
+        assert!(folder.socket().starts_with(second.path()));
+        assert_eq!(fs::read_dir(&planted).unwrap().count(), 0);
+        assert_eq!(
+            fs::metadata(&planted).unwrap().permissions().mode() & 0o777,
+            0o777
+        );
+        // a place that is another user's
+        chown(second.path(), Some(12345), None).unwrap();
+        drop(folder);
+        assert!(create(&[&first, &second]).is_err());
+    }
+
+    #[test]
+    fn a_place_where_others_could_swap_our_folder_is_not_used() {
+        let place = place(0o777);
+        let error = create(&[&place]).unwrap_err();
+        assert!(error.contains("sticky") && error.contains("DUNNAGE_RUNTIME_DIR"));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_is_not_used() {
+        let long = PathBuf::from(format!("/{}", "x".repeat(100)));
+        for place in [Path::new("tmp"), &long] {
+            assert!(create_in([place].into_iter(), "dunnage-1-2").is_err());
+        }
+    }
+}
