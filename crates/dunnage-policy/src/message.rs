@@ -71,7 +71,7 @@ pub enum Reply {
         /// Milliseconds from now until what is left is killed; null where nothing is.
         deadline_ms: Option<u64>,
     },
-    /// A request was not understood.
+    /// A request was not understood, or cannot be met.
     Error {
         /// Why.
         message: String,
@@ -119,6 +119,13 @@ impl Reply {
         Self::Drain {
             signal: name.strip_prefix("SIG").unwrap_or(&name).to_owned(),
             deadline_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The answer to what was not understood or cannot be done.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::Error {
+            message: message.into(),
         }
     }
 

@@ -2,39 +2,41 @@
 //!
 //! All of it is one descriptor of the loop (an epoll set of the listener and at most 64 connections), and nothing in it
 //! waits: what cannot be sent now is queued, a queue that is full ends its connection, and a peer that does not read its
-//! answers is not read either. When there is no room for a new peer, the one that has been silent for longest and waits
-//! for nothing goes first.
+//! answers is not read either. When there is no room for a new peer, the one that has been silent for longest and has not
+//! subscribed goes first; some places are never given to subscribers.
 //!
 //! A peer is accepted when the kernel says that it is in our PID namespace (or one below), and it is root, our own user,
 //! or a descendant. The process that connected may have ended and its id been reused before we look; what that gains is
 //! a word of hello and a notice of the shutdown, so it is not pinned.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dunnage_policy::event::Event;
 use dunnage_policy::message::{MAX_PACKET, Reply, Request, Topic};
-use dunnage_policy::process::Identity;
 use dunnage_policy::signal::Signal;
 use dunnage_sys::{Epoll, Interest, PacketConnection, PacketListener, Peer, Received, current_uid};
 
 use crate::log::Log;
-use crate::procfs::{descends_from, is_still, read_process};
+use crate::procfs::descends_from;
 use crate::runtime_folder::RuntimeFolder;
+
+mod agents;
+mod connection;
+
+use agents::Agents;
+use connection::{Connection, Fate};
 
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 64;
 
+/// The most of them that subscribe; the rest is for those who say a word and go.
+const MAX_SUBSCRIBERS: usize = 56;
+
 /// The most connections that are taken in, and packets of one that are read, in a turn of the loop.
 const BATCH: usize = 16;
-
-/// The most packets that wait for one peer.
-const MAX_QUEUE: usize = 16;
-
-/// The most processes whose agent is remembered.
-const MAX_AGENTS: usize = 1024;
 
 /// How long nobody is taken in after that failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -48,11 +50,13 @@ pub struct Control {
     listener: PacketListener,
     folder: RuntimeFolder,
     supervisor: i32,
+    own_uid: u32,
     connections: BTreeMap<u64, Connection>,
     last_token: u64,
-    agents: Vec<Identity>,
+    agents: Agents,
     stop: Option<Stop>,
     paused_until: Option<Duration>,
+    crowd_reported: bool,
 }
 
 /// A shutdown under way.
@@ -60,23 +64,6 @@ pub struct Control {
 struct Stop {
     signal: Signal,
     deadline: Option<Duration>,
-}
-
-struct Connection {
-    socket: PacketConnection,
-    peer: Peer,
-    wants_drain: bool,
-    subscribed: bool,
-    queue: VecDeque<Vec<u8>>,
-    /// The newest connection's token when this peer last said something.
-    last_heard: u64,
-}
-
-/// Whether a connection goes on.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    Keep,
-    Close,
 }
 
 impl Control {
@@ -92,11 +79,13 @@ impl Control {
             listener,
             folder,
             supervisor: dunnage_sys::current_pid(),
+            own_uid: current_uid(),
             connections: BTreeMap::new(),
             last_token: LISTENER,
-            agents: Vec::new(),
+            agents: Agents::default(),
             stop: None,
             paused_until: None,
+            crowd_reported: false,
         })
     }
 
@@ -118,11 +107,9 @@ impl Control {
     /// Looks at whatever is ready. Takes no time where nothing is.
     pub fn turn(&mut self, now: Duration, log: &mut Log) {
         if self.paused_until.is_some_and(|until| now >= until) {
-            self.paused_until = None;
             let listener = self.listener.as_fd();
-            if self.epoll.add(listener, LISTENER, Interest::Read).is_err() {
-                self.paused_until = Some(now + PAUSE);
-            }
+            let added = self.epoll.add(listener, LISTENER, Interest::Read);
+            self.paused_until = added.is_err().then_some(now + PAUSE);
         }
         let ready = self.epoll.ready();
         if ready.is_empty() {
@@ -146,14 +133,10 @@ impl Control {
         let deadline = budget.map(|budget| now + budget);
         self.stop = Some(Stop { signal, deadline });
         let packet = Reply::drain(signal, budget).to_packet();
-        let wanting = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.wants_drain);
-        let tokens: Vec<u64> = wanting.map(|(token, _)| *token).collect();
-        for token in tokens {
-            self.post(token, packet.clone());
-        }
+        let epoll = &self.epoll;
+        self.connections.retain(|_, connection| {
+            !connection.wants_drain || connection.post(packet.clone(), epoll) == Fate::Keep
+        });
     }
 
     fn accept(&mut self, now: Duration) {
@@ -174,48 +157,39 @@ impl Control {
     /// Takes a peer in, or closes the connection.
     fn admit(&mut self, socket: PacketConnection) {
         let Ok(peer) = socket.peer() else { return };
-        if !is_admitted(peer, current_uid(), |pid| {
-            descends_from(pid, self.supervisor)
-        }) {
+        let descends = |pid| descends_from(pid, self.supervisor);
+        if !is_admitted(peer, self.own_uid, descends) {
             return;
         }
-        if self.connections.len() >= MAX_CONNECTIONS && !self.make_room() {
-            return;
+        if self.connections.len() >= MAX_CONNECTIONS {
+            self.make_room();
         }
         self.last_token += 1;
         let token = self.last_token;
-        if self
-            .epoll
-            .add(socket.as_fd(), token, Interest::Read)
-            .is_err()
-        {
-            return;
+        if let Ok(connection) = Connection::new(socket, peer, token, &self.epoll) {
+            self.connections.insert(token, connection);
         }
-        let connection = Connection {
-            socket,
-            peer,
-            wants_drain: false,
-            subscribed: false,
-            queue: VecDeque::new(),
-            last_heard: token,
-        };
-        self.connections.insert(token, connection);
     }
 
     /// Lets the longest silent go of those that have not subscribed.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self) {
         let idle = self
             .connections
             .iter()
             .filter(|(_, connection)| !connection.subscribed)
             .min_by_key(|(_, connection)| connection.last_heard)
             .map(|(token, _)| *token);
-        idle.is_some_and(|token| self.connections.remove(&token).is_some())
+        if let Some(token) = idle {
+            self.connections.remove(&token);
+        }
     }
 
     /// Sends what waits, then reads what came, unless answers are still waiting.
     fn serve(&mut self, token: u64, buffer: &mut [u8], now: Duration, log: &mut Log) {
-        if self.send_queue(token) == Fate::Close {
+        let Some(connection) = self.connections.get_mut(&token) else {
+            return;
+        };
+        if connection.flush(&self.epoll) == Fate::Close {
             self.connections.remove(&token);
             return;
         }
@@ -223,18 +197,16 @@ impl Control {
             let Some(connection) = self.connections.get_mut(&token) else {
                 return;
             };
-            if !connection.queue.is_empty() {
+            if !connection.is_clear() {
                 return;
             }
-            let answer = match connection.socket.receive(buffer) {
+            let answer = match connection.receive(buffer) {
                 Ok(Received::Nothing) => return,
                 Ok(Received::Closed) | Err(_) => {
                     self.connections.remove(&token);
                     return;
                 }
-                Ok(Received::TooLong) => Some(Reply::Error {
-                    message: "the packet is too long".to_owned(),
-                }),
+                Ok(Received::TooLong) => Some(Reply::error("the packet is too long")),
                 Ok(Received::Packet(size)) => {
                     connection.last_heard = self.last_token;
                     let packet = buffer.get(..size).unwrap_or_default();
@@ -242,94 +214,65 @@ impl Control {
                 }
             };
             if let Some(answer) = answer {
-                self.post(token, answer.to_packet());
+                self.post(token, &answer);
             }
         }
     }
 
-    fn answer(&mut self, token: u64, packet: &[u8], now: Duration, log: &mut Log) -> Option<Reply> {
-        let connection = self.connections.get_mut(&token)?;
-        match Request::parse(packet) {
-            Ok(Request::Hello { python, door }) => {
-                let pid = connection.peer.pid;
-                if self.is_new_agent(pid) {
-                    log.say(&Event::AgentPresent { pid, python, door });
-                }
-                None
-            }
-            Ok(Request::Subscribe { to }) => {
-                let wanted_before = connection.wants_drain;
-                connection.wants_drain |= to.contains(&Topic::Drain);
-                connection.subscribed = true;
-                // who comes late is told at once
-                let stop = self
-                    .stop
-                    .filter(|_| connection.wants_drain && !wanted_before)?;
-                let left = stop.deadline.map(|deadline| deadline.saturating_sub(now));
-                Some(Reply::drain(stop.signal, left))
-            }
-            Err(error) => Some(Reply::Error {
-                message: error.to_string(),
-            }),
-        }
-    }
-
-    /// Remembers a process that said hello; whether it was not known.
-    fn is_new_agent(&mut self, pid: i32) -> bool {
-        let Some(process) = read_process(pid) else {
-            return false;
-        };
-        if self.agents.contains(&process.identity) {
-            return false;
-        }
-        if self.agents.len() >= MAX_AGENTS {
-            self.agents.retain(|identity| is_still(*identity));
-        }
-        if self.agents.len() >= MAX_AGENTS {
-            return false;
-        }
-        self.agents.push(process.identity);
-        true
-    }
-
-    /// Queues a packet and sends what can be sent.
-    fn post(&mut self, token: u64, packet: Vec<u8>) {
-        let Some(connection) = self.connections.get_mut(&token) else {
-            return;
-        };
-        connection.queue.push_back(packet);
-        if connection.queue.len() > MAX_QUEUE || self.send_queue(token) == Fate::Close {
+    fn post(&mut self, token: u64, reply: &Reply) {
+        if let Some(connection) = self.connections.get_mut(&token)
+            && connection.post(reply.to_packet(), &self.epoll) == Fate::Close
+        {
             self.connections.remove(&token);
         }
     }
 
-    /// Sends what waits, as far as there is room, and asks to be woken for the rest.
-    fn send_queue(&mut self, token: u64) -> Fate {
-        let Some(connection) = self.connections.get_mut(&token) else {
-            return Fate::Close;
-        };
-        if connection.queue.is_empty() {
-            return Fate::Keep;
-        }
-        while let Some(packet) = connection.queue.front() {
-            match connection.socket.send(packet) {
-                Ok(true) => drop(connection.queue.pop_front()),
-                Ok(false) => break,
-                Err(_) => return Fate::Close,
+    fn answer(&mut self, token: u64, packet: &[u8], now: Duration, log: &mut Log) -> Option<Reply> {
+        match Request::parse(packet) {
+            Ok(Request::Hello { python, door }) => {
+                let pid = self.connections.get(&token)?.peer.pid;
+                if self.agents.remember(pid) {
+                    log.say(&Event::AgentPresent { pid, python, door });
+                }
+                None
             }
+            Ok(Request::Subscribe { to }) => self.subscribe(token, &to, now, log),
+            Err(error) => Some(Reply::error(error.to_string())),
         }
-        let interest = if connection.queue.is_empty() {
-            Interest::Read
-        } else {
-            Interest::Write
-        };
-        match self
-            .epoll
-            .change(connection.socket.as_fd(), token, interest)
-        {
-            Ok(()) => Fate::Keep,
-            Err(_) => Fate::Close,
+    }
+
+    fn subscribe(
+        &mut self,
+        token: u64,
+        to: &[Topic],
+        now: Duration,
+        log: &mut Log,
+    ) -> Option<Reply> {
+        let others = self
+            .connections
+            .iter()
+            .filter(|(other, connection)| connection.subscribed && **other != token)
+            .count();
+        if others >= MAX_SUBSCRIBERS {
+            let what = format!("there are {MAX_SUBSCRIBERS} subscribers already");
+            if !std::mem::replace(&mut self.crowd_reported, true) {
+                log.say(&Event::Degraded {
+                    what: "the control socket: some processes are not told of a shutdown inside Python".to_owned(),
+                    reason: what.clone(),
+                });
+            }
+            return Some(Reply::error(what));
         }
+        let connection = self.connections.get_mut(&token)?;
+        let wanted_before = connection.wants_drain;
+        connection.wants_drain |= to.contains(&Topic::Drain);
+        connection.subscribed = true;
+        // who comes late is told at once
+        let stop = self
+            .stop
+            .filter(|_| connection.wants_drain && !wanted_before)?;
+        let left = stop.deadline.map(|deadline| deadline.saturating_sub(now));
+        Some(Reply::drain(stop.signal, left))
     }
 }
 

@@ -79,6 +79,10 @@ fn address(path: &Path) -> io::Result<libc::sockaddr_un> {
     Ok(address)
 }
 
+/// How many may wait to be accepted, as far as net.core.somaxconn allows: a pool of workers connects all at once, and
+/// those who do not want to wait are refused when this is full.
+const BACKLOG: libc::c_int = 1024;
+
 const ADDRESS_SIZE: libc::socklen_t = size_of::<libc::sockaddr_un>() as libc::socklen_t;
 
 impl PacketListener {
@@ -95,7 +99,7 @@ impl PacketListener {
             )
         })?;
         // SAFETY: plain integers.
-        check(unsafe { libc::listen(socket.as_raw_fd(), 64) })?;
+        check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
         Ok(Self(socket))
     }
 

@@ -8,8 +8,8 @@ use std::process::Command;
 /// What every client below begins with.
 const CLIENT: &str = "import json,os,socket,sys,time\n\
      def connect():\n\
-     \x20   s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(60)\n\
-     \x20   s.connect(os.environ['DUNNAGE_SOCKET']); return s\n\
+     \x20   s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n\
+     \x20   s.connect(os.environ['DUNNAGE_SOCKET']); s.settimeout(60); return s\n\
      def send(s, **m): s.send(json.dumps(m).encode())\n\
      def hello(s): send(s, op='hello', python='3.11.2', door='path')\n\
      def say(*words): print(*words, flush=True)\n";
@@ -116,7 +116,9 @@ fn a_stranger_is_refused() {
 #[test]
 fn clients_that_flood_and_never_read_hold_nothing_up() {
     for place in places("clients_that_flood") {
-        let script = "import threading\n\
+        let script = "import resource, threading\n\
+             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n\
+             resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))\n\
              def flood():\n\
              \x20   s = connect(); s.setblocking(False)\n\
              \x20   while True:\n\
@@ -127,22 +129,7 @@ fn clients_that_flood_and_never_read_hold_nothing_up() {
              kept = [connect() for _ in range(1000)]\n\
              s = connect(); send(s, op='anything'); s.recv(65536); say('heard')\n\
              time.sleep(600)\n";
-        let mut prepared = client(place, &[], script);
-        // a thousand descriptors for the client
-        let words: Vec<_> = std::iter::once(prepared.get_program().to_owned())
-            .chain(prepared.get_args().map(ToOwned::to_owned))
-            .collect();
-        let mut limited = Command::new("sh");
-        limited.args(["-c", "ulimit -n 4096; exec \"$@\"", "sh"]);
-        limited.args(words);
-        for (name, value) in prepared.get_envs() {
-            match value {
-                Some(value) => limited.env(name, value),
-                None => limited.env_remove(name),
-            };
-        }
-        prepared = limited;
-        let run = start_command(prepared);
+        let run = start_command(client(place, &[], script));
         run.wait_for("heard");
         run.signal("TERM");
         assert_eq!(run.finish().code, 143);
