@@ -35,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
 const PURE: [&str; 1] = ["dunnage-policy"];
-const PURE_MAY_USE: [&str; 3] = ["dunnage-cgroup", "serde", "thiserror"];
+const PURE_MAY_USE: [&str; 4] = ["dunnage-cgroup", "serde", "serde_json", "thiserror"];
 
 /// Every package of the workspace with its dependencies as (name, kind).
 fn read_workspace() -> BTreeMap<String, Vec<(String, String)>> {
