@@ -118,6 +118,13 @@ events! {
         /// The way that the agent came in: `path` (PYTHONPATH) or `pth` (the wheel's file).
         door: Door,
     }
+    /// When a Python that was given the agent has not said within seconds that it is there; for the first such process only.
+    AgentAbsent = "agent_absent", Info {
+        /// The process id.
+        pid: i32,
+        /// The process's command.
+        command: String,
+    }
     /// When a stop signal begins the shutdown.
     Stopping = "stopping", Info {
         /// The signal.
@@ -263,6 +270,10 @@ impl Event {
                 let python: String = python.chars().filter(|c| !c.is_control()).collect();
                 format!("the agent is in process {pid}, Python {python}, by {way}")
             }
+            Self::AgentAbsent { pid, command } => format!(
+                "{command} ({pid}) runs without the agent: CPU counts are not told in it (python -I, -E or -S, one before 3.9 \
+                 or another implementation, or PYTHONPATH was set anew; nothing else is lost)"
+            ),
             Self::Stopping {
                 signal,
                 sender,

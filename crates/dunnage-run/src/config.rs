@@ -34,6 +34,8 @@ pub struct Config {
     pub evidence: bool,
     /// Whether there is a control socket.
     pub control: Control,
+    /// Whether Python processes are given the agent, so that one without it is worth a line.
+    pub agent_given: bool,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
     pub unknown_variables: Vec<String>,
     /// Things to say at start.

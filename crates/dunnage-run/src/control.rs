@@ -99,9 +99,15 @@ impl Control {
         chosen.and(self.folder.passed_over())
     }
 
+    /// From now on a Python below `child` that has no agent is worth a line.
+    pub fn expect_agents(&mut self, child: i32) {
+        self.agents.expect(self.supervisor, child);
+    }
+
     /// When the loop must look even if nothing is ready.
     pub fn wake_at(&self) -> Option<Duration> {
-        self.paused_until
+        let times = [self.paused_until, self.agents.look_at()];
+        times.into_iter().flatten().min()
     }
 
     /// Looks at whatever is ready. Takes no time where nothing is.
@@ -111,6 +117,13 @@ impl Control {
             let added = self.epoll.add(listener, LISTENER, Interest::Read);
             self.paused_until = added.is_err().then_some(now + PAUSE);
         }
+        self.take_ready(now, log);
+        if let Some(event) = self.agents.look(now) {
+            log.say(&event);
+        }
+    }
+
+    fn take_ready(&mut self, now: Duration, log: &mut Log) {
         let ready = self.epoll.ready();
         if ready.is_empty() {
             return;
@@ -130,6 +143,7 @@ impl Control {
         if self.stop.is_some() {
             return;
         }
+        self.agents.expect_no_more();
         let deadline = budget.map(|budget| now + budget);
         self.stop = Some(Stop { signal, deadline });
         let packet = Reply::drain(signal, budget).to_packet();

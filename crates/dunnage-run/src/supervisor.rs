@@ -83,8 +83,11 @@ pub struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     /// Takes over a child that was started.
-    pub fn new(config: &'a Config, start: Start) -> Self {
+    pub fn new(config: &'a Config, mut start: Start) -> Self {
         let child = start.spawned.pid;
+        if let Some(control) = start.control.as_mut().filter(|_| config.agent_given) {
+            control.expect_agents(child);
+        }
         Self {
             config,
             began: Instant::now(),

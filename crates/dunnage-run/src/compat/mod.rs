@@ -92,6 +92,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         watched: Watched::default(),
         evidence: false,
         control: Control::Off,
+        agent_given: false,
         unknown_variables: Vec::new(),
         notes: Vec::new(),
     }))

@@ -1,5 +1,6 @@
 use super::*;
 use crate::log::LogFormat;
+use crate::procfs::read_process;
 
 const NOW: Duration = Duration::from_secs(5);
 
@@ -164,4 +165,45 @@ fn a_packet_that_is_too_long_is_answered_and_the_next_one_is_heard() {
     assert!(next(&peer).unwrap().contains("too long"));
     control.announce_stop(Signal::TERM, NOW, None);
     assert!(next(&peer).unwrap().contains("drain"));
+}
+
+#[test]
+fn a_python_that_says_nothing_is_named_once_and_only_after_two_looks() {
+    let mut python = std::process::Command::new("python3")
+        .args(["-c", "import sys; sys.stdin.read()"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = python.id() as i32;
+    // until it is a Python: between fork and execve it is a copy of this test
+    while !read_process(child).is_some_and(|process| crate::procfs::is_python(&process)) {
+        std::thread::yield_now();
+    }
+    let (_place, mut control, _) = control();
+    assert_eq!(control.wake_at(), None);
+    control.expect_agents(child);
+    let mut said = Vec::new();
+    let mut looks = Vec::new();
+    while let Some(at) = control.wake_at().filter(|at| at.as_secs() < 1000) {
+        looks.push(at.as_secs());
+        said.extend(control.agents.look(at));
+    }
+    assert_eq!(looks, [3, 5]);
+    assert!(
+        matches!(said.as_slice(), [Event::AgentAbsent { pid, .. }] if *pid == child),
+        "{said:?}"
+    );
+    // one that said hello is not named, however often is looked
+    control.agents.remember(child);
+    control.expect_agents(child);
+    let mut looks = 0;
+    while let Some(at) = control.wake_at().filter(|at| at.as_secs() < 1000) {
+        looks += 1;
+        assert_eq!(control.agents.look(at), None);
+    }
+    assert_eq!(looks, 2 + 16);
+    control.announce_stop(Signal::TERM, NOW, None);
+    assert_eq!(control.wake_at(), None);
+    drop(python.stdin.take());
+    python.wait().unwrap();
 }

@@ -114,6 +114,7 @@ fn config(args: &RunArgs) -> Config {
         },
         evidence: true,
         control: control(args, observe),
+        agent_given: false,
         unknown_variables: env::unknown_variables(&Cli::command()),
         notes,
     }
