@@ -8,7 +8,6 @@ import math
 import os
 import re
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from dunnage._types import Confidence, Hierarchy
@@ -16,7 +15,7 @@ from dunnage._types import Confidence, Hierarchy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_Number = TypeVar("_Number", int, Decimal)
+_Number = TypeVar("_Number", int, float)
 
 _UNITS = {
     "": 1,
@@ -30,7 +29,7 @@ _UNITS = {
     "G": 10**9,
     "T": 10**12,
 }
-_NUMBER = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)([A-Za-z]*)\s*")
+_QUANTITY = re.compile(r"([0-9]*)(?:\.([0-9]{0,9}))?(.*)", re.DOTALL)
 _NO_CGROUP = "this build of dunnage reads no cgroup: limits other than the affinity mask are not seen"
 
 _Stalls = tuple[None, None]
@@ -53,16 +52,16 @@ class Source:
         self._bytes = self._parse("DUNNAGE_MEMORY_LIMIT", memory_limit, _parse_bytes)
 
     def cpu_limit(self) -> float | None:
-        return None if self._cpus is None else float(self._cpus)
+        return self._cpus
 
     def cpu_count(self, policy: str, workers: int) -> int:
         affinity, _ = _affinity()
-        cpus = Decimal(affinity) if self._cpus is None else min(self._cpus, Decimal(affinity))
-        # as crates/dunnage-policy/src/plan/count.rs
+        cpus = float(affinity) if self._cpus is None else min(self._cpus, affinity)
+        # the arithmetic of crates/dunnage-policy/src/plan/count.rs, which says why
         if policy == "latency":
-            count = math.floor(cpus / workers)
+            count = math.floor(cpus / workers + 1e-6)
         elif policy == "throughput":
-            count = math.ceil((cpus - Decimal("0.01")) / workers)
+            count = math.ceil((cpus - 0.01) / workers - 1e-6)
         else:
             raise ValueError(f'policy: "{policy[:40]}" is not a policy; write one of latency, throughput')
         return min(max(count, 1), affinity)
@@ -107,28 +106,30 @@ def _affinity() -> tuple[int, str]:
     return os.cpu_count() or 1, "os.cpu_count"
 
 
-def _split(text: str, what: str) -> tuple[Decimal, str]:
-    found = _NUMBER.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text[:40]!r} is not {what}")
-    return Decimal(found[1]), found[2]
+def _split(text: str, unit: int) -> tuple[int, str]:
+    """A number times ``unit``, cut off below, and the suffix that follows it."""
+    found = _QUANTITY.fullmatch(text.strip())
+    if found is None or not (found[1] or found[2]):
+        raise ValueError(f"{text[:40]!r} is no number with a unit")
+    whole, fraction, suffix = found.groups(default="")
+    unit *= _UNITS.get(suffix, 1)
+    return int(whole or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction), suffix
 
 
-def _parse_cpus(text: str) -> Decimal:
-    number, unit = _split(text, "a number of CPUs such as 1.5 or 1500m")
-    if unit not in ("", "m"):
-        raise ValueError(f"{text[:40]!r}: the unit of a number of CPUs is m or none")
-    cpus = number / 1000 if unit == "m" else number
-    if not Decimal("1e-9") <= cpus <= 10**6:
-        raise ValueError(f"{text[:40]!r}: it must be more than 0 and at most a million")
-    return cpus
+def _parse_cpus(text: str) -> float:
+    billionths, suffix = _split(text, 1)
+    if suffix not in ("", "m"):
+        raise ValueError(f"{text[:40]!r}: a number of CPUs is written as 1.5 or 1500m")
+    billionths, _ = _split(text, 10**6 if suffix else 10**9)
+    if not 0 < billionths <= 10**15:
+        raise ValueError(f"{text[:40]!r}: it must be more than 0 and at most a million CPUs")
+    return billionths / 1e9
 
 
 def _parse_bytes(text: str) -> int:
-    number, unit = _split(text, "a size such as 512Mi")
-    if unit not in _UNITS:
-        raise ValueError(f"{text[:40]!r}: the unit is unknown; write Ki, Mi, Gi, k, M, G")
-    size = int(number * _UNITS[unit])
-    if size < 1:
-        raise ValueError(f"{text[:40]!r}: it must be more than 0")
+    size, suffix = _split(text, 1)
+    if suffix not in _UNITS:
+        raise ValueError(f"{text[:40]!r}: the unit is unknown; write Ki, Mi, Gi, Ti, k, M, G or T")
+    if not 0 < size < 1 << 64:
+        raise ValueError(f"{text[:40]!r}: it must be more than 0 and at most 16 EiB")
     return size
