@@ -20,7 +20,7 @@ try:
 
     NATIVE = True
 except ImportError:
-    # the pure wheel, or a sub-interpreter, which does not load extensions of this kind
+    # the pure wheel, or a sub-interpreter that refuses extensions of this kind
     from dunnage._pure import Source  # type: ignore[assignment]
 
     NATIVE = False
