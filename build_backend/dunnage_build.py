@@ -78,12 +78,13 @@ def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
 get_requires_for_build_editable = get_requires_for_build_wheel
 
 
-def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings = None) -> Any:
-    return _backend().prepare_metadata_for_build_wheel(metadata_directory, config_settings)
+if not is_pure():
+    # hatchling has none of these hooks: its metadata comes with the wheel
+    def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings = None) -> Any:
+        return _backend().prepare_metadata_for_build_wheel(metadata_directory, config_settings)
 
-
-def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Settings = None) -> Any:
-    return _backend().prepare_metadata_for_build_editable(metadata_directory, config_settings)
+    def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Settings = None) -> Any:
+        return _backend().prepare_metadata_for_build_editable(metadata_directory, config_settings)
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: Folder = None) -> Any:

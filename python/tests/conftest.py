@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,13 @@ settings.register_profile("dunnage", derandomize=True, deadline=None, max_exampl
 settings.load_profile("dunnage")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def interpreters() -> list[str]:
+    """Every CPython from 3.10 that can be found here."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [versions.glob(f"3.{minor}.*/bin/python") for minor in range(10, 16)]
+    return [str(python) for pythons in found for python in sorted(pythons)] or [sys.executable]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

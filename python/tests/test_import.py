@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Make
+from conftest import ROOT, Make, interpreters
 
 import dunnage
 
@@ -94,13 +94,6 @@ run = getattr(interpreters, "exec", None) or interpreters.run_string
 refused = run(inside, "import dunnage; assert dunnage.cpu_count() >= 1; dunnage.memory()")
 assert refused is None, refused
 """
-
-
-def interpreters() -> list[str]:
-    """Every CPython from 3.10 that can be found here."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [versions.glob(f"3.{minor}.*/bin/python") for minor in range(10, 16)]
-    return [str(python) for pythons in found for python in sorted(pythons)] or [sys.executable]
 
 
 EVERY_PYTHON = pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parent.parent.name)

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What checks and tests the package. psutil and loky are what it is measured beside.
-const TOOLS: &str =
-    "hypothesis==6.170.17 loky==3.7.0 mypy==2.4.1 psutil==7.2.2 pytest==9.2.0 ruff==0.17.6";
+const TOOLS: &str = "build==1.6.1 hypothesis==6.170.17 loky==3.7.0 mypy==2.4.1 psutil==7.2.2 pytest==9.2.0 ruff==0.17.6";
 const PACKAGE: &str = "python";
 
 /// The interpreter of the environment with the tools.
@@ -65,5 +64,59 @@ pub(crate) fn lint() -> Result<bool> {
 pub(crate) fn tests() -> Result<Command> {
     let python = tools()?;
     build_extension()?;
-    Ok(module(&python, "pytest", &["-q"]))
+    let wheels = wheels(&python)?;
+    let mut command = module(&python, "pytest", &["-q"]);
+    command
+        .env("DUNNAGE_TEST_WHEELS", wheels)
+        .env("CARGO_TARGET_DIR", target_dir().join("wheel-build"));
+    Ok(command)
+}
+
+/// Builds what is published: the sdist, and from the sdist the native and the pure wheel, each by pip. Returns the folder.
+pub(crate) fn wheels(python: &Path) -> Result<PathBuf> {
+    let folder = target_dir().join("wheels");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let source = folder.join("source");
+    std::fs::create_dir_all(&source)?;
+    let pip = |args: &[&str]| {
+        let mut command = Command::new(python);
+        command.arg("-m").args(args);
+        // of its own: the program of another folder would take the place of the one that is built here
+        command.env("CARGO_TARGET_DIR", target_dir().join("wheel-build"));
+        command
+    };
+    let sdist = folder.join("sdist");
+    must_succeed(
+        pip(&["build", "--sdist", "--outdir"])
+            .arg(&sdist)
+            .arg(root()),
+    )?;
+    let packed = only_entry(&sdist)?;
+    must_succeed(
+        Command::new("tar")
+            .arg("-xzf")
+            .arg(&packed)
+            .arg("-C")
+            .arg(&source),
+    )?;
+    let unpacked = only_entry(&source)?;
+    for (kind, is_pure) in [("native", "0"), ("pure", "1")] {
+        must_succeed(
+            pip(&["pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"])
+                .arg(folder.join(kind))
+                .arg(&unpacked)
+                .env("DUNNAGE_BUILD_PURE", is_pure),
+        )?;
+    }
+    Ok(folder)
+}
+
+fn only_entry(folder: &Path) -> Result<PathBuf> {
+    let mut entries = std::fs::read_dir(folder)?;
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => Ok(entry?.path()),
+        _ => Err(format!("{} must hold one entry", folder.display()).into()),
+    }
 }

@@ -1,0 +1,161 @@
+"""The wheels as pip installs them: built from the sdist, for the native and for the pure case, and installed for real.
+
+`cargo xtask test` builds them (minutes the first time) and names their folder in DUNNAGE_TEST_WHEELS.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from conftest import interpreters
+
+BUILT = os.environ.get("DUNNAGE_TEST_WHEELS")
+pytestmark = pytest.mark.skipif(BUILT is None, reason="needs the wheels: `cargo xtask test` builds them")
+# the program's budget, stripped; whatever is added has to fit
+PROGRAM_BYTES = 6 * 1024 * 1024
+
+
+def built(kind: str) -> Path:
+    assert BUILT is not None
+    (found,) = (Path(BUILT) / kind).glob("*.whl")
+    return found
+
+
+def install(folder: Path, *what: str | Path, python: str = sys.executable) -> Path:
+    """The interpreter of a fresh environment that holds this alone."""
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+    inside = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(inside), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", *map(str, what)], check=True)
+    return inside
+
+
+def said(*words: str | Path, **variables: str) -> str:
+    quiet = {"PATH": "/usr/local/bin:/usr/bin:/bin"} | variables
+    done = subprocess.run(words, env=quiet, capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("native") / "venv", built("native"))
+
+
+@pytest.fixture(scope="module")
+def pure(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("pure") / "venv", built("pure"))
+
+
+def test_the_tags_say_what_is_inside() -> None:
+    machine = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert built("native").name.endswith(f"-cp310-abi3-{machine}.whl")
+    assert built("pure").name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(built("native")) as wheel, zipfile.ZipFile(built("pure")) as pure_wheel:
+        native_names, pure_names = wheel.namelist(), pure_wheel.namelist()
+    assert "dunnage/_native.abi3.so" in native_names
+    assert "dunnage/_native.pyi" in native_names
+    assert not [name for name in pure_names if "_native" in name or name.endswith((".so", "/dunnage"))]
+    for names in (native_names, pure_names):
+        assert "dunnage/py.typed" in names
+        assert not [name for name in names if "__pycache__" in name or "tests/" in name]
+
+
+def test_both_wheels_have_one_name_one_version_and_one_description() -> None:
+    def metadata(wheel: Path) -> list[str]:
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            parsed = message_from_string(archive.read(name).decode())
+        return [parsed[key] for key in ("Name", "Version", "Summary", "Requires-Python", "License-Expression")]
+
+    assert metadata(built("native")) == metadata(built("pure"))
+    assert None not in metadata(built("native"))
+
+
+def test_the_program_is_a_stripped_static_file_within_its_budget(native: Path) -> None:
+    program = native.with_name("dunnage")
+    found = program.stat()
+    assert found.st_size <= PROGRAM_BYTES
+    assert found.st_mode & stat.S_IXOTH
+    bytes_ = program.read_bytes()
+    assert bytes_.startswith(b"\x7fELF"), "a script would leave Python as PID 1"
+    if shutil.which("readelf") is None:
+        pytest.skip("needs readelf; on Debian: apt-get install binutils")
+    parts = subprocess.run(["readelf", "-lS", program], capture_output=True, text=True, check=True).stdout
+    assert "INTERP" not in parts, "it asks for a C library of the image"
+    assert ".symtab" not in parts
+
+
+def test_the_installed_program_runs_and_python_m_becomes_it(native: Path) -> None:
+    version = said(native.with_name("dunnage"), "--version")
+    assert version.startswith("dunnage ")
+    assert said(native, "-m", "dunnage", "--version") == version
+    # the program takes the place of the interpreter: one process, and its exit code is the program's
+    done = subprocess.run([native, "-m", "dunnage", "run", "--", "sh", "-c", "exit 7"], check=False)
+    assert done.returncode == 7
+
+
+def test_the_native_module_reads_the_kernel(native: Path) -> None:
+    code = "import dunnage; print(dunnage.limits().native, dunnage.cpu_count() >= 1, dunnage.__file__)"
+    told = said(native, "-c", code).split()
+    assert told[:2] == ["True", "True"]
+    assert told[2].startswith(str(native.parent.parent))
+
+
+def test_the_pure_module_answers_by_affinity_and_says_so(pure: Path) -> None:
+    code = """
+import os, dunnage
+found = dunnage.limits()
+print(found.native, found.cpu.confidence, found.cpu.affinity == len(os.sched_getaffinity(0)), dunnage.cpu_limit())
+"""
+    assert said(pure, "-c", code) == "False affinity True None"
+    assert said(pure, "-c", code, DUNNAGE_CPU_LIMIT="0.5") == "False override True 0.5"
+
+
+def test_the_pure_installation_says_that_it_has_no_program(pure: Path) -> None:
+    assert not pure.with_name("dunnage").exists()
+    for words, code in ((["run", "--", "true"], 125), (["plan"], 2)):
+        done = subprocess.run([pure, "-m", "dunnage", *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert "no native program" in done.stderr
+
+
+@pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parent.parent.name)
+def test_one_wheel_installs_into_every_interpreter(python: str, tmp_path: Path) -> None:
+    inside = install(tmp_path / "venv", built("native"), python=python)
+    assert said(inside, "-c", "import dunnage; print(dunnage.limits().native)") == "True"
+    assert said(inside, "-m", "dunnage", "--version").startswith("dunnage ")
+
+
+def test_the_editable_installation_has_module_and_program(tmp_path: Path) -> None:
+    assert BUILT is not None
+    (source,) = (Path(BUILT) / "source").iterdir()
+    inside = install(tmp_path / "venv", "--editable", source)
+    told = said(inside, "-c", "import dunnage; print(dunnage.limits().native, dunnage.__file__)").split()
+    assert told[0] == "True"
+    assert told[1].startswith(str(source)), "the sources where they stand are imported"
+    assert said(inside.with_name("dunnage"), "--version").startswith("dunnage ")
+
+
+def test_the_program_runs_where_nothing_else_is(native: Path, tmp_path: Path) -> None:
+    """A root as of a distroless image: no shell, no C library, no folder but its own."""
+    chroot = shutil.which("chroot", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if os.geteuid() != 0 or chroot is None:
+        pytest.skip("needs root and chroot")
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(native.with_name("dunnage"), root / "dunnage")
+    # the program is the only static one at hand: it plays the application too
+    command = [chroot, str(root), "/dunnage", "run", "--", "/dunnage", "--version"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dunnage ")
