@@ -9,6 +9,8 @@ had (macOS, Windows, free-threaded interpreters, other processors) the same func
 ``dunnage.limits().native`` is False. No function raises for what the machine is or is not.
 """
 
+from dunnage._pymalloc import SmallObjects
+from dunnage._release import Released, ReleaseStep, release_memory, release_memory_async
 from dunnage._resources import (
     cpu_count,
     cpu_limit,
@@ -43,6 +45,9 @@ __all__ = [
     "MemoryLimits",
     "Policy",
     "Pressure",
+    "ReleaseStep",
+    "Released",
+    "SmallObjects",
     "Stall",
     "Stalls",
     "Throttling",
@@ -52,5 +57,7 @@ __all__ = [
     "limits_changed",
     "memory",
     "pressure",
+    "release_memory",
+    "release_memory_async",
     "throttling",
 ]

@@ -4,6 +4,7 @@
 //! the module cannot differ. Values cross as plain tuples, in the order of the fields of the named tuples in
 //! `python/dunnage/_types.py`. `python/dunnage/_native.pyi` describes it, and stubtest holds the two together.
 
+mod heap;
 mod source;
 
 use pyo3::prelude::*;
@@ -11,6 +12,8 @@ use pyo3::prelude::*;
 /// What dunnage does in native code; use the functions of the package.
 #[pymodule(name = "_native")]
 mod native {
+    #[pymodule_export]
+    use crate::heap::{allocator_statistics, call_soon, malloc_provider, trim_heap};
     #[pymodule_export]
     use crate::source::Source;
 }
