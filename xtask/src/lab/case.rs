@@ -18,7 +18,7 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// What is promised, as a sentence for the table.
     pub(crate) promise: String,
-    /// Places (`host`, `runc`, `runc-hostns`) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
+    /// Places (`host`, `runc`, `runc-hostns`), `vm`, `real` (not emulated machines) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
     #[serde(default)]
     pub(crate) not_in: BTreeMap<String, String>,
     /// The words that are started as PID 1. `{lab}`, `{case}` and `{out}` stand for folders.
@@ -83,6 +83,15 @@ pub(crate) enum User {
     Root,
 }
 
+impl Case {
+    /// Whether it disturbs others that are played at the same time.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::SetClock { .. }))
+    }
+}
+
 /// What differs from the usual mounts of a container.
 #[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +145,8 @@ pub(crate) enum Step {
     Request { socket: String, path: String },
     /// The container's limits are changed.
     SetLimits(Limits),
+    /// The machine's wall clock is set forward, or back; only where the machine is our own.
+    SetClock { by_seconds: i64 },
     /// Time in which something must *not* happen.
     Sleep { ms: u64 },
 }
@@ -221,6 +232,10 @@ fn read(folder: &Path) -> Result<Case> {
     if !case.mounts.is_usual() {
         let why = "changes the container's mounts".to_owned();
         case.not_in.entry("host".to_owned()).or_insert(why);
+    }
+    if case.is_alone() {
+        let why = "sets the machine's clock".to_owned();
+        case.not_in.entry("real".to_owned()).or_insert(why);
     }
     Ok(case)
 }

@@ -5,6 +5,7 @@
 
 mod case;
 mod cgroup;
+mod emulator;
 mod expect;
 mod mutants;
 mod oci;
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         rows.extend(play_in(*place, &cases, &options, &work)?);
     }
     if options.vm {
-        rows.extend(vm::play(&cases, &options, &work)?);
+        rows.extend(vm::play(&cases, &work)?);
     }
     if options.guest {
         for row in &rows {
@@ -160,10 +161,9 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
     let mut tasks = Vec::new();
     let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
-        let emulated = options.guest.then_some("vm");
-        let why = [Some(place.name()), Some(version), emulated]
+        let machine = if options.guest { "vm" } else { "real" };
+        let why = [place.name(), version, machine]
             .iter()
-            .flatten()
             .find_map(|key| case.not_in.get(*key));
         if let Some(why) = why {
             rows.push(row(case, "", Outcome::NotApplicable(why.clone())));
@@ -210,7 +210,9 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
             let Some((case, setting)) = tasks.get(index) else {
                 break;
             };
-            let _ = outcomes[index].set(play_once(case, setting, work));
+            if !case.is_alone() {
+                let _ = outcomes[index].set(play_once(case, setting, work));
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -218,6 +220,11 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
             scope.spawn(player);
         }
     });
+    for ((case, setting), outcome) in tasks.iter().zip(&outcomes) {
+        if case.is_alone() {
+            let _ = outcome.set(play_once(case, setting, work));
+        }
+    }
     let lost = || Outcome::Fail(vec!["the player of this case ended early".to_owned()]);
     outcomes
         .into_iter()
@@ -290,6 +297,9 @@ fn show_logs(logs: &Path) {
 
 /// The command that repeats a case alone.
 fn again(case: &Case, setting: &Setting) -> String {
+    if setting.is_guest {
+        return format!("cargo xtask lab vm --case {}", case.name);
+    }
     let python = match setting.place {
         Place::Host => String::new(),
         Place::Runc | Place::RuncHostns => format!(" --python {}", setting.python),

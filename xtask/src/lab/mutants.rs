@@ -5,8 +5,10 @@
 //! of text instead of a patch with line numbers, so that a mutant lives as long as the line that it breaks; a test holds
 //! that each piece is there exactly once.
 
+use super::case::Case;
 use super::options::Options;
 use super::place::Place;
+use super::vm::{self, Trial};
 use super::{Outcome, Row, Work, case, play_in};
 use crate::tools::{Result, cargo, must_succeed, root, say, stdout_of, target_dir};
 use serde::Deserialize;
@@ -47,6 +49,75 @@ impl Mutant {
         fs::write(&file, text.replace(&self.replace, &self.by))?;
         Ok(text)
     }
+
+    fn is_for(&self, place: &str) -> bool {
+        self.places.is_empty() || self.places.iter().any(|name| name == place)
+    }
+
+    /// Says whether it was noticed; its name where it was not.
+    fn judge(&self, missed: &[String]) -> Option<String> {
+        let (name, breaks) = (&self.name, &self.breaks);
+        if missed.is_empty() {
+            say(&format!("caught    {name}: {breaks}"));
+            return None;
+        }
+        let missed = missed.join("; ");
+        say(&format!("SURVIVED  {name}: {breaks}: {missed}"));
+        Some(name.clone())
+    }
+}
+
+/// The place `vm`: one boot plays all programs, the unbroken one first.
+struct Emulated<'a> {
+    cases: &'a [Case],
+    unbroken: PathBuf,
+    mutants: Vec<(&'a Mutant, PathBuf)>,
+}
+
+impl<'a> Emulated<'a> {
+    fn new(cases: &'a [Case], work: &Work) -> Result<Self> {
+        let unbroken = work.folder.join("unbroken");
+        fs::copy(&work.program, &unbroken)?;
+        Ok(Self {
+            cases,
+            unbroken,
+            mutants: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, mutant: &'a Mutant, program: &Path, work: &Work) -> Result<()> {
+        let kept = work.folder.join(format!("mutant-{}", mutant.name));
+        fs::copy(program, &kept)?;
+        self.mutants.push((mutant, kept));
+        Ok(())
+    }
+
+    /// What went wrong: names of mutants, cases that fail unbroken.
+    fn play(&self, work: &Work) -> Result<Vec<String>> {
+        let trial = |program, is_wanted: &dyn Fn(&String) -> bool| Trial {
+            program,
+            cases: self
+                .cases
+                .iter()
+                .filter(|case| is_wanted(&case.name))
+                .collect(),
+        };
+        let named = |name: &String| {
+            self.mutants
+                .iter()
+                .any(|(mutant, _)| mutant.cases.contains(name))
+        };
+        let mut trials = vec![trial(self.unbroken.as_path(), &named)];
+        for (mutant, program) in &self.mutants {
+            trials.push(trial(program, &|name| mutant.cases.contains(name)));
+        }
+        let mut played = vm::play_trials(&trials, work)?.into_iter();
+        let mut failed = failing(&played.next().unwrap_or_default());
+        for ((mutant, _), rows) in self.mutants.iter().zip(played) {
+            failed.extend(mutant.judge(&unnoticed(&rows)));
+        }
+        Ok(failed)
+    }
 }
 
 fn read_all(folder: &Path) -> Result<Vec<Mutant>> {
@@ -76,29 +147,33 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let work = Work::new(options)?;
     let tree = work.folder.join("tree");
     copy_tree(&tree)?;
+    let cases = case::read_all(&root().join("lab"))?;
+    let mut emulated = Emulated::new(&cases, &work)?;
     let mut failed = unbroken(&mutants, options, &work)?;
     for mutant in &mutants {
         let original = mutant.apply(&tree)?;
         let built = build(&tree);
-        let missed = match built {
-            Ok(program) => {
-                fs::copy(program, &work.program)?;
-                play(mutant, options, &work)?
-            }
-            Err(why) => vec![format!("it does not build: {why}")],
-        };
         fs::write(tree.join(&mutant.file), original)?;
-        let (name, breaks) = (&mutant.name, &mutant.breaks);
-        if missed.is_empty() {
-            say(&format!("caught    {name}: {breaks}"));
-        } else {
-            say(&format!(
-                "SURVIVED  {name}: {breaks}: {}",
-                missed.join("; ")
-            ));
-            failed.push(name.clone());
+        let program = match built {
+            Ok(program) => program,
+            Err(why) => {
+                failed.extend(mutant.judge(&[format!("it does not build: {why}")]));
+                continue;
+            }
+        };
+        if options.vm && mutant.is_for("vm") {
+            emulated.add(mutant, &program, &work)?;
+        }
+        if !options.places.is_empty() {
+            fs::copy(program, &work.program)?;
+            failed.extend(mutant.judge(&play(mutant, options, &work)?));
         }
     }
+    if options.vm {
+        failed.extend(emulated.play(&work)?);
+    }
+    failed.sort();
+    failed.dedup();
     say(&format!(
         "mutants: {} of {} caught{}",
         mutants.len() - failed.len().min(mutants.len()),
@@ -119,32 +194,36 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 /// The named cases with the program as it is: a case that fails anyway proves nothing.
 fn unbroken(mutants: &[Mutant], options: &Options, work: &Work) -> Result<Vec<String>> {
     let names: Vec<&String> = mutants.iter().flat_map(|mutant| &mutant.cases).collect();
-    let mut failed = Vec::new();
-    for row in played(|name| names.contains(&name), &options.places, options, work)? {
-        if !matches!(row.outcome, Outcome::Pass | Outcome::NotApplicable(_)) {
-            failed.push(format!("{} in {} fails unbroken", row.case, row.place));
-        }
-    }
-    Ok(failed)
+    let rows = played(|name| names.contains(&name), &options.places, options, work)?;
+    Ok(failing(&rows))
+}
+
+fn failing(rows: &[Row]) -> Vec<String> {
+    rows.iter()
+        .filter(|row| !matches!(row.outcome, Outcome::Pass | Outcome::NotApplicable(_)))
+        .map(|row| format!("{} in {} fails unbroken", row.case, row.place))
+        .collect()
 }
 
 /// Where a broken program was not noticed.
 fn play(mutant: &Mutant, options: &Options, work: &Work) -> Result<Vec<String>> {
     let mut places = options.places.clone();
-    if !mutant.places.is_empty() {
-        places.retain(|place| mutant.places.iter().any(|name| name == place.name()));
-    }
+    places.retain(|place| mutant.is_for(place.name()));
     let rows = played(|name| mutant.cases.contains(name), &places, options, work)?;
+    Ok(unnoticed(&rows))
+}
+
+fn unnoticed(rows: &[Row]) -> Vec<String> {
     let hosted = rows
         .iter()
         .filter(|row| !matches!(row.outcome, Outcome::NotApplicable(_)));
     if hosted.clone().count() == 0 {
-        return Ok(vec!["no place here hosts its cases".to_owned()]);
+        return vec!["no place here hosts its cases".to_owned()];
     }
-    Ok(hosted
+    hosted
         .filter(|row| !matches!(row.outcome, Outcome::Fail(_)))
         .map(|row| format!("{} in {} passes", row.case, row.place))
-        .collect())
+        .collect()
 }
 
 fn played(
@@ -178,6 +257,8 @@ fn build(tree: &Path) -> Result<PathBuf> {
             .arg(&host)
             .current_dir(tree)
             .env("CARGO_TARGET_DIR", &target)
+            // all of them stand in the emulated machine's memory at a time
+            .env("CARGO_PROFILE_DEV_STRIP", "symbols")
             .env("RUSTFLAGS", "-C target-feature=+crt-static -A warnings"),
     )?;
     Ok(target.join(host).join("debug/dunnage"))
@@ -203,7 +284,11 @@ mod tests {
                 assert!(is_there, "{}: no case {name}", mutant.name);
             }
             for place in &mutant.places {
-                assert!(Place::by_name(place).is_some(), "{}: {place}", mutant.name);
+                assert!(
+                    place == "vm" || Place::by_name(place).is_some(),
+                    "{}: {place}",
+                    mutant.name
+                );
             }
         }
     }

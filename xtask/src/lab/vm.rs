@@ -5,11 +5,10 @@
 //! keeps no time that could be asserted: counters and order hold there.
 
 use super::case::Case;
-use super::options::Options;
 use super::place::{install, install_packages, is_root};
 use super::rootfs::{PYTHONS, cache, packages, rootfs};
 use super::run::must;
-use super::{Outcome, Row, Work, seccomp};
+use super::{Outcome, Row, Work, emulator, seccomp};
 use crate::tools::{Result, complain, say, stdout_of};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -20,6 +19,8 @@ use std::process::{Command, Stdio};
 const INNER: [&str; 2] = ["host", "runc"];
 /// How a row looks on the console.
 pub(crate) const ROW: &str = "lab-row ";
+/// Comes before the rows of a trial.
+const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
 /// Counts changes of the image's recipe.
 const RECIPE: u32 = 1;
@@ -32,40 +33,59 @@ const MODULES: [&str; 6] = [
     "virtio_pci",
     "virtio_blk",
 ];
-/// Longest time for all cases together, in seconds.
-const LIMIT_SECONDS: u32 = 1800;
 
-/// Plays the cases in the emulated machine.
-pub(crate) fn play(cases: &[Case], options: &Options, work: &Work) -> Result<Vec<Row>> {
-    let all = |outcome: &Outcome| {
-        let places = INNER.iter();
-        let rows = places.flat_map(|place| cases.iter().map(move |case| (place, case)));
-        rows.map(|(place, case)| Row {
+/// A program and the cases to play with it.
+pub(crate) struct Trial<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) cases: Vec<&'a Case>,
+}
+
+impl Trial<'_> {
+    /// A row for each place and case.
+    fn rows(&self, outcome: &Outcome) -> Vec<Row> {
+        let row = |place: &str, case: &Case| Row {
             case: case.name.clone(),
             promise: case.promise.clone(),
             place: named(place),
             python: String::new(),
             outcome: outcome.clone(),
-        })
-        .collect::<Vec<Row>>()
+        };
+        let of_place = |place| self.cases.iter().map(move |case| row(place, case));
+        INNER.into_iter().flat_map(of_place).collect()
+    }
+}
+
+/// Plays the cases in the emulated machine.
+pub(crate) fn play(cases: &[Case], work: &Work) -> Result<Vec<Row>> {
+    let trial = Trial {
+        program: &work.program,
+        cases: cases.iter().collect(),
     };
+    Ok(play_trials(&[trial], work)?.concat())
+}
+
+/// Boots once for all trials; the rows of each.
+pub(crate) fn play_trials(trials: &[Trial], work: &Work) -> Result<Vec<Vec<Row>>> {
     let image = match prepare() {
         Ok(image) => image,
         Err(why) => {
             complain(&format!("skipped: place vm: {why}"));
-            return Ok(all(&Outcome::Skipped(why.to_string())));
+            let skipped = Outcome::Skipped(why.to_string());
+            return Ok(trials.iter().map(|trial| trial.rows(&skipped)).collect());
         }
     };
-    let job = job(cases, options, work)?;
-    let mut rows = boot(&image, &job)?;
+    let job = job(trials, work)?;
+    let mut played = boot(&image, &job, trials.len())?;
     let lost = Outcome::Fail(vec!["the machine ended before this case".to_owned()]);
-    for row in all(&lost) {
-        let is_there = |other: &Row| other.case == row.case && other.place == row.place;
-        if !rows.iter().any(is_there) {
-            rows.push(row);
+    for (trial, rows) in trials.iter().zip(&mut played) {
+        for row in trial.rows(&lost) {
+            let is_there = |other: &Row| other.case == row.case && other.place == row.place;
+            if !rows.iter().any(is_there) {
+                rows.push(row);
+            }
         }
     }
-    Ok(rows)
+    Ok(played)
 }
 
 fn named(inner: &str) -> String {
@@ -79,8 +99,8 @@ fn prepare() -> Result<PathBuf> {
     if !is_root()? {
         return Err("needs root: to make the image".into());
     }
+    emulator::command()?;
     install(&[
-        ("qemu-system-x86_64", "qemu-system-x86"),
         ("cpio", "cpio"),
         ("mkfs.ext4", "e2fsprogs"),
         ("xz", "xz-utils"),
@@ -209,14 +229,13 @@ fn make_disk(root: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the machine is to do, as an archive: this program, the program under test, the cases, the packages.
-fn job(cases: &[Case], options: &Options, work: &Work) -> Result<PathBuf> {
+/// What the machine is to do, as an archive: this program, the programs under test, the cases, the packages.
+fn job(trials: &[Trial], work: &Work) -> Result<PathBuf> {
     let folder = work.folder.join("job");
     let packages = packages()?;
     let cached = folder.join("cache/dunnage-lab");
     fs::create_dir_all(&cached)?;
     fs::copy(std::env::current_exe()?, folder.join("xtask"))?;
-    fs::copy(&work.program, folder.join("dunnage"))?;
     must(
         Command::new("cp")
             .arg("-r")
@@ -224,17 +243,20 @@ fn job(cases: &[Case], options: &Options, work: &Work) -> Result<PathBuf> {
             .arg(folder.join("lab")),
     )?;
     must(Command::new("cp").arg("-r").arg(packages).arg(cached))?;
-    let mut words = String::new();
-    if !options.cases.is_empty() {
-        for case in cases {
-            words.push_str(&format!(" --case {}", case.name));
-        }
+    let mut script =
+        "cd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n"
+            .to_owned();
+    for (number, trial) in trials.iter().enumerate() {
+        let program = format!("dunnage-{number}");
+        fs::copy(trial.program, folder.join(&program))?;
+        let names = trial.cases.iter().map(|case| case.name.as_str());
+        script.push_str(&format!(
+            "echo '{TRIAL}{number}'\n\
+             ./xtask lab {} --guest --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness 5 --case {}\n",
+            INNER.join(" "),
+            names.collect::<Vec<_>>().join(" --case ")
+        ));
     }
-    let script = format!(
-        "cd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n\
-         ./xtask lab {} --guest --lab /tmp/job/lab --program /tmp/job/dunnage --rootfs /tmp/root --slowness 5{words}\n",
-        INNER.join(" ")
-    );
     fs::write(folder.join("run"), script)?;
     let archive = work.folder.join("job.tar");
     must(
@@ -248,21 +270,12 @@ fn job(cases: &[Case], options: &Options, work: &Work) -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// Boots, shows what the machine says, collects the rows.
-fn boot(image: &Path, job: &Path) -> Result<Vec<Row>> {
+/// Boots, shows what the machine says, collects the rows of each trial.
+fn boot(image: &Path, job: &Path, trials: usize) -> Result<Vec<Vec<Row>>> {
     let drive = |file: &Path| format!("file={},format=raw,if=virtio,readonly=on", file.display());
     say("booting the emulated machine");
-    let mut machine = Command::new("timeout")
-        .arg(LIMIT_SECONDS.to_string())
-        .args([
-            "qemu-system-x86_64",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-            "-smp",
-            "2",
-        ])
+    let mut machine = emulator::command()?
+        .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
         .args([
             "-m",
             "2048",
@@ -284,19 +297,23 @@ fn boot(image: &Path, job: &Path) -> Result<Vec<Row>> {
         .stdout(Stdio::piped())
         .spawn()?;
     let console = machine.stdout.take().ok_or("no console")?;
-    let mut rows = Vec::new();
+    let mut played = vec![Vec::new(); trials];
+    let mut current = 0;
     for line in BufReader::new(console).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end();
-        if let Some(row) = line.strip_prefix(ROW) {
+        if let Some(number) = line.strip_prefix(TRIAL) {
+            current = number.parse()?;
+        } else if let Some(row) = line.strip_prefix(ROW) {
             let mut row: Row = serde_json::from_str(row)?;
             row.place = named(&row.place);
+            let rows = played.get_mut(current).ok_or("a row of no trial")?;
             rows.push(row);
         } else if !line.is_empty() && !line.starts_with(END) {
             say(&format!("vm: {line}"));
         }
     }
     machine.wait()?;
-    Ok(rows)
+    Ok(played)
 }
