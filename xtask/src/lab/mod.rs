@@ -11,6 +11,7 @@ mod mutants;
 mod oci;
 mod options;
 mod place;
+mod request;
 mod rootfs;
 mod run;
 mod seccomp;

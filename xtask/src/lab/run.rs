@@ -5,11 +5,11 @@ use super::cgroup::{Group, Version, version};
 use super::expect::{json_values, texts};
 use super::oci;
 use super::place::{Place, Setting};
+use super::request::request;
 use crate::tools::Result;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write as _};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// What a new pipe holds.
 const PIPE_BYTES: usize = 65_536;
 
@@ -490,25 +490,6 @@ impl Running<'_> {
         while Instant::now() < end && self.readers.iter().any(|reader| !reader.is_finished()) {
             sleep(TICK);
         }
-    }
-}
-
-/// One request; the answer's status code, or what was wrong.
-fn request(socket: &Path, path: &str, patience: Duration) -> String {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(patience))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
-    };
-    match ask() {
-        Ok(answer) => answer.split(' ').nth(1).unwrap_or("no answer").to_owned(),
-        Err(error) => error.to_string(),
     }
 }
 
