@@ -7,6 +7,7 @@ mod case;
 mod cgroup;
 mod emulator;
 mod expect;
+mod image;
 mod mutants;
 mod oci;
 mod options;
@@ -65,10 +66,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     for place in &options.places {
         rows.extend(play_in(*place, &cases, &options, &work)?);
     }
-    if options.vm {
-        rows.extend(vm::play(&cases, &work)?);
+    for machine in &options.machines {
+        rows.extend(vm::play(*machine, &cases, &work)?);
     }
-    if options.guest {
+    if options.guest.is_some() {
         for row in &rows {
             say(&format!("{}{}", vm::ROW, serde_json::to_string(row)?));
         }
@@ -162,7 +163,11 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
     let mut tasks = Vec::new();
     let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
-        let machine = if options.guest { "vm" } else { "real" };
+        let machine = if options.guest.is_some() {
+            "vm"
+        } else {
+            "real"
+        };
         let why = [place.name(), version, machine]
             .iter()
             .find_map(|key| case.not_in.get(*key));
@@ -190,7 +195,7 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
                 lab: work.lab.clone(),
                 packages: packages.clone(),
                 slowness: options.slowness,
-                is_guest: options.guest,
+                guest: options.guest,
             };
             tasks.push((case, setting));
         }
@@ -275,7 +280,7 @@ fn play_once(case: &Case, setting: &Setting, work: &Path) -> Outcome {
                 say(&format!("      {line}"));
             }
             match kept {
-                Ok(()) if setting.is_guest => show_logs(&logs),
+                Ok(()) if setting.guest.is_some() => show_logs(&logs),
                 Ok(()) => say(&format!("      logs: {}", logs.display())),
                 Err(error) => say(&format!("      the logs could not be kept: {error}")),
             }
@@ -298,8 +303,8 @@ fn show_logs(logs: &Path) {
 
 /// The command that repeats a case alone.
 fn again(case: &Case, setting: &Setting) -> String {
-    if setting.is_guest {
-        return format!("cargo xtask lab vm --case {}", case.name);
+    if let Some(machine) = setting.guest {
+        return format!("cargo xtask lab {machine} --case {}", case.name);
     }
     let python = match setting.place {
         Place::Host => String::new(),

@@ -6,6 +6,7 @@
 //! that each piece is there exactly once.
 
 use super::case::Case;
+use super::image::Kernel;
 use super::options::Options;
 use super::place::Place;
 use super::vm::{self, Trial};
@@ -67,7 +68,7 @@ impl Mutant {
     }
 }
 
-/// The place `vm`: one boot plays all programs, the unbroken one first.
+/// The emulated machines: one boot plays all programs, the unbroken one first.
 struct Emulated<'a> {
     cases: &'a [Case],
     unbroken: PathBuf,
@@ -93,7 +94,7 @@ impl<'a> Emulated<'a> {
     }
 
     /// What went wrong: names of mutants, cases that fail unbroken.
-    fn play(&self, work: &Work) -> Result<Vec<String>> {
+    fn play(&self, machine: Kernel, work: &Work) -> Result<Vec<String>> {
         let trial = |program, is_wanted: &dyn Fn(&String) -> bool| Trial {
             program,
             cases: self
@@ -111,7 +112,7 @@ impl<'a> Emulated<'a> {
         for (mutant, program) in &self.mutants {
             trials.push(trial(program, &|name| mutant.cases.contains(name)));
         }
-        let mut played = vm::play_trials(&trials, work)?.into_iter();
+        let mut played = vm::play_trials(machine, &trials, work)?.into_iter();
         let mut failed = failing(&played.next().unwrap_or_default());
         for ((mutant, _), rows) in self.mutants.iter().zip(played) {
             failed.extend(mutant.judge(&unnoticed(&rows)));
@@ -161,7 +162,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
                 continue;
             }
         };
-        if options.vm && mutant.is_for("vm") {
+        if !options.machines.is_empty() && mutant.is_for("vm") {
             emulated.add(mutant, &program, &work)?;
         }
         if !options.places.is_empty() {
@@ -169,8 +170,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             failed.extend(mutant.judge(&play(mutant, options, &work)?));
         }
     }
-    if options.vm {
-        failed.extend(emulated.play(&work)?);
+    for machine in &options.machines {
+        failed.extend(emulated.play(*machine, &work)?);
     }
     failed.sort();
     failed.dedup();

@@ -1,5 +1,6 @@
 //! The words after `cargo xtask lab`.
 
+use super::image::Kernel;
 use super::place::Place;
 use super::rootfs::{PYTHONS, Python};
 use crate::tools::{Result, root};
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask lab [PLACE...] [OPTION...]
-  places: host, runc, runc-hostns, vm; without one, the first three
+  places: host, runc, runc-hostns, vm, vm-trixie; without one, the first three
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
   --set ci|full        ci: the Pythons take turns over the cases; full: each with each
@@ -38,9 +39,9 @@ pub(crate) struct Options {
     pub(crate) program: Option<PathBuf>,
     pub(crate) rootfs: Option<PathBuf>,
     pub(crate) slowness: u32,
-    pub(crate) vm: bool,
-    /// Where we are the program inside the emulated machine.
-    pub(crate) guest: bool,
+    pub(crate) machines: Vec<Kernel>,
+    /// Its name, where we are the program inside an emulated machine.
+    pub(crate) guest: Option<&'static str>,
     lab: Option<PathBuf>,
     pub(crate) jobs: usize,
 }
@@ -58,9 +59,11 @@ impl Options {
                 options.places.push(place);
                 continue;
             }
+            if let Some(kernel) = Kernel::by_name(word) {
+                options.machines.push(kernel);
+                continue;
+            }
             match word.as_str() {
-                "vm" => options.vm = true,
-                "--guest" => options.guest = true,
                 "--table" => options.table = true,
                 "--mutants" => options.with_mutants = true,
                 _ => {
@@ -74,7 +77,7 @@ impl Options {
                 }
             }
         }
-        if options.places.is_empty() && !options.vm {
+        if options.places.is_empty() && options.machines.is_empty() {
             options.places = Place::ALL.to_vec();
         }
         Ok(options)
@@ -97,6 +100,10 @@ impl Options {
             ("--mutant", name) => {
                 self.with_mutants = true;
                 self.mutants.push(name.to_owned());
+            }
+            ("--guest", name) => {
+                let kernel = Kernel::by_name(name).ok_or(USAGE)?;
+                self.guest = Some(kernel.name);
             }
             ("--set", "ci") => self.set = Set::Ci,
             ("--set", "full") => self.set = Set::Full,
@@ -127,8 +134,8 @@ mod tests {
         assert_eq!(options.set, Set::Ci);
         assert_eq!(parse("--python all").unwrap().pythons.len(), 3);
         assert_eq!(parse("--table").unwrap().places, Place::ALL);
-        let options = parse("vm").unwrap();
-        assert!(options.vm && options.places.is_empty());
+        let options = parse("vm vm-trixie").unwrap();
+        assert!(options.machines.len() == 2 && options.places.is_empty());
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub(crate) struct Setting {
     pub(crate) packages: PathBuf,
     /// How much longer than usual to wait: an emulated machine is slow.
     pub(crate) slowness: u32,
-    /// In the emulated machine, whose files are gone at the end.
-    pub(crate) is_guest: bool,
+    /// The emulated machine in which we are; its files are gone at the end.
+    pub(crate) guest: Option<&'static str>,
 }
 
 impl Setting {

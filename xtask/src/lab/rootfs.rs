@@ -30,6 +30,7 @@ pub(crate) const PYTHONS: [Python; 3] = [
     },
 ];
 
+pub(crate) const MIRROR: &str = "http://deb.debian.org/debian";
 /// What a root file system holds beside Debian's minimum. Changing it makes new ones.
 const INCLUDE: &str = "python3,gosu,runc,iproute2";
 /// Counts changes of the recipe that the list above does not show.
@@ -77,7 +78,7 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
             .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
             .arg(python.suite)
             .arg(&unfinished)
-            .arg("http://deb.debian.org/debian"),
+            .arg(MIRROR),
     )?;
     for point in super::oci::MOUNT_POINTS {
         fs::create_dir_all(unfinished.join(point))?;

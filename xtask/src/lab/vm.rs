@@ -1,15 +1,15 @@
 //! The place `vm`: a stock Debian kernel with pure cgroup v2 and PSI, in QEMU's software emulation.
 //!
-//! The machine is booted once. This very program runs in it, as on any other machine, and plays the cases on its `host`
+//! The machine is booted once per kernel. This very program runs in it, as on any other machine, and plays the cases on its `host`
 //! and in its `runc`; the rows of the result come back over the serial console. Emulation is some ten times slower and
 //! keeps no time that could be asserted: counters and order hold there.
 
 use super::case::Case;
-use super::place::{install, install_packages, is_root};
-use super::rootfs::{PYTHONS, cache, packages, rootfs};
+use super::image::Kernel;
+use super::rootfs::packages;
 use super::run::must;
-use super::{Outcome, Row, Work, emulator, seccomp};
-use crate::tools::{Result, complain, say, stdout_of};
+use super::{Outcome, Row, Work, emulator};
+use crate::tools::{Result, complain, say};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -22,17 +22,6 @@ pub(crate) const ROW: &str = "lab-row ";
 /// Comes before the rows of a trial.
 const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
-/// Counts changes of the image's recipe.
-const RECIPE: u32 = 1;
-/// What the disk needs, in the order of loading; what a kernel has built in has no file.
-const MODULES: [&str; 6] = [
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_modern_dev",
-    "virtio_pci_legacy_dev",
-    "virtio_pci",
-    "virtio_blk",
-];
 
 /// A program and the cases to play with it.
 pub(crate) struct Trial<'a> {
@@ -42,11 +31,11 @@ pub(crate) struct Trial<'a> {
 
 impl Trial<'_> {
     /// A row for each place and case.
-    fn rows(&self, outcome: &Outcome) -> Vec<Row> {
+    fn rows(&self, kernel: Kernel, outcome: &Outcome) -> Vec<Row> {
         let row = |place: &str, case: &Case| Row {
             case: case.name.clone(),
             promise: case.promise.clone(),
-            place: named(place),
+            place: kernel.named(place),
             python: String::new(),
             outcome: outcome.clone(),
         };
@@ -56,29 +45,32 @@ impl Trial<'_> {
 }
 
 /// Plays the cases in the emulated machine.
-pub(crate) fn play(cases: &[Case], work: &Work) -> Result<Vec<Row>> {
+pub(crate) fn play(kernel: Kernel, cases: &[Case], work: &Work) -> Result<Vec<Row>> {
     let trial = Trial {
         program: &work.program,
         cases: cases.iter().collect(),
     };
-    Ok(play_trials(&[trial], work)?.concat())
+    Ok(play_trials(kernel, &[trial], work)?.concat())
 }
 
 /// Boots once for all trials; the rows of each.
-pub(crate) fn play_trials(trials: &[Trial], work: &Work) -> Result<Vec<Vec<Row>>> {
-    let image = match prepare() {
+pub(crate) fn play_trials(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<Vec<Vec<Row>>> {
+    let image = match kernel.prepare() {
         Ok(image) => image,
         Err(why) => {
-            complain(&format!("skipped: place vm: {why}"));
+            complain(&format!("skipped: place {}: {why}", kernel.name));
             let skipped = Outcome::Skipped(why.to_string());
-            return Ok(trials.iter().map(|trial| trial.rows(&skipped)).collect());
+            return Ok(trials
+                .iter()
+                .map(|trial| trial.rows(kernel, &skipped))
+                .collect());
         }
     };
-    let job = job(trials, work)?;
-    let mut played = boot(&image, &job, trials.len())?;
+    let job = job(kernel, trials, work)?;
+    let mut played = boot(kernel, &image, &job, trials.len())?;
     let lost = Outcome::Fail(vec!["the machine ended before this case".to_owned()]);
     for (trial, rows) in trials.iter().zip(&mut played) {
-        for row in trial.rows(&lost) {
+        for row in trial.rows(kernel, &lost) {
             let is_there = |other: &Row| other.case == row.case && other.place == row.place;
             if !rows.iter().any(is_there) {
                 rows.push(row);
@@ -88,150 +80,9 @@ pub(crate) fn play_trials(trials: &[Trial], work: &Work) -> Result<Vec<Vec<Row>>
     Ok(played)
 }
 
-fn named(inner: &str) -> String {
-    format!("vm {inner}")
-}
-
-fn prepare() -> Result<PathBuf> {
-    if std::env::consts::ARCH != "x86_64" {
-        return Err("the image is made for x86_64".into());
-    }
-    if !is_root()? {
-        return Err("needs root: to make the image".into());
-    }
-    emulator::command()?;
-    install(&[
-        ("cpio", "cpio"),
-        ("mkfs.ext4", "e2fsprogs"),
-        ("xz", "xz-utils"),
-    ])?;
-    if !Path::new("/bin/busybox").exists() {
-        install_packages(&["busybox-static"])?;
-    }
-    if !Path::new(seccomp::PROFILE).exists() {
-        install_packages(&["golang-github-containers-common"])?;
-    }
-    image()
-}
-
-/// The folder with the disk, the kernel and the first file system; made if it is not there.
-fn image() -> Result<PathBuf> {
-    let folder = cache().join(format!("vm-bookworm-{RECIPE}"));
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    let root = rootfs(PYTHONS[0])?;
-    say(&format!(
-        "making the image of the emulated machine in {}",
-        folder.display()
-    ));
-    let unfinished = cache().join(format!("vm-bookworm-{RECIPE}.unfinished"));
-    let _ = fs::remove_dir_all(&unfinished);
-    fs::create_dir_all(&unfinished)?;
-    let kernel = unpack_kernel(&unfinished)?;
-    make_initramfs(&kernel, &unfinished)?;
-    make_disk(&root, &unfinished)?;
-    let program = find(&kernel, "vmlinuz-*")?.ok_or("the kernel's package holds no vmlinuz")?;
-    fs::copy(program, unfinished.join("kernel"))?;
-    fs::remove_dir_all(kernel)?;
-    fs::rename(&unfinished, &folder)?;
-    Ok(folder)
-}
-
-/// Downloads and unpacks the kernel that Debian's cloud images have; nothing is installed.
-fn unpack_kernel(folder: &Path) -> Result<PathBuf> {
-    let told = stdout_of(Command::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]))?;
-    let package = told
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .ok_or("apt knows no linux-image-cloud-amd64")?;
-    say(&format!("downloading {package} with apt-get"));
-    must(
-        Command::new("apt-get")
-            .args(["download", "-q", package])
-            .current_dir(folder),
-    )?;
-    let archive = find(folder, "*.deb")?.ok_or("apt-get download left no file")?;
-    let kernel = folder.join("unpacked");
-    must(Command::new("dpkg").arg("-x").arg(&archive).arg(&kernel))?;
-    fs::remove_file(archive)?;
-    Ok(kernel)
-}
-
-fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
-    let found = stdout_of(
-        Command::new("find")
-            .arg(folder)
-            .args(["-name", name, "-type", "f"]),
-    )?;
-    Ok(found.lines().next().map(PathBuf::from))
-}
-
-fn make_initramfs(kernel: &Path, folder: &Path) -> Result<()> {
-    let tree = folder.join("initramfs");
-    for name in ["bin", "modules", "proc"] {
-        fs::create_dir_all(tree.join(name))?;
-    }
-    fs::copy("/bin/busybox", tree.join("bin/busybox"))?;
-    for (index, name) in MODULES.iter().enumerate() {
-        if let Some(module) = find(kernel, &format!("{name}.ko*"))? {
-            // loaded in order of their names
-            let to = tree.join(format!("modules/{index}-{name}.ko"));
-            if module.extension().is_some_and(|end| end == "xz") {
-                let script = "xz -dc \"$1\" >\"$2\"";
-                must(
-                    Command::new("sh")
-                        .args(["-c", script, "sh"])
-                        .arg(module)
-                        .arg(to),
-                )?;
-            } else {
-                fs::copy(module, to)?;
-            }
-        }
-    }
-    let init = tree.join("init");
-    fs::write(&init, include_str!("../../../lab/vm/initramfs.sh"))?;
-    must(Command::new("chmod").arg("755").arg(init))?;
-    let script = "cd \"$1\" && find . | cpio -o -H newc --quiet >\"$2\"";
-    let initrd = folder.join("initrd");
-    must(
-        Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(&tree)
-            .arg(initrd),
-    )?;
-    fs::remove_dir_all(tree)?;
-    Ok(())
-}
-
-fn make_disk(root: &Path, folder: &Path) -> Result<()> {
-    let tree = folder.join("root");
-    must(Command::new("cp").arg("-a").arg(root).arg(&tree))?;
-    fs::write(
-        tree.join("lab-guest"),
-        include_str!("../../../lab/vm/guest.sh"),
-    )?;
-    let profile = tree.join(seccomp::PROFILE.trim_start_matches('/'));
-    fs::create_dir_all(profile.parent().unwrap_or(&tree))?;
-    fs::copy(seccomp::PROFILE, profile)?;
-    let disk = folder.join("disk");
-    let used = stdout_of(Command::new("du").arg("-sm").arg(&tree))?;
-    let used: u64 = used.split_whitespace().next().unwrap_or_default().parse()?;
-    fs::File::create(&disk)?.set_len((used + 128) << 20)?;
-    must(
-        Command::new("mkfs.ext4")
-            .args(["-q", "-O", "^has_journal", "-d"])
-            .arg(&tree)
-            .arg(&disk),
-    )?;
-    fs::remove_dir_all(tree)?;
-    Ok(())
-}
-
 /// What the machine is to do, as an archive: this program, the programs under test, the cases, the packages.
-fn job(trials: &[Trial], work: &Work) -> Result<PathBuf> {
-    let folder = work.folder.join("job");
+fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
+    let folder = work.folder.join(format!("job-{}", kernel.name));
     let packages = packages()?;
     let cached = folder.join("cache/dunnage-lab");
     fs::create_dir_all(&cached)?;
@@ -252,13 +103,14 @@ fn job(trials: &[Trial], work: &Work) -> Result<PathBuf> {
         let names = trial.cases.iter().map(|case| case.name.as_str());
         script.push_str(&format!(
             "echo '{TRIAL}{number}'\n\
-             ./xtask lab {} --guest --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness 5 --case {}\n",
+             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness 5 --case {}\n",
             INNER.join(" "),
+            kernel.name,
             names.collect::<Vec<_>>().join(" --case ")
         ));
     }
     fs::write(folder.join("run"), script)?;
-    let archive = work.folder.join("job.tar");
+    let archive = work.folder.join(format!("job-{}.tar", kernel.name));
     must(
         Command::new("tar")
             .arg("-cf")
@@ -271,9 +123,9 @@ fn job(trials: &[Trial], work: &Work) -> Result<PathBuf> {
 }
 
 /// Boots, shows what the machine says, collects the rows of each trial.
-fn boot(image: &Path, job: &Path, trials: usize) -> Result<Vec<Vec<Row>>> {
+fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<Vec<Row>>> {
     let drive = |file: &Path| format!("file={},format=raw,if=virtio,readonly=on", file.display());
-    say("booting the emulated machine");
+    say(&format!("booting the emulated machine {}", kernel.name));
     let mut machine = emulator::command()?
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
         .args([
@@ -307,7 +159,7 @@ fn boot(image: &Path, job: &Path, trials: usize) -> Result<Vec<Vec<Row>>> {
             current = number.parse()?;
         } else if let Some(row) = line.strip_prefix(ROW) {
             let mut row: Row = serde_json::from_str(row)?;
-            row.place = named(&row.place);
+            row.place = kernel.named(&row.place);
             let rows = played.get_mut(current).ok_or("a row of no trial")?;
             rows.push(row);
         } else if !line.is_empty() && !line.starts_with(END) {
