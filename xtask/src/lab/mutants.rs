@@ -29,7 +29,8 @@ struct Mutant {
     by: String,
     /// The cases that must fail.
     cases: Vec<String>,
-    /// Where they must; else in every place that hosts them.
+    /// Where they must, which holds inside emulated machines too; else in every place that hosts them. `vm`: only in
+    /// emulated machines.
     #[serde(default)]
     places: Vec<String>,
 }
@@ -53,6 +54,16 @@ impl Mutant {
 
     fn is_for(&self, place: &str) -> bool {
         self.places.is_empty() || self.places.iter().any(|name| name == place)
+    }
+
+    /// Where inside an emulated machine.
+    fn inner_places(&self) -> Vec<Place> {
+        if self.is_for("vm") {
+            return vm::INNER.to_vec();
+        }
+        let mut places = Place::ALL.to_vec();
+        places.retain(|place| self.is_for(place.name()));
+        places
     }
 
     /// Says whether it was noticed; its name where it was not.
@@ -95,7 +106,8 @@ impl<'a> Emulated<'a> {
 
     /// What went wrong: names of mutants, cases that fail unbroken.
     fn play(&self, machine: Kernel, work: &Work) -> Result<Vec<String>> {
-        let trial = |program, is_wanted: &dyn Fn(&String) -> bool| Trial {
+        let trial = |program, places, is_wanted: &dyn Fn(&String) -> bool| Trial {
+            places,
             program,
             cases: self
                 .cases
@@ -103,14 +115,18 @@ impl<'a> Emulated<'a> {
                 .filter(|case| is_wanted(&case.name))
                 .collect(),
         };
-        let named = |name: &String| {
-            self.mutants
-                .iter()
-                .any(|(mutant, _)| mutant.cases.contains(name))
-        };
-        let mut trials = vec![trial(self.unbroken.as_path(), &named)];
+        let mutants = self.mutants.iter().map(|(mutant, _)| mutant);
+        let mut places = Place::ALL.to_vec();
+        places.retain(|place| {
+            mutants
+                .clone()
+                .any(|mutant| mutant.inner_places().contains(place))
+        });
+        let named = |name: &String| mutants.clone().any(|mutant| mutant.cases.contains(name));
+        let mut trials = vec![trial(self.unbroken.as_path(), places, &named)];
         for (mutant, program) in &self.mutants {
-            trials.push(trial(program, &|name| mutant.cases.contains(name)));
+            let is_its = |name: &String| mutant.cases.contains(name);
+            trials.push(trial(program, mutant.inner_places(), &is_its));
         }
         let mut played = vm::play_trials(machine, &trials, work)?.into_iter();
         let mut failed = failing(&played.next().unwrap_or_default());
@@ -162,7 +178,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
                 continue;
             }
         };
-        if !options.machines.is_empty() && mutant.is_for("vm") {
+        if !options.machines.is_empty() {
             emulated.add(mutant, &program, &work)?;
         }
         if !options.places.is_empty() {

@@ -370,7 +370,7 @@ impl Running<'_> {
             // asked before looking: what an ended run has said is read to its end first
             let ended = self.outer.try_wait()?;
             if ended.is_some() {
-                sleep(TICK * 5);
+                self.settle();
             }
             if is_so() {
                 return Ok(());
@@ -486,7 +486,12 @@ impl Running<'_> {
             let _ = session.kill();
             let _ = session.wait();
         }
-        let end = Instant::now() + Duration::from_secs(2);
+        self.settle();
+    }
+
+    /// Until what was said is read to its end; a process that is left may hold the pipes open.
+    fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(2) * self.setting.slowness;
         while Instant::now() < end && self.readers.iter().any(|reader| !reader.is_finished()) {
             sleep(TICK);
         }

@@ -6,6 +6,7 @@
 
 use super::case::Case;
 use super::image::Kernel;
+use super::place::Place;
 use super::rootfs::packages;
 use super::run::must;
 use super::{Outcome, Row, Work, emulator};
@@ -16,15 +17,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Places inside the machine.
-const INNER: [&str; 2] = ["host", "runc"];
+pub(crate) const INNER: [Place; 2] = [Place::Host, Place::Runc];
 /// How a row looks on the console.
 pub(crate) const ROW: &str = "lab-row ";
 /// Comes before the rows of a trial.
 const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
 
-/// A program and the cases to play with it.
+/// A program, the cases to play with it, and the places inside where they are.
 pub(crate) struct Trial<'a> {
+    pub(crate) places: Vec<Place>,
     pub(crate) program: &'a Path,
     pub(crate) cases: Vec<&'a Case>,
 }
@@ -32,21 +34,27 @@ pub(crate) struct Trial<'a> {
 impl Trial<'_> {
     /// A row for each place and case.
     fn rows(&self, kernel: Kernel, outcome: &Outcome) -> Vec<Row> {
-        let row = |place: &str, case: &Case| Row {
+        let row = |place: Place, case: &Case| Row {
             case: case.name.clone(),
             promise: case.promise.clone(),
-            place: kernel.named(place),
+            place: kernel.named(place.name()),
             python: String::new(),
             outcome: outcome.clone(),
         };
-        let of_place = |place| self.cases.iter().map(move |case| row(place, case));
-        INNER.into_iter().flat_map(of_place).collect()
+        let of_place = |place: &Place| {
+            self.cases
+                .iter()
+                .map(|case| row(*place, case))
+                .collect::<Vec<_>>()
+        };
+        self.places.iter().flat_map(of_place).collect()
     }
 }
 
 /// Plays the cases in the emulated machine.
 pub(crate) fn play(kernel: Kernel, cases: &[Case], work: &Work) -> Result<Vec<Row>> {
     let trial = Trial {
+        places: INNER.to_vec(),
         program: &work.program,
         cases: cases.iter().collect(),
     };
@@ -100,11 +108,12 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
     for (number, trial) in trials.iter().enumerate() {
         let program = format!("dunnage-{number}");
         fs::copy(trial.program, folder.join(&program))?;
+        let places: Vec<_> = trial.places.iter().map(|place| place.name()).collect();
         let names = trial.cases.iter().map(|case| case.name.as_str());
         script.push_str(&format!(
             "echo '{TRIAL}{number}'\n\
              ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness 5 --case {}\n",
-            INNER.join(" "),
+            places.join(" "),
             kernel.name,
             names.collect::<Vec<_>>().join(" --case ")
         ));
@@ -163,7 +172,7 @@ fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<V
             let rows = played.get_mut(current).ok_or("a row of no trial")?;
             rows.push(row);
         } else if !line.is_empty() && !line.starts_with(END) {
-            say(&format!("vm: {line}"));
+            say(&format!("{}: {line}", kernel.name));
         }
     }
     machine.wait()?;
