@@ -5,6 +5,7 @@
 
 mod case;
 mod cgroup;
+mod command;
 mod emulator;
 mod expect;
 mod image;
@@ -308,7 +309,7 @@ fn again(case: &Case, setting: &Setting) -> String {
     }
     let python = match setting.place {
         Place::Host => String::new(),
-        Place::Runc | Place::RuncHostns => format!(" --python {}", setting.python),
+        _ => format!(" --python {}", setting.python),
     };
     format!(
         "cargo xtask lab {} --case {}{python}",

@@ -54,7 +54,7 @@ pub(crate) fn config(
     volumes: &Volumes,
 ) -> Result<Value> {
     let root = case.user == User::Root;
-    let uid = if root { 0 } else { 1000 };
+    let uid = case.user.id();
     let capabilities: &[&str] = if root { &CAPABILITIES } else { &[] };
     let env: Vec<String> = env
         .iter()

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask lab [PLACE...] [OPTION...]
-  places: host, runc, runc-hostns, vm, vm-trixie; without one, the first three
+  places: host, runc, runc-hostns, crun, vm, vm-trixie; without one, the first four
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
   --set ci|full        ci: the Pythons take turns over the cases; full: each with each

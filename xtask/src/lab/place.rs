@@ -14,21 +14,33 @@ pub(crate) enum Place {
     Runc,
     /// The same in the machine's cgroup namespace, as Docker makes it on cgroup v1.
     RuncHostns,
+    /// The same as `Runc` by another runtime.
+    Crun,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 3] = [Self::Host, Self::Runc, Self::RuncHostns];
+    pub(crate) const ALL: [Self; 4] = [Self::Host, Self::Runc, Self::RuncHostns, Self::Crun];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Runc => "runc",
             Self::RuncHostns => "runc-hostns",
+            Self::Crun => "crun",
         }
     }
 
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|place| place.name() == name)
+    }
+
+    /// The runtime that makes its containers; none on the host.
+    pub(crate) const fn runtime(self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Runc | Self::RuncHostns => Some("runc"),
+            Self::Crun => Some("crun"),
+        }
     }
 
     /// Makes the place possible here, or says why it is not.
@@ -37,10 +49,10 @@ impl Place {
             return Err("needs root: control groups and namespaces".into());
         }
         install(&[("unshare", "util-linux"), ("python3", "python3")])?;
-        if self == Self::Host {
+        let Some(runtime) = self.runtime() else {
             return Ok(());
-        }
-        install(&[("runc", "runc")])?;
+        };
+        install(&[(runtime, runtime)])?;
         if std::path::Path::new(super::seccomp::PROFILE).exists() {
             return Ok(());
         }

@@ -1,9 +1,9 @@
 //! Playing a case in one place: start, steps, end.
 
 use super::case::{Case, Exec, Stderr, Step};
-use super::cgroup::{Group, Version, version};
+use super::cgroup::Group;
+use super::command::{container_command, entering, environment, host_command, id, runtime, words};
 use super::expect::{json_values, texts};
-use super::oci;
 use super::place::{Place, Setting};
 use super::request::request;
 use crate::tools::Result;
@@ -133,7 +133,7 @@ fn prepare(
 ) -> Result<(Command, KeptPipe)> {
     let mut command = match setting.place {
         Place::Host => host_command(case, setting, folder, group)?,
-        Place::Runc | Place::RuncHostns => runc_command(case, setting, folder, group)?,
+        _ => container_command(case, setting, folder, group)?,
     };
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut kept = None;
@@ -182,135 +182,6 @@ fn start<'a>(
         patience: Duration::from_secs(case.patience) * setting.slowness,
         _unread: pipe,
     })
-}
-
-/// A PID namespace and a mount namespace on this machine, entered from the case's groups.
-fn host_command(case: &Case, setting: &Setting, folder: &Path, group: &Group) -> Result<Command> {
-    let entries = group.create_app(&case.limits)?;
-    if case.limits.oom_group && version() == Version::V2 {
-        group.set_oom_group()?;
-    }
-    let mut command = entering(&entries);
-    if let Some(files) = case.limits.nofile {
-        command
-            .arg("prlimit")
-            .arg(format!("--nofile={files}:{files}"));
-    }
-    command
-        .args([
-            "unshare",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount",
-            "--mount-proc",
-        ])
-        .args(words(&case.start, setting, case, folder))
-        .env_clear()
-        .envs(environment(case, setting, folder));
-    Ok(command)
-}
-
-/// A shell that enters groups, then becomes the words that are added.
-fn entering(entries: &[PathBuf]) -> Command {
-    let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "while [ \"$1\" != -- ]; do echo $$ >\"$1\" || exit 125; shift; done; shift; exec \"$@\"",
-        "sh",
-    ]);
-    command.args(entries).arg("--");
-    command
-}
-
-fn runc_command(case: &Case, setting: &Setting, folder: &Path, group: &Group) -> Result<Command> {
-    let volumes = oci::Volumes {
-        rootfs: &setting.rootfs,
-        program: &setting.program,
-        lab: &setting.lab,
-        out: &folder.join("out"),
-        packages: &setting.packages,
-        termination_log: &folder.join("termination-log"),
-    };
-    let config = oci::config(
-        case,
-        &words(&case.start, setting, case, folder),
-        &environment(case, setting, folder),
-        &group.app(),
-        setting.place == Place::RuncHostns,
-        &volumes,
-    )?;
-    fs::write(
-        folder.join("config.json"),
-        serde_json::to_string_pretty(&config)?,
-    )?;
-    fs::write(folder.join("shim.py"), include_str!("shim.py"))?;
-    let pid_file = folder.join("pid");
-    let mut command = Command::new("python3");
-    command
-        .arg(folder.join("shim.py"))
-        .arg(&pid_file)
-        .args(["runc", "--root"])
-        .arg(folder.join("state"))
-        .args(["run", "--detach", "--pid-file"])
-        .arg(&pid_file)
-        .arg("--bundle")
-        .arg(folder)
-        .arg(id(case, setting));
-    Ok(command)
-}
-
-fn id(case: &Case, setting: &Setting) -> String {
-    format!(
-        "dunnage-lab-{}-{}",
-        std::process::id(),
-        setting.name_of(case)
-    )
-}
-
-/// Words with the folders' names of this place.
-fn words(given: &[String], setting: &Setting, case: &Case, folder: &Path) -> Vec<String> {
-    given
-        .iter()
-        .map(|word| fill(word, setting, case, folder))
-        .collect()
-}
-
-fn fill(text: &str, setting: &Setting, case: &Case, folder: &Path) -> String {
-    let (lab, out) = match setting.place {
-        Place::Host => (setting.lab.clone(), folder.join("out")),
-        Place::Runc | Place::RuncHostns => ("/lab".into(), "/out".into()),
-    };
-    let lab = lab.display().to_string();
-    text.replace("{case}", &format!("{lab}/cases/{}", case.name))
-        .replace("{lab}", &lab)
-        .replace("{out}", &out.display().to_string())
-}
-
-fn environment(case: &Case, setting: &Setting, folder: &Path) -> Vec<(String, String)> {
-    let mut path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
-    let mut packages = "/opt/packages".to_owned();
-    let mut env = Vec::new();
-    if setting.place == Place::Host {
-        let bin = setting.program.parent().unwrap_or(Path::new("/"));
-        path = format!("{}:{path}", bin.display());
-        packages = setting.packages.display().to_string();
-        let log = folder.join("termination-log").display().to_string();
-        env.push(("DUNNAGE_TERMINATION_LOG".to_owned(), log));
-    }
-    for (name, value) in [
-        ("PATH", path.as_str()),
-        ("HOME", "/tmp"),
-        ("PYTHONPATH", &packages),
-        ("PYTHONDONTWRITEBYTECODE", "1"),
-        ("DUNNAGE_LOG_FORMAT", "json"),
-    ] {
-        env.push((name.to_owned(), value.to_owned()));
-    }
-    for (name, value) in &case.env {
-        env.push((name.clone(), fill(value, setting, case, folder)));
-    }
-    env
 }
 
 impl Running<'_> {
@@ -390,7 +261,7 @@ impl Running<'_> {
         let outer = self.outer.id();
         let file = match self.setting.place {
             Place::Host => PathBuf::from(format!("/proc/{outer}/task/{outer}/children")),
-            Place::Runc | Place::RuncHostns => self.folder.join("pid"),
+            _ => self.folder.join("pid"),
         };
         let mut pid = String::new();
         self.wait(|| {
@@ -414,11 +285,11 @@ impl Running<'_> {
                 .envs(environment(self.case, self.setting, self.folder));
             command
         } else {
-            let mut command = Command::new("runc");
+            let mut command = self.runtime();
             command
-                .arg("--root")
-                .arg(self.folder.join("state"))
-                .args(["exec", &id(self.case, self.setting)])
+                // runtimes differ in whom they take else
+                .args(["exec", "--user", &self.case.user.ids()])
+                .arg(id(self.case, self.setting))
                 .args(given);
             command
         };
@@ -451,6 +322,13 @@ impl Running<'_> {
         Err(wrong.join("; ").into())
     }
 
+    fn runtime(&self) -> Command {
+        let mut words = runtime(self.setting, self.folder).into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        command
+    }
+
     fn request(&mut self, socket: &str, path: String) {
         let file = self.folder.join("out").join(socket);
         let patience = self.patience;
@@ -474,9 +352,8 @@ impl Running<'_> {
     /// Nothing of the case is left after this.
     fn clean_up(&mut self) {
         if self.setting.place != Place::Host {
-            let _ = Command::new("runc")
-                .arg("--root")
-                .arg(self.folder.join("state"))
+            let _ = self
+                .runtime()
                 .args(["delete", "--force", &id(self.case, self.setting)])
                 .output();
         }
