@@ -68,7 +68,7 @@ fn unpack(folder: &Path) -> Result<()> {
     fs::create_dir_all(&archives)?;
     must(
         Command::new("apt-get")
-            .args(["download", "-q"])
+            .args(["download", "-q", "-o", "Acquire::Retries=3"])
             .args(added(&told))
             .current_dir(&archives),
     )?;

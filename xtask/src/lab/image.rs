@@ -111,7 +111,13 @@ fn unpack_kernel(suite: &str, folder: &Path) -> Result<PathBuf> {
         let mut command = Command::new(program);
         let sources = format!("Dir::Etc::sourcelist={}", sources.display());
         let lists = format!("Dir::State::lists={}", lists.display());
-        for option in [&sources, &lists, "Dir::Etc::sourceparts=-"] {
+        let own = [
+            &sources,
+            &lists,
+            "Dir::Etc::sourceparts=-",
+            "Acquire::Retries=3",
+        ];
+        for option in own {
             command.args(["-o", option]);
         }
         // what apt has worked out of other lists

@@ -251,7 +251,15 @@ fn pythons(place: Place, index: usize, options: &Options) -> Vec<Python> {
     match options.set {
         Set::Default => vec![all[0]],
         // each case with one, each Python with a third of the cases; the variants of a place take turns too
-        Set::Ci => vec![all[(index + place as usize) % all.len()]],
+        Set::Ci => {
+            let settled = all.iter().filter(|python| python.is_settled());
+            let next = settled.clone().count();
+            settled
+                .skip((index + place as usize) % next)
+                .take(1)
+                .copied()
+                .collect()
+        }
         Set::Full => all.to_vec(),
     }
 }

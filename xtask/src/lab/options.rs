@@ -10,7 +10,7 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask lab [PLACE...] [OPTION...]
   places: host, runc, runc-hostns, crun, vm, vm-trixie; without one, the first four
   --case NAME          only this case; repeatable
-  --python VERSION     in containers: 3.11, 3.13, 3.14 or all; default 3.11
+  --python VERSION     in containers: 3.11, 3.13, 3.14, 3.15 or all; default 3.11
   --set ci|full        ci: the Pythons take turns over the cases; full: each with each
   --table              write the result into docs/lab.md
   --mutants            break the program on purpose, see whether the cases notice; --mutant NAME: only this one
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(options.places, [Place::Runc]);
         assert_eq!(options.cases, ["a", "b"]);
         assert_eq!(options.set, Set::Ci);
-        assert_eq!(parse("--python all").unwrap().pythons.len(), 3);
+        assert_eq!(parse("--python all").unwrap().pythons.len(), 4);
         assert_eq!(parse("--table").unwrap().places, Place::ALL);
         let options = parse("vm vm-trixie").unwrap();
         assert!(options.machines.len() == 2 && options.places.is_empty());

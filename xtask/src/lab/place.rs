@@ -120,6 +120,8 @@ pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     install
         .args([
             "install",
+            "-o",
+            "Acquire::Retries=3",
             "-qq",
             "-y",
             "--no-install-recommends",

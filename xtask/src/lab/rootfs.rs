@@ -12,27 +12,37 @@ use std::process::Command;
 pub(crate) struct Python {
     pub(crate) version: &'static str,
     suite: &'static str,
+    package: &'static str,
 }
 
 /// The Pythons that people run.
-pub(crate) const PYTHONS: [Python; 3] = [
-    Python {
-        version: "3.11",
-        suite: "bookworm",
-    },
-    Python {
-        version: "3.13",
-        suite: "trixie",
-    },
-    Python {
-        version: "3.14",
-        suite: "sid",
-    },
+pub(crate) const PYTHONS: [Python; 4] = [
+    Python::new("3.11", "bookworm", "python3"),
+    Python::new("3.13", "trixie", "python3"),
+    Python::new("3.14", "sid", "python3"),
+    Python::new("3.15", "sid", "python3.15"),
 ];
 
+impl Python {
+    const fn new(version: &'static str, suite: &'static str, package: &'static str) -> Self {
+        Self {
+            version,
+            suite,
+            package,
+        }
+    }
+
+    /// Whether its release has it as `python3`, so that it will not go away.
+    pub(crate) fn is_settled(self) -> bool {
+        self.package == "python3"
+    }
+}
+
 pub(crate) const MIRROR: &str = "http://deb.debian.org/debian";
-/// What a root file system holds beside Debian's minimum. Changing it makes new ones.
-const INCLUDE: &str = "python3,gosu,runc,iproute2";
+/// What a root file system holds beside Debian's minimum and Python. Changing it makes new ones.
+const INCLUDE: &str = "gosu,runc,iproute2";
+/// Makes `python3` of whatever Python there is.
+const LINK_PYTHON: &str = "[ -e \"$1/usr/bin/python3\" ] || ln -s \"$(cd \"$1/usr/bin\" && ls python3.?? | head -n 1)\" \"$1/usr/bin/python3\"";
 /// Counts changes of the recipe that the list above does not show.
 const RECIPE: u32 = 1;
 
@@ -49,10 +59,11 @@ pub(crate) fn cache() -> PathBuf {
 
 /// The root file system of a Python's release; made if it is not there.
 pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
+    let include = format!("{},{INCLUDE}", python.package);
     let name = format!(
         "rootfs-{}-{RECIPE}-{}",
         python.suite,
-        INCLUDE.replace(',', "-")
+        include.replace(',', "-")
     );
     let folder = cache().join(name);
     if folder.is_dir() {
@@ -71,11 +82,13 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
     must_succeed(
         Command::new("mmdebstrap")
             .args(["--quiet", "--variant=minbase", "--format=directory"])
-            .arg(format!("--include={INCLUDE}"))
+            .arg(format!("--include={include}"))
             // a mirror's testing and unstable may be a snapshot past its date; signatures are still checked
             .arg("--aptopt=Acquire::Check-Valid-Until \"false\"")
+            .arg("--aptopt=Acquire::Retries \"3\"")
             .arg("--dpkgopt=path-exclude=/usr/share/doc/*")
             .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
+            .arg(format!("--customize-hook={LINK_PYTHON}"))
             .arg(python.suite)
             .arg(&unfinished)
             .arg(MIRROR),
