@@ -46,6 +46,14 @@ impl Kernel {
         Self::ALL.into_iter().find(|kernel| kernel.name == name)
     }
 
+    /// Its number, where kernels take turns.
+    pub(crate) fn turn(self) -> usize {
+        Self::ALL
+            .iter()
+            .position(|kernel| *kernel == self)
+            .unwrap_or_default()
+    }
+
     /// What a place inside the machine is called.
     pub(crate) fn named(self, inner: &str) -> String {
         format!("{} {inner}", self.name)

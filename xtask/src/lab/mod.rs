@@ -68,7 +68,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         rows.extend(play_in(*place, &cases, &options, &work)?);
     }
     for machine in &options.machines {
-        rows.extend(vm::play(*machine, &cases, &work)?);
+        rows.extend(vm::play(*machine, &cases, options.set, &work)?);
     }
     if options.guest.is_some() {
         for row in &rows {

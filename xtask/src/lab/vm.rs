@@ -6,6 +6,7 @@
 
 use super::case::Case;
 use super::image::Kernel;
+use super::options::Set;
 use super::place::Place;
 use super::rootfs::packages;
 use super::run::must;
@@ -51,14 +52,36 @@ impl Trial<'_> {
     }
 }
 
-/// Plays the cases in the emulated machine.
-pub(crate) fn play(kernel: Kernel, cases: &[Case], work: &Work) -> Result<Vec<Row>> {
-    let trial = Trial {
-        places: INNER.to_vec(),
-        program: &work.program,
-        cases: cases.iter().collect(),
+/// Plays the cases in the emulated machine: each in every place inside, in CI each in one.
+pub(crate) fn play(kernel: Kernel, cases: &[Case], set: Set, work: &Work) -> Result<Vec<Row>> {
+    let program = &work.program;
+    let trial = |places: &[Place], cases| Trial {
+        places: places.to_vec(),
+        program,
+        cases,
     };
-    Ok(play_trials(kernel, &[trial], work)?.concat())
+    let trials = if set == Set::Ci {
+        let [host, runc] = take_turns(cases, kernel.turn());
+        vec![trial(&[Place::Host], host), trial(&[Place::Runc], runc)]
+    } else {
+        vec![trial(&INNER, cases.iter().collect())]
+    };
+    Ok(play_trials(kernel, &trials, work)?.concat())
+}
+
+/// The cases of `host` and those of `runc`: by turns, where both can host them; the next kernel has them the other way
+/// round.
+fn take_turns(cases: &[Case], turn: usize) -> [Vec<&Case>; 2] {
+    let mut taken = [Vec::new(), Vec::new()];
+    for (index, case) in cases.iter().enumerate() {
+        let is_hosted = |place: Place| !case.not_in.contains_key(place.name());
+        let mut place = (index + turn) % INNER.len();
+        if !is_hosted(INNER[place]) {
+            place = 1 - place;
+        }
+        taken[place].push(case);
+    }
+    taken
 }
 
 /// Boots once for all trials; the rows of each.
@@ -177,4 +200,29 @@ fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<V
     }
     machine.wait()?;
     Ok(played)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_kernels_play_every_case_in_every_place_that_hosts_it() {
+        let cases = super::super::case::read_all(&crate::tools::root().join("lab")).unwrap();
+        let turns = [take_turns(&cases, 0), take_turns(&cases, 1)];
+        for (index, place) in INNER.iter().enumerate() {
+            for case in &cases {
+                let is_in = |turn: &[Vec<&Case>; 2]| {
+                    turn[index].iter().any(|other| other.name == case.name)
+                };
+                let is_hosted = !case.not_in.contains_key(place.name());
+                assert_eq!(
+                    turns.iter().any(is_in),
+                    is_hosted,
+                    "{} {place:?}",
+                    case.name
+                );
+            }
+        }
+    }
 }
