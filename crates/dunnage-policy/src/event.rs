@@ -79,6 +79,8 @@ events! {
         memory_source: Option<String>,
         /// The variables that the child was given, as NAME=value.
         set: Vec<String>,
+        /// Whether Python processes get the agent: `on`, `outer` (an outer dunnage's), `observed`, or why not.
+        agent: String,
         /// The grace period in milliseconds; null where nothing is ever killed.
         grace_ms: Option<u64>,
     }
@@ -355,6 +357,7 @@ impl Event {
             cpu_source,
             memory_limit_bytes,
             set,
+            agent,
             grace_ms,
             ..
         } = self
@@ -373,6 +376,11 @@ impl Event {
                 ", set {first} and {} more (`dunnage plan` says why)",
                 rest.len()
             )),
+        }
+        match agent.as_str() {
+            "on" => text.push_str(", agent"),
+            "outer" | "observed" => {}
+            reason => text.push_str(&format!(", no agent ({reason})")),
         }
         text.push_str(&grace_ms.map_or_else(
             || ", no deadline at shutdown".to_owned(),

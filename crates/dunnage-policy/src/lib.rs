@@ -4,6 +4,7 @@
 //! signal, what the next step of a shutdown is. The supervisor looks and acts; this crate can be tested on every order
 //! of events without a process in sight.
 
+pub mod agent;
 pub mod event;
 pub mod message;
 pub mod plan;

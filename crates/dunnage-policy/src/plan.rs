@@ -108,6 +108,8 @@ pub struct Plan {
     pub cpu: PlannedCpu,
     /// Memory.
     pub memory: PlannedMemory,
+    /// Whether Python processes get the agent: `on`, `outer` (an outer dunnage's), or why not.
+    pub agent: String,
     /// The variables, those that are set first.
     pub env: Vec<Setting>,
     /// What a person should know, one sentence each; those of [`Limits::notes`] come first.
@@ -165,6 +167,7 @@ pub fn plan(limits: &Limits, env: Environment<'_>, options: &PlanOptions) -> Pla
             source: memory.map(|limit| limit.source.clone()),
             confidence: limits.memory.confidence,
         },
+        agent: options.agent.in_words().to_owned(),
         env: settings,
         notes,
     }

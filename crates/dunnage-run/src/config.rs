@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dunnage_cgroup::Overrides;
+use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 use dunnage_policy::plan::PlanOptions;
 use dunnage_policy::shutdown::Rules;
@@ -23,6 +24,8 @@ pub struct Config {
     pub conduct: Conduct,
     /// What to do about limits and the child's environment.
     pub plan: PlanMode,
+    /// Whether Python processes get the agent.
+    pub agent: Agent,
     /// Limits that the user knows better than the kernel's files.
     pub overrides: Overrides,
     /// What to say.

@@ -5,6 +5,7 @@
 //! decisions are `dunnage-policy`'s; this crate looks and acts. It never blocks on a reader, never starts a thread, and
 //! an optional part that fails is reported and left out.
 
+pub mod agent;
 mod command;
 pub mod compat;
 mod config;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use dunnage_cgroup::{Limits, Root, read_limits};
+use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{PLANNED, plan};
 use dunnage_policy::signal::Signal;
@@ -223,6 +224,9 @@ struct Prepared {
 
 fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     let mut environment: Vec<_> = std::env::vars_os().collect();
+    if !config.conduct.observe && config.conduct.manners == Manners::Dunnage {
+        config.agent.apply(&mut environment);
+    }
     let silent = config.voice.threshold.is_none();
     if (silent || !config.evidence) && matches!(config.plan, PlanMode::Off) {
         return Prepared {
@@ -237,6 +241,14 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     }
     for text in &config.notes {
         log.say(&Event::Note { text: text.clone() });
+    }
+    if let (true, Agent::On(program)) = (config.conduct.observe, &config.agent) {
+        log.say(&Event::Observed {
+            would: format!(
+                "put {} first on PYTHONPATH, for the agent that it carries",
+                program.display()
+            ),
+        });
     }
     let limits = read_limits(&Root::system(), &config.overrides, None);
     for text in &limits.notes {
@@ -341,6 +353,11 @@ fn started_event(config: &Config, limits: &Limits, set: Vec<String>) -> Event {
         memory_limit_bytes: memory.map(|limit| limit.value),
         memory_source: memory.map(|limit| limit.source.clone()),
         set,
+        agent: match (&config.agent, config.conduct.observe) {
+            (Agent::On(_), true) => "observed",
+            (agent, _) => agent.in_words(),
+        }
+        .to_owned(),
         grace_ms: config
             .conduct
             .grace

@@ -5,14 +5,13 @@ starts the agent; the other finds it started. It has no thread and no signal han
 of its own is silent unless DUNNAGE_DEBUG is set: the application's stderr is the application's.
 
 Counts. `os.cpu_count()` and (3.13 and newer) `os.process_cpu_count()` say DUNNAGE_CPU_COUNT, never more than they would
-have said. ThreadPoolExecutor waits rather than computes, so its default size stays the one it has without dunnage. Both
-or neither: where the executor cannot be kept, the counts are given back.
+have said. Pools of threads wait rather than compute, so those of the standard library that size themselves by a count
+are answered with the real one. Who asks is seen in the caller's frame: nothing of theirs is changed or imported.
 """
 
 import os
 import sys
 
-_EXECUTOR = "concurrent.futures.thread"
 _started = False
 
 
@@ -22,12 +21,10 @@ def start(door):
     if _started:
         return
     _started = True
-    if sys.flags.ignore_environment or sys.version_info < (3, 9) or sys.implementation.name != "cpython":
+    program = os.environ.get("DUNNAGE_AGENT", "")
+    if not program.startswith("/") or os.environ.get("DUNNAGE_DISABLE", "") in ("1", "true", "on", "yes"):
         return
-    program = os.environ.get("DUNNAGE_AGENT")
-    if not program:
-        return
-    for step in (lambda: _leave_path(program), _tell_counts, lambda: _say_hello(door)):
+    for step in (_tell_counts, lambda: _say_hello(door)):
         try:
             step()
         except Exception as error:
@@ -42,13 +39,6 @@ def _report(error):
             pass
 
 
-def _leave_path(program):
-    """Takes the program off `sys.path`, so that nothing of the application is looked for in it."""
-    if program in sys.path:
-        sys.path.remove(program)
-    sys.path_importer_cache.pop(program, None)
-
-
 def _tell_counts():
     if os.environ.get("PYTHON_CPU_COUNT") or "cpu_count" in sys._xoptions:
         return  # the user's own word
@@ -56,113 +46,43 @@ def _tell_counts():
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
         return
     # told 1, the common `Pool(cpu_count() - 1)` would raise
-    _Counts(max(2, int(text))).tell()
+    count = max(2, int(text))
+    for name in ("cpu_count", "process_cpu_count"):
+        real = getattr(os, name, None)
+        if real is not None:
+            setattr(os, name, _Told(name, real, count))
 
 
-class _Counts:
-    """The functions as they were, and as they are told."""
+class _Told:
+    """One of os's two functions, as it is told. An object, since like a built-in function it must not become a method."""
 
-    def __init__(self, count):
-        self.count = count
-        self.real = {}
-        self.told = {}
+    __module__ = "os"  # where it is found when it is pickled
 
-    def tell(self):
-        for name in ("cpu_count", "process_cpu_count"):
-            real = getattr(os, name, None)
-            if real is not None:
-                self.real[name] = real
-                self.told[name] = _capped(name, real, self.count)
-        executor = sys.modules.get(_EXECUTOR)
-        if executor is not None:
-            self.keep(executor)
-        else:
-            sys.meta_path.insert(0, _Watch(self))
-        for name, told in self.told.items():
-            setattr(os, name, told)
+    def __init__(self, name, real, count):
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = real.__doc__
+        self._real = real
+        self._count = count
 
-    def keep(self, executor):
-        """Lets the executor's module see the real counts. Raises where it is not the module that we know."""
-        if executor.os is not os:
-            raise RuntimeError(_EXECUTOR + ": its os is not os")
-        executor.os = _RealOs(self)
+    def __call__(self):
+        number = self._real()
+        if number is None or number <= self._count or _is_pool_of_threads(sys._getframe().f_back):
+            return number
+        return self._count
 
-    def give_back(self):
-        for name, told in self.told.items():
-            if getattr(os, name) is told:
-                setattr(os, name, self.real[name])
+    def __reduce__(self):
+        return self.__name__
+
+    def __repr__(self):
+        return "<function %s, told by dunnage>" % self.__name__
 
 
-def _capped(name, real, count):
-    def told():
-        number = real()
-        return number if number is None or number < count else count
-
-    told.__name__ = told.__qualname__ = name
-    told.__module__ = "os"  # so that it is pickled by the name under which it is found
-    told.__doc__ = real.__doc__
-    return told
-
-
-class _RealOs:
-    """`os` with the counts as they were, unless somebody else has replaced them since (a test's mock, say)."""
-
-    def __init__(self, counts):
-        self.__dict__["_counts"] = counts
-
-    def __getattr__(self, name):
-        counts = self.__dict__["_counts"]
-        value = getattr(os, name)
-        return counts.real[name] if value is counts.told.get(name, counts) else value
-
-    def __setattr__(self, name, value):
-        setattr(os, name, value)
-
-    def __delattr__(self, name):
-        delattr(os, name)
-
-    def __dir__(self):
-        return dir(os)
-
-
-class _Watch:
-    """Waits on `sys.meta_path` for the application's own import of the executor; importing it here would cost 5 ms."""
-
-    def __init__(self, counts):
-        self.counts = counts
-
-    def find_spec(self, name, path=None, target=None):
-        if name != _EXECUTOR:
-            return None
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find is not None else None
-            if spec is not None:
-                self._follow(spec.loader)
-                return spec
-        return None
-
-    def _follow(self, loader):
-        try:
-            run = loader.exec_module
-
-            def exec_module(module):
-                del loader.exec_module
-                run(module)
-                try:
-                    self.counts.keep(module)
-                except Exception as error:
-                    self.counts.give_back()
-                    _report(error)
-
-            if isinstance(loader, type):
-                raise RuntimeError(_EXECUTOR + ": its loader is shared")
-            loader.exec_module = exec_module
-        except Exception as error:
-            self.counts.give_back()
-            _report(error)
+def _is_pool_of_threads(frame):
+    """Whether the caller's frame (None for a bare thread) is in the constructor of one of the two such pools there are."""
+    module = {} if frame is None else frame.f_globals
+    if module.get("__name__") == "multiprocessing.pool":
+        return isinstance(frame.f_locals.get("self"), module["ThreadPool"])
+    return module.get("__name__") == "concurrent.futures.thread"
 
 
 def _say_hello(door):

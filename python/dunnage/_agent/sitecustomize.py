@@ -8,10 +8,12 @@ This file is read by every Python below the program, so it keeps to the syntax t
 """
 
 
-def _open():
-    import sys
+import sys
 
-    here = __file__.replace("\\", "/").rpartition("/")[0]
+
+def _open():
+    """Starts the agent and steps aside; returns whether there is another `sitecustomize` to be looked for."""
+    here = __file__.rpartition("/")[0]
     try:
         if sys.version_info >= (3, 9) and sys.implementation.name == "cpython":
             import _dunnage_agent
@@ -19,15 +21,19 @@ def _open():
             _dunnage_agent.start("path")
     except Exception:
         pass  # an agent that fails is an agent that is absent
+    if here not in sys.path:
+        return False  # this file would be found again, for ever
     # once: should the program stand there twice, the second is the user's own
-    if here in sys.path:
-        sys.path.remove(here)
+    sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
-    if sys.modules.get("sitecustomize") is not None:
-        del sys.modules["sitecustomize"]
+    return True
 
 
-_open()
-del _open
-
-import sitecustomize  # noqa: E402, F401, PLW0406  (no longer this file)
+if _open():
+    _this = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401, PLW0406  (no longer this file)
+    except:  # noqa: E722
+        # the importer of this file (zipimport up to 3.9) takes it out of sys.modules, and fails where it is not there
+        sys.modules.setdefault("sitecustomize", _this)
+        raise

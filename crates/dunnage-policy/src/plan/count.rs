@@ -76,10 +76,10 @@ impl Sizing {
         self.quota.is_some() || self.workers.source == "--workers"
     }
 
-    /// What `PYTHON_CPU_COUNT` says: the quota rounded up, at least 2 so that `cpu_count() - 1` is a size, at most the
-    /// affinity; not divided by the workers, since it sizes pools that wait rather than compute.
+    /// What Python is told: the quota rounded up, at most the affinity, at least 2 so that `cpu_count() - 1` is a size; not
+    /// divided by the workers, since applications size the workers by it. The agent never tells more than Python would see.
     pub(super) fn told_count(&self) -> u32 {
-        round_up(self.cpus, 1).max(2).min(self.affinity)
+        round_up(self.cpus, 1).min(self.affinity).max(2)
     }
 
     /// How long a period's stall lasts when `running` threads compute at once, in milliseconds: period × (1 − quota /

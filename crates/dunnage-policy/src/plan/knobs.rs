@@ -97,16 +97,17 @@ pub const UNTOUCHED: &[(&str, &str)] = &[
     ("TOKENIZERS_PARALLELISM", "false switches the pool off rather than sizing it"),
     // pools that wait, or processes: their number is not a matter of CPUs
     ("pyarrow I/O", "ARROW_IO_THREADS sizes a pool that waits for files and networks; it is never shrunk"),
-    ("ThreadPoolExecutor, asyncio", "pools that wait; only --python-cpu-count changes what they are sized by"),
+    ("ThreadPoolExecutor, asyncio, ThreadPool", "pools that wait; the agent keeps them at the size that they have without it"),
     ("grpcio", "pools that wait; no variable"),
     ("gunicorn, uvicorn, granian, celery", "the number of worker processes is the user's decision"),
-    ("ProcessPoolExecutor, multiprocessing.Pool", "the number of worker processes is the user's decision"),
+    ("ProcessPoolExecutor, multiprocessing.Pool", "no variable; they follow os.cpu_count, which the agent tells"),
     ("pytest-xdist", "the number of worker processes is the user's decision"),
     // no variable
     ("onnxruntime", "no variable; SessionOptions.intra_op_num_threads"),
     ("tensorflow", "no variable; tf.config.threading.set_intra_op_parallelism_threads"),
     ("oneTBB", "no variable; tbb::global_control"),
-    ("os.cpu_count, psutil", "what Python is told is opt-in (--python-cpu-count), since it shrinks the default executor; psutil has no variable"),
+    ("os.cpu_count", "told by the agent, since PYTHON_CPU_COUNT (3.13) would shrink the default executor too, and beats the affinity"),
+    ("psutil", "no variable"),
     ("scipy.fft, zstd, h5py, BLAS-free NumPy", "one thread unless asked"),
 ];
 

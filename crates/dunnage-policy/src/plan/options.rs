@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::Allocator;
+use crate::agent::Agent;
 
 /// What the user chose; the default is what `run` does without options.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,8 +14,10 @@ pub struct PlanOptions {
     pub policy: Policy,
     /// Worker processes that share the CPUs (`--workers`); `None` asks `WEB_CONCURRENCY`, then takes 1.
     pub workers: Option<u32>,
-    /// Whether CPython is told how many CPUs there are.
+    /// Whether CPython is told how many CPUs there are; it takes the agent to tell it.
     pub python_cpu_count: PythonCpuCount,
+    /// Whether Python processes get the agent.
+    pub agent: Agent,
     /// Allocator settings; none by default, since each costs something.
     pub allocator: Vec<Allocator>,
 }
@@ -30,14 +33,14 @@ pub enum Policy {
     Throughput,
 }
 
-/// Whether CPython (3.13 and newer) is told how many CPUs there are.
+/// Whether CPython (3.9 and newer) is told how many CPUs there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PythonCpuCount {
     /// It counts for itself: it sees the node's CPUs.
-    #[default]
     Off,
-    /// The quota rounded up, at least 2, at most the affinity.
+    /// The quota rounded up, at most the affinity, at least 2; never more than it would see by itself.
+    #[default]
     Auto,
 }
 
@@ -82,7 +85,7 @@ impl PythonCpuCount {
     pub fn help(self) -> &'static str {
         match self {
             Self::Off => "Python counts for itself",
-            Self::Auto => "the quota rounded up, at least 2, at most the affinity",
+            Self::Auto => "the quota rounded up, at most the affinity, at least 2",
         }
     }
 }

@@ -30,6 +30,7 @@ impl Plan {
             &format!("{}: {}", self.policy.name(), self.policy.help()),
             "",
         );
+        row("agent", &self.agent, "");
         for setting in &self.env {
             let label = match setting.action {
                 Action::Set => "set",

@@ -4,6 +4,7 @@ use super::allocator::Choice;
 use super::count::{EPSILON, Sizing};
 use super::knobs::{KNOBS, Knob};
 use super::{Action, Environment, PlanOptions, Policy, PythonCpuCount, Setting, user_value};
+use crate::agent::{Agent, CPU_COUNT};
 
 /// Every variable that the plan has something to say about, those that are set first.
 pub(super) fn settings(
@@ -14,9 +15,12 @@ pub(super) fn settings(
     let mut settings = Vec::new();
     if sizing.caps_pools() {
         settings.extend(pools(sizing, env));
-        if options.python_cpu_count == PythonCpuCount::Auto {
-            settings.push(python_cpu_count(sizing, env));
-        }
+    }
+    let is_told = options.python_cpu_count == PythonCpuCount::Auto
+        && matches!(options.agent, Agent::On(_))
+        && sizing.quota.is_some();
+    if is_told {
+        settings.push(python_cpu_count(sizing, env));
     }
     for allocator in &options.allocator {
         let Choice {
@@ -140,18 +144,17 @@ fn size_in_words(sizing: &Sizing) -> String {
 }
 
 fn python_cpu_count(sizing: &Sizing, env: Environment<'_>) -> Setting {
-    let told = sizing.told_count();
+    let told = sizing.told_count().to_string();
     decide(
         env,
-        "PYTHON_CPU_COUNT",
-        &told.to_string(),
-        std::iter::empty(),
+        CPU_COUNT,
+        &told,
+        ["PYTHON_CPU_COUNT"].into_iter(),
         || {
             format!(
-                "--python-cpu-count: {} ({}) rounded up, at least 2, at most the affinity; CPython 3.13 and newer; costs: the default executor gets min(32, {told} + 4) = {} threads",
+                "what the agent tells Python (os.cpu_count): {} ({}) rounded up, at most the affinity, at least 2; pools of threads keep their size",
                 count_of_cpus(sizing.cpus),
                 sizing.source,
-                told.saturating_add(4).min(32)
             )
         },
     )

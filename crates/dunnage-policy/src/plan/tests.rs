@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::knobs::KNOBS;
 use super::*;
+use crate::agent::Agent;
 
 const QUOTA_FILE: &str = "/sys/fs/cgroup/cpu.max";
 
@@ -69,10 +70,15 @@ fn workers(count: u32) -> PlanOptions {
     }
 }
 
+fn agent() -> Agent {
+    Agent::On("/usr/bin/dunnage".into())
+}
+
 /// Every choice that can set a variable.
 fn everything() -> PlanOptions {
     PlanOptions {
         python_cpu_count: PythonCpuCount::Auto,
+        agent: agent(),
         allocator: Allocator::ALL.to_vec(),
         ..PlanOptions::default()
     }
@@ -100,6 +106,7 @@ fn the_counts_follow_affinity_limit_workers_and_policy() {
                         policy,
                         workers,
                         python_cpu_count: PythonCpuCount::Auto,
+                        agent: agent(),
                         allocator: Vec::new(),
                     };
                     let plan = plan_with(&limits(affinity, limit), &Variables::new(), &options);
@@ -113,7 +120,7 @@ fn the_counts_follow_affinity_limit_workers_and_policy() {
                         plan.cpu.count,
                         value("OMP_NUM_THREADS"),
                         value("VIPS_CONCURRENCY"),
-                        value("PYTHON_CPU_COUNT"),
+                        value("DUNNAGE_CPU_COUNT"),
                     );
                 }
             }
@@ -168,7 +175,7 @@ fn json_has_null_for_what_is_not_known() {
 fn without_a_quota_nothing_is_set() {
     for affinity in [1, 2, 64] {
         let options = PlanOptions {
-            python_cpu_count: PythonCpuCount::Auto,
+            agent: agent(),
             ..PlanOptions::default()
         };
         let user = variables(&[("WEB_CONCURRENCY", "4")]);
@@ -176,6 +183,28 @@ fn without_a_quota_nothing_is_set() {
         assert_eq!(plan.environment(), []);
         assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
     }
+}
+
+#[test]
+fn python_is_told_its_count_only_by_an_agent_and_where_the_user_says_nothing() {
+    let told = |agent, choice, user: &[(&str, &str)]| {
+        let options = PlanOptions {
+            agent,
+            python_cpu_count: choice,
+            workers: Some(4),
+            ..PlanOptions::default()
+        };
+        let plan = plan_with(&limits(64, Some(2.5)), &variables(user), &options);
+        value_of(&plan, "DUNNAGE_CPU_COUNT").map(str::to_owned)
+    };
+    let auto = PythonCpuCount::Auto;
+    assert_eq!(told(agent(), auto, &[]).as_deref(), Some("3"));
+    assert_eq!(told(Agent::default(), auto, &[]), None);
+    assert_eq!(told(Agent::Outer, auto, &[]), None);
+    assert_eq!(told(agent(), PythonCpuCount::Off, &[]), None);
+    assert_eq!(told(agent(), auto, &[("PYTHON_CPU_COUNT", "9")]), None);
+    let own = [("DUNNAGE_CPU_COUNT", "7")];
+    assert_eq!(told(agent(), auto, &own).as_deref(), Some("7"));
 }
 
 #[test]
@@ -413,11 +442,12 @@ proptest! {
         };
         let numbers = |quota| {
             let plan = plan_with(&limits(affinity, Some(quota)), &Variables::new(), &options);
-            ["OMP_NUM_THREADS", "VIPS_CONCURRENCY", "PYTHON_CPU_COUNT"]
+            ["OMP_NUM_THREADS", "VIPS_CONCURRENCY", "DUNNAGE_CPU_COUNT"]
                 .map(|name| value_of(&plan, name).unwrap().parse::<u32>().unwrap())
         };
         for (less, more) in numbers(low).into_iter().zip(numbers(low + more)) {
-            prop_assert!(less >= 1 && more <= affinity && less <= more);
+            // two is what Python is told at least
+            prop_assert!(less >= 1 && more <= affinity.max(2) && less <= more);
         }
     }
 

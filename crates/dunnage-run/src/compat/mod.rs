@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use dunnage_cgroup::Overrides;
+use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 
 use crate::config::{Conduct, Config, Control, PlanMode, Voice, Watched};
@@ -83,6 +84,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         command: command.to_vec(),
         conduct,
         plan: PlanMode::Off,
+        agent: Agent::default(),
         overrides: Overrides::default(),
         voice: Voice {
             format: LogFormat::Text,

@@ -11,12 +11,14 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 /// Variables that are no options.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 7] = [
     "DUNNAGE_DISABLE",
     "DUNNAGE_PLANNED",
     "DUNNAGE_COMPAT",
     "DUNNAGE_RUNTIME_DIR",
     "DUNNAGE_SOCKET",
+    "DUNNAGE_CPU_COUNT",
+    "DUNNAGE_DEBUG",
 ];
 
 /// Why the command line or the environment could not be understood.

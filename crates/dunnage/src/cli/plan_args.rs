@@ -2,8 +2,11 @@
 
 use clap::Args;
 use dunnage_cgroup::Overrides;
+use dunnage_policy::agent::Agent;
 use dunnage_policy::plan::{Allocator, PlanOptions, Policy, PythonCpuCount};
 use dunnage_policy::units::{UnitError, parse_cpus, parse_size_bytes};
+
+use super::values::{AgentChoice, parse_agent};
 
 /// What the plan is made from.
 #[derive(Debug, Clone, Args)]
@@ -39,15 +42,22 @@ pub struct PlanArgs {
     #[arg(long, value_parser = parse_memory_limit, value_name = "SIZE", help_heading = "Plan")]
     pub memory_limit: Option<u64>,
 
-    /// What CPython 3.13 and newer is told to have (PYTHON_CPU_COUNT): `auto` is the CPU limit rounded up, at least 2, at
-    /// most the affinity, not divided by the workers; `off` lets it count the node's CPUs. It also sizes pools that wait:
-    /// the default executor (asyncio.to_thread, getaddrinfo) becomes min(32, N + 4) threads, hence not the default
+    /// Let Python processes (CPython 3.9 and newer) run the agent at their start: PYTHONPATH then begins with this program,
+    /// whose last bytes it is. It tells Python its CPU count and the supervisor that it is there, and leaves no trace on
+    /// `sys.path`
+    #[arg(long, value_parser = parse_agent, default_value = "on", value_name = "on|off", help_heading = "Python")]
+    pub agent: AgentChoice,
+
+    /// What the agent tells Python to have (os.cpu_count, os.process_cpu_count): `auto` is the CPU limit rounded up, at
+    /// most the affinity, at least 2, not divided by the workers, and nothing without a limit; `off` lets it count the
+    /// node's CPUs. Pools of threads (the default executor, ThreadPool) keep the size that they have without it, and
+    /// PYTHON_CPU_COUNT or `-X cpu_count` of your own decides instead
     #[arg(
         long,
         value_parser = str::parse::<PythonCpuCount>,
         default_value = PythonCpuCount::default().name(),
         value_name = "off|auto",
-        help_heading = "Plan"
+        help_heading = "Python"
     )]
     pub python_cpu_count: PythonCpuCount,
 
@@ -80,7 +90,17 @@ impl PlanArgs {
             policy: self.policy,
             workers: self.workers,
             python_cpu_count: self.python_cpu_count,
+            agent: self.agent(),
             allocator: self.allocator.clone(),
+        }
+    }
+
+    /// Whether Python processes get the agent; looks at this program's file.
+    pub fn agent(&self) -> Agent {
+        match self.agent {
+            AgentChoice::On => dunnage_run::agent::find(),
+            AgentChoice::Off => Agent::Off("--agent off".to_owned()),
+            AgentChoice::Outer => Agent::Outer,
         }
     }
 
@@ -115,7 +135,13 @@ mod tests {
     #[test]
     fn without_options_it_is_the_default_plan() {
         let args = parsed(&[]).unwrap();
-        assert_eq!(args.options(), PlanOptions::default());
+        // a test's program carries no agent
+        let agent = Agent::Off("this program carries none".to_owned());
+        let default = PlanOptions {
+            agent,
+            ..PlanOptions::default()
+        };
+        assert_eq!(args.options(), default);
         assert_eq!(
             (args.overrides().cpus, args.overrides().memory_bytes),
             (None, None)
@@ -129,14 +155,16 @@ mod tests {
             "--workers=4",
             "--cpu-limit=1500m",
             "--memory-limit=512Mi",
-            "--python-cpu-count=auto",
+            "--python-cpu-count=off",
+            "--agent=off",
             "--allocator=arrow,malloc",
         ])
         .unwrap();
         let options = PlanOptions {
             policy: Policy::Throughput,
             workers: Some(4),
-            python_cpu_count: PythonCpuCount::Auto,
+            python_cpu_count: PythonCpuCount::Off,
+            agent: Agent::Off("--agent off".to_owned()),
             allocator: vec![Allocator::Arrow, Allocator::Malloc],
         };
         assert_eq!(args.options(), options);
@@ -154,6 +182,7 @@ mod tests {
             ("--memory-limit=0", "more than 0"),
             ("--allocator=jemalloc", "arrow, polars"),
             ("--python-cpu-count=2", "off, auto"),
+            ("--agent=no", "on or off"),
         ] {
             let message = parsed(&[word]).unwrap_err();
             assert!(message.contains(hint), "{message}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use dunnage_policy::agent::is_path;
 use dunnage_policy::signal::Signal;
 use dunnage_policy::units::parse_duration;
 
@@ -20,6 +21,27 @@ impl Switch {
     /// Whether it is on.
     pub fn is_on(self) -> bool {
         self == Self::On
+    }
+}
+
+/// Whether Python processes get the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentChoice {
+    /// Where that can be.
+    On,
+    /// No.
+    Off,
+    /// An outer dunnage has left its path in the option's variable.
+    Outer,
+}
+
+/// Reads `on`, `off`, or the path that an outer dunnage has left.
+pub fn parse_agent(text: &str) -> Result<AgentChoice, String> {
+    match text {
+        "on" => Ok(AgentChoice::On),
+        "off" => Ok(AgentChoice::Off),
+        path if is_path(path.as_ref()) => Ok(AgentChoice::Outer),
+        _ => Err("give on or off".to_owned()),
     }
 }
 

@@ -48,7 +48,9 @@ pub fn run(args: &ExecCommand) -> anyhow::Result<ExitCode> {
 fn environment(args: &PlanArgs) -> anyhow::Result<Vec<(OsString, OsString)>> {
     let mut environment: Vec<_> = std::env::vars_os().collect();
     if !env::is_disabled().map_err(anyhow::Error::msg)? {
-        let planned = plan_here(args).environment();
+        let options = args.options();
+        options.agent.apply(&mut environment);
+        let planned = plan_here(args, &options).environment();
         environment.retain(|(name, _)| planned.iter().all(|(planned, _)| name != planned.as_str()));
         environment.extend(
             planned

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use dunnage_cgroup::{Root, read_limits};
-use dunnage_policy::plan::{Plan, plan};
+use dunnage_policy::plan::{Plan, PlanOptions, plan};
 
 use crate::cli::plan_args::PlanArgs;
 use crate::output;
@@ -39,18 +39,14 @@ pub struct PlanCommand {
 }
 
 /// Makes the plan for a command that would be started here and now.
-pub fn plan_here(args: &PlanArgs) -> Plan {
+pub fn plan_here(args: &PlanArgs, options: &PlanOptions) -> Plan {
     let limits = read_limits(&Root::system(), &args.overrides(), None);
-    plan(
-        &limits,
-        &|name: &str| std::env::var_os(name),
-        &args.options(),
-    )
+    plan(&limits, &|name: &str| std::env::var_os(name), options)
 }
 
 /// Prints the plan.
 pub fn run(args: &PlanCommand) -> anyhow::Result<ExitCode> {
-    let plan = plan_here(&args.plan_args);
+    let plan = plan_here(&args.plan_args, &args.plan_args.options());
     let text = match args.format {
         Format::Text => plan.render_text(),
         Format::Json => serde_json::to_string_pretty(&plan)? + "\n",

@@ -97,6 +97,7 @@ fn config(args: &RunArgs) -> Config {
         ));
     }
     let options = args.plan_args.options();
+    let agent = options.agent.clone();
     let plan = match (args.plan.is_on(), observe) {
         (false, _) => PlanMode::Off,
         (true, true) => PlanMode::Observe(options),
@@ -106,6 +107,7 @@ fn config(args: &RunArgs) -> Config {
         command: args.command.clone(),
         conduct,
         plan,
+        agent,
         overrides: args.plan_args.overrides(),
         voice: voice(args),
         watched: Watched {
