@@ -1,28 +1,39 @@
 //! `cargo xtask dist`: one static file, the form in which the program is measured and shipped.
 //!
-//! Static, because PID 1 of somebody else's image must not depend on that image's C library.
+//! Static, because PID 1 of somebody else's image must not depend on that image's C library. The agent, two files of
+//! Python, is a zip behind its last byte: an ELF does not mind what follows, and a zip is read from its end. It is stored
+//! uncompressed, so that Python needs no zlib for it, and without a time, so that two builds of one tree are one file.
 
-use crate::tools::{Result, cargo, must_succeed, say, stdout_of, target_dir};
+use crate::tools::{Result, cargo, find_program, must_succeed, root, say, stdout_of, target_dir};
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// The agent's folder, and its files in the order in which they are imported.
+const AGENT: &str = "python/dunnage/_agent";
+const AGENT_FILES: [&str; 2] = ["sitecustomize.py", "_dunnage_agent.py"];
 
 /// Builds the program and, with a folder, lays a copy of it there.
 pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {
     let mut program = build()?;
     if let Some(folder) = folder {
         let copy = Path::new(folder).join("dunnage");
-        std::fs::copy(&program, &copy)?;
+        fs::copy(&program, &copy)?;
         program = copy;
     }
     say(&format!(
         "{} ({} bytes)",
         program.display(),
-        std::fs::metadata(&program)?.len()
+        fs::metadata(&program)?.len()
     ));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the static release program and returns its path.
+/// Builds the static release program with its agent and returns its path.
 pub(crate) fn build() -> Result<PathBuf> {
     let host = host_triple()?;
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
@@ -41,7 +52,58 @@ pub(crate) fn build() -> Result<PathBuf> {
         ])
         .env("RUSTFLAGS", flags.trim()),
     )?;
-    Ok(target_dir().join(host).join("release/dunnage"))
+    let built = target_dir().join(host).join("release/dunnage");
+    let program = target_dir().join("program/dunnage");
+    append_agent(&built, &program)?;
+    check(&program)?;
+    Ok(program)
+}
+
+/// Writes `program`, which is `built` and the agent behind it. The old one may be running, so it is replaced, not changed.
+fn append_agent(built: &Path, program: &Path) -> Result<()> {
+    let mut bytes = fs::read(built)?;
+    bytes.extend(zip_agent(&root().join(AGENT))?);
+    fs::create_dir_all(program.parent().ok_or("a program has a folder")?)?;
+    let new = program.with_extension(format!("new-{}", std::process::id()));
+    fs::write(&new, bytes)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;
+    Ok(fs::rename(&new, program)?)
+}
+
+/// The agent as a zip by itself: Python's importer finds out how much stands before it.
+fn zip_agent(folder: &Path) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in AGENT_FILES {
+        let path = folder.join(name);
+        let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        zip.start_file(name, options)?;
+        zip.write_all(&text)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// Whether the program still runs, finds its agent, and Python can import from it.
+fn check(program: &Path) -> Result<()> {
+    let plan = stdout_of(Command::new(program).args(["plan", "--agent", "on"]))?;
+    let says = plan.lines().find(|line| line.starts_with("agent"));
+    // in a folder that only root can read it carries the agent and must not use it
+    if !says.is_some_and(|line| line.ends_with(" on") || line.contains("other users cannot read")) {
+        return Err(format!("the program does not find its agent: {says:?}").into());
+    }
+    let Some(python) = find_program("python3") else {
+        say("skipped: dist: importing from the program needs python3");
+        return Ok(());
+    };
+    let script = "import sys; sys.path.insert(0, sys.argv[1]); import _dunnage_agent; print(_dunnage_agent.__file__)";
+    let file = stdout_of(Command::new(python).args(["-I", "-c", script]).arg(program))?;
+    if Path::new(file.trim()).starts_with(program) {
+        return Ok(());
+    }
+    Err(format!("Python imports the agent from {}", file.trim()).into())
 }
 
 /// What rustc calls this machine.
@@ -49,4 +111,39 @@ pub(crate) fn host_triple() -> Result<String> {
     let told = stdout_of(Command::new("rustc").arg("-vV"))?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("`rustc -vV` names no host")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_zips_of_one_tree_are_one_and_hold_the_files_as_they_are() {
+        let folder = root().join(AGENT);
+        let zip = zip_agent(&folder).unwrap();
+        assert_eq!(zip, zip_agent(&folder).unwrap());
+        for name in AGENT_FILES {
+            let text = fs::read(folder.join(name)).unwrap();
+            assert!(zip.windows(text.len()).any(|part| part == text), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_agent_stands_behind_the_program_which_is_otherwise_unchanged() {
+        let folder =
+            std::env::temp_dir().join(format!("dunnage-xtask-dist-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (built, program) = (folder.join("built"), folder.join("program/dunnage"));
+        fs::write(&built, b"\x7fELF").unwrap();
+        for _ in 0..2 {
+            append_agent(&built, &program).unwrap();
+        }
+        let bytes = fs::read(&program).unwrap();
+        assert!(bytes.starts_with(b"\x7fELFPK\x03\x04"));
+        assert_eq!(
+            bytes.len(),
+            4 + zip_agent(&root().join(AGENT)).unwrap().len()
+        );
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

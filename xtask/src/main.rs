@@ -1,6 +1,6 @@
 //! The project's own tasks. `cargo xtask` without a word lists them.
 //!
-//! Each task is a file or a folder here, written with the standard library and serde, so that it builds in seconds on a
+//! Each task is a file or a folder here, written with the standard library, serde and zip, so that it builds in seconds on a
 //! fresh machine.
 //! A task that cannot do a part of its work says so in a line that starts with `skipped: `, and repeats these lines at
 //! the end: nothing is left out in silence.
@@ -23,7 +23,7 @@ usage: cargo xtask TASK
   lint [--no-skip]  rustfmt, clippy, typos, file sizes, stale generated pages
   test              every test of the project, and what was skipped
   gen [--check]     docs/events.md and docs/run.md from the program
-  dist [FOLDER]     the static release program: its path and size; laid into FOLDER
+  dist [FOLDER]     the static release program with its agent: its path and size; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";

@@ -198,8 +198,15 @@ mod tests {
             .spawn()
             .unwrap();
         let own = std::process::id() as i32;
-        let table = read_process_table();
         let pid = child.id() as i32;
+        // its descriptors are closed, which spawn waits for, a moment before its arguments can be read
+        let arguments = format!("/proc/{pid}/cmdline");
+        let started = std::time::Instant::now();
+        while std::fs::read(&arguments).unwrap().is_empty() {
+            assert!(started.elapsed() < std::time::Duration::from_mins(1));
+            std::thread::yield_now();
+        }
+        let table = read_process_table();
         let seen = table.get(pid).expect("the child is in the table");
         assert_eq!(seen.parent, own);
         assert_eq!(describe(seen), "sleep");

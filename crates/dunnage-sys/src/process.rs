@@ -17,12 +17,6 @@ pub fn current_pid() -> i32 {
     unsafe { libc::getpid() }
 }
 
-/// The user whose rights this process has.
-pub fn current_uid() -> u32 {
-    // SAFETY: cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// Our process group.
 pub fn current_group() -> i32 {
     // SAFETY: cannot fail.
