@@ -109,7 +109,9 @@ fn xtask_builds_with_the_standard_library_serde_and_zip_only() {
     let workspace = read_workspace();
     let uses: Vec<_> = workspace["xtask"]
         .iter()
-        .filter(|(name, kind)| kind != "dev" && !["serde", "serde_json", "zip"].contains(&name.as_str()))
+        .filter(|(name, kind)| {
+            kind != "dev" && !["serde", "serde_json", "zip"].contains(&name.as_str())
+        })
         .collect();
     assert!(uses.is_empty(), "{uses:?}");
 }

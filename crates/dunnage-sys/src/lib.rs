@@ -39,8 +39,8 @@ pub use mask::{
 pub use memory::release_program_pages;
 pub use poll::{Interest, Ready, poll};
 pub use process::{
-    current_group, current_pid, die_with_parent, group_of, kill, kill_group,
-    session_of, set_group, set_subreaper, signal_checked, stop_self,
+    current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,
+    set_subreaper, signal_checked, stop_self,
 };
 pub use signalfd::{SignalFd, SignalInfo};
 pub use socket::{PacketConnection, PacketListener, Peer, Received};
