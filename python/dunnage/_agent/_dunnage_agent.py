@@ -7,50 +7,36 @@ of its own is silent unless DUNNAGE_DEBUG is set: the application's stderr is th
 Counts. `os.cpu_count()` and (3.13 and newer) `os.process_cpu_count()` say DUNNAGE_CPU_COUNT, never more than they would
 have said. Pools of threads wait rather than compute, so those of the standard library that size themselves by a count
 are answered with the real one. Who asks is seen in the caller's frame: nothing of theirs is changed or imported.
+
+This file is compiled at every start, which is most of what the agent costs: it stays short.
 """
 
 import os
 import sys
 
-_started = False
+#: By which door the agent was started ("path" or "pth"); None where it was not.
+door = None
 
 
-def start(door):
-    """Starts the agent once; `door` is "path" or "pth". Never raises an Exception."""
-    global _started
-    if _started:
+def start(by):
+    """Starts the agent once. Never raises an Exception."""
+    global door
+    env = os.environ.get
+    if door or env("DUNNAGE_AGENT", "")[:1] != "/" or env("DUNNAGE_DISABLE", "0") in ("1", "true", "on", "yes"):
         return
-    _started = True
-    program = os.environ.get("DUNNAGE_AGENT", "")
-    if not program.startswith("/") or os.environ.get("DUNNAGE_DISABLE", "") in ("1", "true", "on", "yes"):
-        return
-    for step in (_tell_counts, lambda: _say_hello(door)):
-        try:
-            step()
-        except Exception as error:
-            _report(error)
-
-
-def _report(error):
-    if os.environ.get("DUNNAGE_DEBUG"):
-        try:
-            os.write(2, ("dunnage: agent: %s: %s\n" % (type(error).__name__, error)).encode("utf-8", "replace"))
-        except Exception:
-            pass
-
-
-def _tell_counts():
-    if os.environ.get("PYTHON_CPU_COUNT") or "cpu_count" in sys._xoptions:
-        return  # the user's own word
-    text = os.environ.get("DUNNAGE_CPU_COUNT", "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        return
-    # told 1, the common `Pool(cpu_count() - 1)` would raise
-    count = max(2, int(text))
-    for name in ("cpu_count", "process_cpu_count"):
-        real = getattr(os, name, None)
-        if real is not None:
-            setattr(os, name, _Told(name, real, count))
+    door = by
+    try:
+        count = env("DUNNAGE_CPU_COUNT", "")
+        # PYTHON_CPU_COUNT and -X cpu_count are the user's own word
+        if count.isdecimal() and not env("PYTHON_CPU_COUNT") and "cpu_count" not in sys._xoptions:
+            for name in ("cpu_count", "process_cpu_count"):
+                if hasattr(os, name):
+                    setattr(os, name, _Told(name, int(count[:6])))
+        if env("DUNNAGE_SOCKET"):
+            _say_hello(env("DUNNAGE_SOCKET"))
+    except Exception as error:
+        if env("DUNNAGE_DEBUG"):
+            os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
 
 
 class _Told:
@@ -58,47 +44,37 @@ class _Told:
 
     __module__ = "os"  # where it is found when it is pickled
 
-    def __init__(self, name, real, count):
+    def __init__(self, name, count):
+        self._real = getattr(os, name)
+        self._count = max(2, count)  # told 1, the common `Pool(cpu_count() - 1)` would raise
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = real.__doc__
-        self._real = real
-        self._count = count
+        self.__doc__ = self._real.__doc__
 
     def __call__(self):
         number = self._real()
-        if number is None or number <= self._count or _is_pool_of_threads(sys._getframe().f_back):
+        if number is None or number <= self._count:
             return number
-        return self._count
+        caller = sys._getframe().f_back  # None in a bare thread
+        module = caller.f_globals if caller else {}
+        waits = module.get("__name__") == "concurrent.futures.thread" or (
+            module.get("__name__") == "multiprocessing.pool"
+            and isinstance(caller.f_locals.get("self"), module["ThreadPool"])
+        )
+        return number if waits else self._count
 
     def __reduce__(self):
         return self.__name__
 
-    def __repr__(self):
-        return "<function %s, told by dunnage>" % self.__name__
 
-
-def _is_pool_of_threads(frame):
-    """Whether the caller's frame (None for a bare thread) is in the constructor of one of the two such pools there are."""
-    module = {} if frame is None else frame.f_globals
-    if module.get("__name__") == "multiprocessing.pool":
-        return isinstance(frame.f_locals.get("self"), module["ThreadPool"])
-    return module.get("__name__") == "concurrent.futures.thread"
-
-
-def _say_hello(door):
+def _say_hello(path):
     """One packet to the supervisor, which knows the sender by SO_PEERCRED. No reply is waited for."""
-    path = os.environ.get("DUNNAGE_SOCKET")
-    if not path:
-        return
     import _socket
 
     peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
         peer.setblocking(False)
         peer.connect(path)
-        text = '{"op":"hello","python":"%d.%d.%d","door":"%s"}' % (tuple(sys.version_info[:3]) + (door,))
-        peer.send(text.encode("ascii"), _socket.MSG_NOSIGNAL)
-    except OSError:
-        pass  # nobody listens: nothing to say
+        hello = '{"op":"hello","python":"%d.%d.%d","door":"%s"}' % (sys.version_info[:3] + (door,))
+        peer.send(hello.encode(), _socket.MSG_NOSIGNAL)
     finally:
         peer.close()

@@ -1,0 +1,180 @@
+//! Interpreters, a program with an agent, and what Python prints with and without it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The versions that are looked for; the first three are too old for the agent.
+const VERSIONS: [&str; 11] = [
+    "2.7", "3.6", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "3.7",
+];
+
+/// The oldest minor version of Python 3 that runs the agent.
+const OLDEST: u32 = 9;
+
+/// The agent's sources.
+const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/dunnage/_agent");
+
+/// An interpreter.
+#[derive(Debug, Clone)]
+pub struct Python {
+    pub version: (u32, u32),
+    pub path: PathBuf,
+}
+
+impl Python {
+    /// Whether the agent does anything in it.
+    pub fn has_agent(&self) -> bool {
+        self.version.0 == 3 && self.version.1 >= OLDEST
+    }
+
+    /// The interpreter with nothing of the test's environment that it or we would obey.
+    pub fn plainly(&self) -> Command {
+        cleaned(Command::new(&self.path))
+    }
+}
+
+/// Every interpreter of this machine, one for each version.
+pub fn pythons() -> Vec<Python> {
+    let found: Vec<_> = VERSIONS.into_iter().filter_map(find).collect();
+    assert!(!found.is_empty(), "no Python on this machine");
+    found
+}
+
+/// Those of them that run the agent.
+pub fn pythons_with_agent(test: &str) -> Vec<Python> {
+    let found: Vec<_> = pythons().into_iter().filter(Python::has_agent).collect();
+    if found.is_empty() {
+        println!("skipped: agent: {test} needs CPython 3.{OLDEST} or newer");
+    }
+    found
+}
+
+fn find(version: &str) -> Option<Python> {
+    let name = format!("python{version}");
+    let (major, minor) = version.split_once('.')?;
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    let pyenv = fs::read_dir(home.join(".pyenv/versions"));
+    let ours = pyenv.into_iter().flatten().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let is_this = entry
+            .file_name()
+            .to_str()?
+            .starts_with(&format!("{version}."));
+        is_this.then(|| entry.path().join("bin").join(&name))
+    });
+    let system = Path::new("/usr/bin").join(&name);
+    let path = ours.chain([system]).find(|path| path.is_file())?;
+    Some(Python {
+        version: (major.parse().ok()?, minor.parse().ok()?),
+        path,
+    })
+}
+
+fn cleaned(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("PYTHON") || text.starts_with("DUNNAGE_") || text == "WEB_CONCURRENCY" {
+            command.env_remove(name);
+        }
+    }
+    // a test leaves nothing beside the interpreter, and no __pycache__ of one run is the other's
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONHASHSEED", "0")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The program with an agent, in a folder of its own, which everybody can read.
+pub struct Program {
+    /// Removed with the program.
+    _folder: TempDir,
+    pub path: PathBuf,
+}
+
+impl Program {
+    pub fn new() -> Self {
+        Self::with_agent("")
+    }
+
+    /// `broken` replaces the agent's own source, where it is not empty.
+    pub fn with_agent(broken: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder_path = fs::canonicalize(folder.path()).unwrap();
+        let path = folder_path.join("dunnage");
+        fs::copy(env!("CARGO_BIN_EXE_dunnage"), &path).unwrap();
+        let script = "import sys, zipfile\n\
+            program, folder, broken = sys.argv[1:]\n\
+            with zipfile.ZipFile(program, 'a') as file:\n\
+            \x20   for name in ('sitecustomize.py', '_dunnage_agent.py'):\n\
+            \x20       text = open(folder + '/' + name).read()\n\
+            \x20       file.writestr(name, broken if broken and name[0] == '_' else text)\n";
+        let status = Command::new("python3")
+            .args(["-c", script])
+            .args([path.as_os_str(), AGENT.as_ref(), broken.as_ref()])
+            .status();
+        assert!(status.unwrap().success());
+        Self {
+            _folder: folder,
+            path,
+        }
+    }
+
+    /// `dunnage exec` before an interpreter that is told 2 CPUs and behaves as before in everything else.
+    pub fn exec(&self, python: &Python) -> Command {
+        self.exec_with(python, &["--cpu-limit", "1.5"])
+    }
+
+    pub fn exec_with(&self, python: &Python, options: &[&str]) -> Command {
+        let mut command = cleaned(Command::new(&self.path));
+        command
+            .arg("exec")
+            .args(options)
+            .arg("--")
+            .arg(&python.path);
+        command
+    }
+}
+
+/// What is left of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Printed {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs to the end.
+pub fn printed(command: &mut Command) -> Printed {
+    command.output().unwrap().into()
+}
+
+/// Runs to the end, which must be a good one, and returns the words on stdout.
+pub fn words(command: &mut Command) -> Vec<String> {
+    let printed = printed(command);
+    assert_eq!(
+        (printed.code, printed.stderr.as_str()),
+        (Some(0), ""),
+        "{command:?}: {printed:?}"
+    );
+    printed
+        .stdout
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
