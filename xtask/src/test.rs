@@ -44,7 +44,14 @@ pub(crate) fn run() -> Result<ExitCode> {
             "immediate",
         ]));
         // nextest runs no documentation tests
-        commands.push(cargo(["test", "--workspace", "--locked", "--doc"]));
+        commands.push(cargo([
+            "test",
+            "--workspace",
+            "--locked",
+            "--doc",
+            "--exclude",
+            "dunnage-py",
+        ]));
     } else {
         say("cargo-nextest is not there: `cargo test` runs one test program after the other");
         commands.push(cargo([

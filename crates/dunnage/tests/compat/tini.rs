@@ -2,7 +2,7 @@
 
 use super::support::*;
 
-/// Where an orphan goes, by its own account; the program waits for that.
+/// Where an orphan goes, by its own account; the program waits for that, and with REAPED set until it is gone.
 const ORPHAN: &str = r#"
 out=$(mktemp)
 export INIT=$PPID OUT=$out
@@ -10,11 +10,12 @@ sh -c 'python3 -c "
 import os, sys, time
 print(\"orphan\", os.getpid(), file=sys.stderr)
 while os.getppid() == int(sys.argv[1]): time.sleep(0.01)
+open(os.environ[\"OUT\"] + \".pid\", \"w\").write(str(os.getpid()))
 open(os.environ[\"OUT\"], \"w\").write(\"adopted by the init: %s\\n\" % (os.getppid() == int(os.environ[\"INIT\"])))
 " $$ &'
 until [ -s "$out" ]; do sleep 0.02; done
-sleep 0.2
-cat "$out"; rm "$out"
+while [ -n "$REAPED" ] && kill -0 "$(cat "$out.pid")" 2>/dev/null; do sleep 0.02; done
+cat "$out"; rm "$out" "$out.pid"
 "#;
 
 #[test]
@@ -53,7 +54,7 @@ fn reaped_orphans_are_reported_where_that_is_asked_for() {
                 .chain(["--", "sh", "-c", ORPHAN])
                 .collect();
             let mut prepared = command(place, program, &words);
-            prepared.env("TINI_VERBOSITY", verbosity);
+            prepared.env("TINI_VERBOSITY", verbosity).env("REAPED", "1");
             let mut run = start(place, prepared);
             run.outer.wait().unwrap();
             let text = run.stderr();
