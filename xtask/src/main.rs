@@ -25,7 +25,8 @@ usage: cargo xtask TASK
   gen [--check]     docs/events.md and docs/run.md from the program
   dist [FOLDER]     the static release program with its agent: its path and size; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
-  bench             side by side with tini, dumb-init and catatonit; writes docs/benchmarks.md
+  bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
+                    or shows the module's part alone
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("dist", [folder]) => dist::run(Some(folder)),
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
+        ("bench", [part]) if part == "python" => bench::run_module(),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);

@@ -7,6 +7,7 @@ mod idle;
 mod inits;
 mod machine;
 mod orphans;
+mod python;
 mod report;
 mod signal;
 mod start;
@@ -36,6 +37,19 @@ pub(crate) struct Measured {
     burst_s: Option<f64>,
 }
 
+/// The Python module's part alone, shown and not written.
+pub(crate) fn run_module() -> Result<ExitCode> {
+    let scratch = crate::tools::target_dir().join("bench");
+    fs::create_dir_all(&scratch)?;
+    let (text, met) = report::render_module(&python::measure(&scratch)?);
+    say(&text);
+    Ok(if met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 pub(crate) fn run() -> Result<ExitCode> {
     let program = crate::dist::build()?;
     let machine = machine::describe()?;
@@ -53,6 +67,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     signal::measure(&inits, &mut measured, &scratch)?;
     orphans::measure(&inits, &mut measured, &scratch)?;
     let reads = read_costs();
+    let module = python::measure(&scratch).map_err(|error| error.to_string());
     let page = report::Page {
         machine,
         inits,
@@ -60,6 +75,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         measured,
         program_bytes: fs::metadata(&program)?.len(),
         reads,
+        module,
     };
     let text = page.render();
     say(&text);

@@ -1,6 +1,7 @@
 //! The page: what was measured, beside what was aimed at.
 
 use super::inits::{Init, NONE, OURS};
+use super::python::Costs;
 use super::{Measured, idle, orphans, signal, start};
 use std::fmt::Write as _;
 
@@ -13,10 +14,22 @@ pub(crate) struct Page {
     pub(crate) program_bytes: u64,
     /// What the reader of cgroup files printed about its cost, or why it did not.
     pub(crate) reads: Result<String, String>,
+    /// What the Python module's calls cost, or why that was not measured.
+    pub(crate) module: Result<Costs, String>,
+}
+
+/// The part about the Python module by itself, and whether its targets are met.
+pub(crate) fn render_module(costs: &Costs) -> (String, bool) {
+    let mut text = String::new();
+    let targets = costs.targets();
+    render_targets(&targets, &mut text);
+    text.push('\n');
+    costs.render(&mut text);
+    (text, targets.iter().all(|target| target.met != Some(false)))
 }
 
 /// A number to meet.
-struct Target {
+pub(crate) struct Target {
     what: String,
     aim: String,
     got: String,
@@ -50,27 +63,21 @@ impl Page {
         for name in &self.missing {
             let _ = writeln!(page, "- {name}: not installed, not compared");
         }
-        self.render_targets(&mut page);
+        page.push_str("\n## Targets\n\n");
+        render_targets(&self.targets(), &mut page);
         self.render_table(&mut page);
+        self.render_module(&mut page);
         self.render_reads(&mut page);
         page
     }
 
-    fn render_targets(&self, page: &mut String) {
-        page.push_str("\n## Targets\n\n| what | target | measured | |\n|---|---|---|---|\n");
-        for Target {
-            what,
-            aim,
-            got,
-            met,
-        } in self.targets()
-        {
-            let verdict = match met {
-                Some(true) => "pass",
-                Some(false) => "**miss**",
-                None => "not judged",
-            };
-            let _ = writeln!(page, "| {what} | {aim} | {got} | {verdict} |");
+    fn render_module(&self, page: &mut String) {
+        page.push_str("\n## The Python module\n\n");
+        match &self.module {
+            Ok(costs) => costs.render(page),
+            Err(why) => {
+                let _ = writeln!(page, "skipped: {}", why.lines().next().unwrap_or_default());
+            }
         }
     }
 
@@ -210,7 +217,7 @@ impl Page {
     fn targets(&self) -> Vec<Target> {
         let ours = self.of(OURS).cloned().unwrap_or_default();
         let tini = self.of("tini").cloned().unwrap_or_default();
-        vec![
+        let mut targets = vec![
             at_most("idle RSS", ours.rss_kib, 2048.0, "KiB", 0),
             at_most(
                 "voluntary context switches in the idle seconds",
@@ -240,11 +247,37 @@ impl Page {
                 "s",
                 3,
             ),
-        ]
+        ];
+        targets.extend(self.module.iter().flat_map(Costs::targets));
+        targets
     }
 }
 
-fn at_most(what: &str, got: Option<f64>, limit: f64, unit: &str, digits: usize) -> Target {
+fn render_targets(targets: &[Target], page: &mut String) {
+    page.push_str("| what | target | measured | |\n|---|---|---|---|\n");
+    for Target {
+        what,
+        aim,
+        got,
+        met,
+    } in targets
+    {
+        let verdict = match met {
+            Some(true) => "pass",
+            Some(false) => "**miss**",
+            None => "not judged",
+        };
+        let _ = writeln!(page, "| {what} | {aim} | {got} | {verdict} |");
+    }
+}
+
+pub(super) fn at_most(
+    what: &str,
+    got: Option<f64>,
+    limit: f64,
+    unit: &str,
+    digits: usize,
+) -> Target {
     Target {
         what: what.to_owned(),
         aim: format!("≤ {limit} {unit}").trim().to_owned(),
@@ -307,6 +340,7 @@ mod tests {
             measured: vec![Measured::default(), ours, tini],
             program_bytes: 1,
             reads: Err("no such example\nand more".to_owned()),
+            module: Err("no Python here\nand more".to_owned()),
         }
     }
 
