@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Literal, get_args, get_origin
 
 import pytest
+from conftest import ROOT
 
 import dunnage
 
@@ -15,6 +17,12 @@ def test_what_the_package_promises_is_there() -> None:
         promised = getattr(dunnage, name)
         is_alias = get_origin(promised) is Literal
         assert is_alias or promised.__doc__, name
+
+
+def test_the_guide_speaks_of_what_is_there() -> None:
+    guide = (ROOT / "docs" / "python.md").read_text()
+    spoken_of = set(re.findall(r"\bdunnage\.([a-z_]+)\(", guide))
+    assert {"cpu_limit", "memory"} <= spoken_of <= set(dunnage.__all__)
 
 
 def test_counts_are_at_least_1_and_at_most_the_affinity() -> None:

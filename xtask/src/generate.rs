@@ -14,6 +14,9 @@ const PAGES: [(&str, &str); 3] = [
     ("plan", "docs/plan.md"),
 ];
 
+/// What the Python package's docstrings say.
+const REFERENCE: &str = "docs/python-reference.md";
+
 /// What became of the pages.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -55,13 +58,18 @@ pub(crate) fn generate(check: bool) -> Result<Outcome> {
         "build", "--quiet", "--locked", "-p", "dunnage",
     ]))?;
     let program = target_dir().join("debug/dunnage");
-    let mut stale = Vec::new();
+    let mut pages = Vec::new();
     for (page, file) in PAGES {
         let Some(text) = print_page(&program, page)? else {
             return Ok(Outcome::Unable(format!(
                 "`dunnage internal-docs {page}` is not there yet"
             )));
         };
+        pages.push((file, text));
+    }
+    pages.push((REFERENCE, crate::python::reference()?));
+    let mut stale = Vec::new();
+    for (file, text) in pages {
         let path = root().join(file);
         if std::fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
             continue;

@@ -1,7 +1,9 @@
 //! The Python side of `lint` and `test`: tools from PyPI, pinned, in an environment of their own; the extension, built
 //! without optimisation and laid beside the sources, so that they can be imported where they stand.
 
-use crate::tools::{Result, cargo, must_succeed, python_environment, root, succeeds, target_dir};
+use crate::tools::{
+    Result, cargo, must_succeed, python_environment, root, stdout_of, succeeds, target_dir,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,6 +60,17 @@ pub(crate) fn lint() -> Result<bool> {
         passed &= succeeds(&mut module(&python, name, args))?;
     }
     Ok(passed)
+}
+
+/// The page that the docstrings make.
+pub(crate) fn reference() -> Result<String> {
+    let python = tools()?;
+    build_extension()?;
+    let mut command = Command::new(python);
+    command
+        .arg(root().join("xtask/src/python_reference.py"))
+        .env("PYTHONPATH", root().join(PACKAGE));
+    stdout_of(&mut command)
 }
 
 /// The tests of the package, as one command.
