@@ -17,6 +17,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
         &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
     ),
     ("dunnage-sys", &[]),
+    ("dunnage-python", &["dunnage-sys"]),
     (
         "dunnage-run",
         &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
@@ -26,6 +27,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
         &[
             "dunnage-cgroup",
             "dunnage-policy",
+            "dunnage-python",
             "dunnage-run",
             "dunnage-sys",
         ],

@@ -27,6 +27,6 @@ pub use config::{
     Conduct, Config, Control, Forwarded, JobControl, Manners, PlanMode, Voice, Watched,
 };
 pub use log::LogFormat;
-pub use procfs::{parse_caught, parse_stat};
+pub use procfs::{parse_caught, parse_stat, read_process_table};
 pub use setup::{Inherited, execute_directly, run};
 pub use terminal::has_terminal;

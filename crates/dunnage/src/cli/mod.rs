@@ -33,6 +33,8 @@ enum Command {
     Plan(commands::plan::PlanCommand),
     /// Run a command with the plan's environment, as `kubectl exec` and probes need it
     Exec(commands::exec::ExecCommand),
+    /// Show where every thread of every Python process is, now
+    Dump(commands::dump::DumpCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -72,6 +74,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         },
         Command::Plan(args) => commands::plan::run(&args),
         Command::Exec(args) => commands::exec::run(&args),
+        Command::Dump(args) => commands::dump::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };

@@ -2,6 +2,7 @@
 
 pub mod compat;
 pub mod docs;
+pub mod dump;
 pub mod exec;
 pub mod picture;
 pub mod plan;

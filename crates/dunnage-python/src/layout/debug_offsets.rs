@@ -1,0 +1,381 @@
+//! `_Py_DebugOffsets`: from CPython 3.13 on the interpreter says at the start of `_PyRuntime` where its fields are
+//! (`Include/internal/pycore_debug_offsets.h`; in 3.13 `pycore_runtime.h`).
+//!
+//! It is a row of 64 bit numbers whose order differs between minor versions. It stands in the target's memory, so it is
+//! as hostile as everything there: the cookie, the version and every offset are checked before one is used.
+
+use super::{CodeLayout, FrameLayout, GilLayout, GilPlace, Layout, ThreadLayout, Version};
+use crate::linetable::LineTable;
+
+/// How many bytes of it are read.
+pub const BYTES: usize = 88 * 8;
+
+const COOKIE: &[u8; 8] = b"xdebugpy";
+
+/// No structure here is larger than this; `_PyRuntime` itself has some 300 KiB, with the main interpreter inside.
+const MAX_OFFSET: u64 = 1 << 20;
+
+/// Where the groups begin in one minor version, counted in words.
+struct Order {
+    minor: u8,
+    gil_pointer: usize,
+    thread: usize,
+    frame: usize,
+    code: usize,
+    unicode: usize,
+    tag: u64,
+}
+
+const ORDERS: [Order; 2] = [
+    Order {
+        minor: 13,
+        gil_pointer: 14,
+        thread: 19,
+        frame: 28,
+        code: 34,
+        unicode: 67,
+        tag: 0,
+    },
+    Order {
+        minor: 14,
+        gil_pointer: 15,
+        thread: 22,
+        frame: 31,
+        code: 39,
+        unicode: 77,
+        tag: 3,
+    },
+];
+
+/// Why a description cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotUsable {
+    /// It does not begin with the cookie, or holds offsets that cannot be.
+    Malformed,
+    /// A minor version whose order is not known.
+    Unknown(Version),
+}
+
+/// Parses the description. The second value tells whether the build is free-threaded.
+pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> {
+    if &bytes[..8] != COOKIE {
+        return Err(NotUsable::Malformed);
+    }
+    let word = |at: usize| {
+        let bytes = bytes.get(at * 8..at * 8 + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let field = |at: usize| {
+        word(at)
+            .filter(|offset| *offset < MAX_OFFSET)
+            .ok_or(NotUsable::Malformed)
+    };
+    let version = Version::from_hex(word(1).ok_or(NotUsable::Malformed)?);
+    let order = ORDERS
+        .iter()
+        .find(|order| version.major == 3 && order.minor == version.minor)
+        .ok_or(NotUsable::Unknown(version))?;
+    let free_threaded = word(2) != Some(0);
+    // id and next come before the list of threads, the GIL's fields after the pointer to it, in both orders
+    let (gil, thread, frame, code) = (order.gil_pointer, order.thread, order.frame, order.code);
+    let inside = |at: usize| {
+        let base = field(gil + 1)?;
+        field(at)?.checked_sub(base).ok_or(NotUsable::Malformed)
+    };
+    let holder = inside(gil + 4)?;
+    let gil_layout = GilLayout {
+        place: GilPlace::Interpreter(field(gil)?),
+        holder,
+        locked: inside(gil + 3)?,
+        // not described; it follows `locked`, an int, with its own alignment (pycore_gil.h)
+        switches: holder + 16,
+    };
+    let layout = Layout {
+        interpreters: field(5)?,
+        interpreter_id: field(7)?,
+        next_interpreter: field(8)?,
+        threads: field(9)?,
+        thread: ThreadLayout {
+            prev: field(thread + 1)?,
+            next: field(thread + 2)?,
+            interpreter: field(thread + 3)?,
+            ident: field(thread + 5)?,
+            native_id: Some(field(thread + 6)?),
+        },
+        frame: FrameLayout::Interpreter {
+            top: field(thread + 4)?,
+            through: None,
+            previous: field(frame + 1)?,
+            code: field(frame + 2)?,
+            tag: order.tag,
+            instruction: field(frame + 3)?,
+            owner: field(frame + 5)?,
+        },
+        code: CodeLayout {
+            file: field(code + 1)?,
+            name: field(code + 3)?,
+            lines: field(code + 4)?,
+            first_line: field(code + 5)?,
+            line_table: LineTable::Locations,
+            code: field(code + 9)?,
+        },
+        gil: (!free_threaded).then_some(gil_layout),
+        ascii_data: field(order.unicode + 3)?,
+        // PyCompactUnicodeObject adds a length and a pointer
+        compact_data: field(order.unicode + 3)? + 16,
+    };
+    Ok((version, layout, free_threaded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What CPython 3.14.10 of Debian (x86_64) says of itself.
+    const PYTHON_3_14: [u64; 85] = [
+        0x7970_6775_6265_6478,
+        51_251_952,
+        0,
+        316_616,
+        784,
+        808,
+        225_864,
+        7280,
+        7272,
+        7344,
+        7360,
+        7408,
+        7688,
+        7672,
+        7680,
+        16,
+        7784,
+        0,
+        7800,
+        7792,
+        7992,
+        0,
+        832,
+        0,
+        8,
+        16,
+        72,
+        152,
+        160,
+        232,
+        32,
+        88,
+        8,
+        0,
+        56,
+        80,
+        74,
+        64,
+        0,
+        216,
+        112,
+        120,
+        128,
+        136,
+        68,
+        52,
+        96,
+        104,
+        208,
+        0,
+        16,
+        8,
+        416,
+        24,
+        88,
+        168,
+        40,
+        32,
+        16,
+        40,
+        24,
+        16,
+        200,
+        24,
+        40,
+        32,
+        48,
+        32,
+        40,
+        24,
+        16,
+        32,
+        16,
+        24,
+        40,
+        16,
+        32,
+        64,
+        32,
+        16,
+        40,
+        264,
+        192,
+        160,
+        24,
+    ];
+
+    fn as_bytes(words: &[u64]) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        for (at, word) in words.iter().enumerate().take(BYTES / 8) {
+            bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// What CPython 3.13.0 (x86_64) says of itself.
+    const PYTHON_3_13: [u64; 73] = [
+        0x7970_6775_6265_6478,
+        51_183_856,
+        0,
+        283_320,
+        608,
+        632,
+        194_968,
+        7272,
+        7264,
+        7344,
+        7400,
+        7656,
+        7640,
+        7648,
+        16,
+        7752,
+        0,
+        7768,
+        7760,
+        304,
+        0,
+        8,
+        16,
+        72,
+        152,
+        160,
+        232,
+        32,
+        80,
+        8,
+        0,
+        56,
+        72,
+        70,
+        208,
+        112,
+        120,
+        128,
+        136,
+        68,
+        52,
+        96,
+        104,
+        200,
+        16,
+        8,
+        416,
+        24,
+        88,
+        168,
+        32,
+        24,
+        16,
+        40,
+        24,
+        16,
+        48,
+        32,
+        40,
+        24,
+        16,
+        32,
+        16,
+        24,
+        40,
+        16,
+        32,
+        64,
+        32,
+        16,
+        40,
+        240,
+        200,
+    ];
+
+    #[test]
+    fn both_orders_are_read_as_the_headers_say() {
+        let (version, layout, free_threaded) = parse(&as_bytes(&PYTHON_3_14)).unwrap();
+        assert_eq!(
+            (version.to_string().as_str(), free_threaded),
+            ("3.14.10", false)
+        );
+        assert_eq!(
+            (layout.interpreters, layout.threads, layout.interpreter_id),
+            (808, 7344, 7280)
+        );
+        assert_eq!(layout.gil, parse(&as_bytes(&PYTHON_3_13)).unwrap().1.gil);
+        let FrameLayout::Interpreter {
+            top,
+            previous,
+            instruction,
+            owner,
+            tag,
+            ..
+        } = layout.frame
+        else {
+            panic!("{:?}", layout.frame);
+        };
+        assert_eq!((top, previous, instruction, owner, tag), (72, 8, 56, 74, 3));
+        assert_eq!(
+            (layout.code.name, layout.code.first_line, layout.code.code),
+            (128, 68, 208)
+        );
+
+        let (version, layout, _) = parse(&as_bytes(&PYTHON_3_13)).unwrap();
+        assert_eq!(version.to_string(), "3.13.0");
+        let gil = layout.gil.unwrap();
+        assert_eq!(
+            (gil.place, gil.holder, gil.locked),
+            (GilPlace::Interpreter(16), 8, 16)
+        );
+        assert_eq!(
+            (layout.thread.native_id, layout.code.code, layout.ascii_data),
+            (Some(160), 200, 40)
+        );
+    }
+
+    #[test]
+    fn a_version_that_is_not_known_is_named() {
+        let mut words = PYTHON_3_14;
+        words[1] = 0x030f_00f0;
+        let Err(NotUsable::Unknown(version)) = parse(&as_bytes(&words)) else {
+            panic!("3.15 is not known");
+        };
+        assert_eq!(version.to_string(), "3.15.0");
+        assert_eq!(parse(&[0; BYTES]), Err(NotUsable::Malformed));
+    }
+
+    #[test]
+    fn an_offset_that_cannot_be_is_refused() {
+        for at in [5, 7, 8, 9, 15, 19, 24, 34, 43] {
+            let mut words = PYTHON_3_14;
+            words[at] = u64::MAX - 7;
+            assert_eq!(parse(&as_bytes(&words)), Err(NotUsable::Malformed), "{at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_words_make_the_parser_panic(at in 1..85_usize, value in any::<u64>()) {
+            let mut words = PYTHON_3_14;
+            words[at] = value;
+            if let Ok((_, layout, _)) = parse(&as_bytes(&words)) {
+                prop_assert!(layout.threads < MAX_OFFSET && layout.code.code < MAX_OFFSET);
+            }
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The stack of one thread: frames, their code objects, the strings in these.
+//!
+//! Everything is read through [`Blocks`], as it stands in the target at that moment, and every pointer may be stale. What
+//! does not fit together (a code object that is none, an instruction outside of its code, a string without end) ends the
+//! attempt: [`Unreadable`]. That the frames belong together is not decided here: see [`crate::still`].
+
+use std::collections::BTreeMap;
+
+use crate::dump::Frame;
+use crate::layout::{
+    BYTES_DATA, FIRST_OWNER_WITHOUT_CODE, FrameLayout, Layout, OB_SIZE, OB_TYPE, STR_LENGTH,
+    STR_STATE,
+};
+use crate::memory::{Blocks, Memory, Unreadable, add};
+
+/// The most frames of a thread that are read.
+pub const MAX_FRAMES: usize = 1024;
+/// The most characters of a name.
+const MAX_TEXT: u64 = 1024;
+/// The most bytes of a line table, and of byte code.
+const MAX_TABLE: u64 = 256 << 10;
+const MAX_CODE: u64 = 64 << 20;
+
+/// Where a frame is within its code.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// An offset in bytes.
+    Offset(i64),
+    /// The address of the instruction.
+    Address(u64),
+    /// The line itself, which a traced frame keeps.
+    Line(i32),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RawFrame {
+    code: u64,
+    at: At,
+}
+
+/// What is needed of a code object.
+#[derive(Debug, Clone)]
+struct Code {
+    function: String,
+    file: String,
+    first_line: i32,
+    lines: Vec<u8>,
+    start: u64,
+    bytes: u64,
+}
+
+/// The frames of a thread, the innermost first, and whether there are more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stack {
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// Whether there are more than [`MAX_FRAMES`].
+    pub truncated: bool,
+}
+
+/// Reads stacks of one interpreter.
+#[derive(Debug)]
+pub struct StackReader<'m, 'l, M> {
+    blocks: Blocks<'m, M>,
+    layout: &'l Layout,
+    /// The address of `PyCode_Type`.
+    code_type: u64,
+}
+
+impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
+    /// A reader of that memory.
+    pub fn new(memory: &'m M, layout: &'l Layout, code_type: u64) -> Self {
+        Self {
+            blocks: Blocks::new(memory),
+            layout,
+            code_type,
+        }
+    }
+
+    /// The memory, through a cache that [`Self::read_stack`] empties.
+    pub fn blocks(&mut self) -> &mut Blocks<'m, M> {
+        &mut self.blocks
+    }
+
+    /// Reads the stack of a thread as it stands.
+    pub fn read_stack(&mut self, thread: u64) -> Result<Stack, Unreadable> {
+        self.blocks.clear();
+        let (frames, truncated) = self.walk(thread)?;
+        let codes = self.read_codes(&frames)?;
+        let frames = frames
+            .iter()
+            .map(|frame| {
+                let code = codes.get(&frame.code).ok_or(Unreadable)?;
+                Ok(Frame {
+                    function: code.function.clone(),
+                    file: code.file.clone(),
+                    line: self.find_line(code, frame.at)?,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Stack { frames, truncated })
+    }
+
+    fn find_line(&self, code: &Code, at: At) -> Result<Option<u32>, Unreadable> {
+        let offset = match at {
+            At::Line(line) => return Ok(u32::try_from(line).ok()),
+            At::Offset(offset) => offset,
+            At::Address(address) => address.wrapping_sub(code.start).cast_signed(),
+        };
+        // before its first instruction a frame stands one unit before it
+        if !(-2..code.bytes.cast_signed()).contains(&offset) {
+            // a free-threaded build has further copies of the byte code, whose place is not looked up
+            return if self.layout.gil.is_none() {
+                Ok(None)
+            } else {
+                Err(Unreadable)
+            };
+        }
+        let table = self.layout.code.line_table;
+        Ok(table.line(&code.lines, code.first_line, offset))
+    }
+
+    fn walk(&mut self, thread: u64) -> Result<(Vec<RawFrame>, bool), Unreadable> {
+        let (FrameLayout::Objects { top, .. } | FrameLayout::Interpreter { top, .. }) =
+            self.layout.frame;
+        let mut next = self.blocks.word(add(thread, top)?)?;
+        if let FrameLayout::Interpreter {
+            through: Some(offset),
+            ..
+        } = self.layout.frame
+            && next != 0
+        {
+            next = self.blocks.word(add(next, offset)?)?;
+        }
+        let mut frames = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        while next != 0 {
+            if !seen.insert(next) {
+                return Err(Unreadable);
+            }
+            if frames.len() >= MAX_FRAMES || seen.len() > 2 * MAX_FRAMES {
+                return Ok((frames, true));
+            }
+            let (frame, previous) = self.read_frame(next)?;
+            frames.extend(frame);
+            next = previous;
+        }
+        Ok((frames, false))
+    }
+
+    /// One frame, if it is one of Python code, and the address of the one that called it.
+    fn read_frame(&mut self, address: u64) -> Result<(Option<RawFrame>, u64), Unreadable> {
+        let blocks = &mut self.blocks;
+        match self.layout.frame {
+            FrameLayout::Objects {
+                back,
+                code,
+                last_instruction,
+                unit,
+                line,
+                trace,
+                ..
+            } => {
+                let traced_line = blocks.int(add(address, line)?)?;
+                let is_traced = match trace {
+                    Some(trace) => blocks.word(add(address, trace)?)? != 0,
+                    None => traced_line != 0,
+                };
+                let last = blocks.int(add(address, last_instruction)?)?;
+                let at = if is_traced {
+                    At::Line(traced_line)
+                } else {
+                    At::Offset(i64::from(last) * unit)
+                };
+                let code = blocks.word(add(address, code)?)?;
+                let previous = blocks.word(add(address, back)?)?;
+                Ok((Some(RawFrame { code, at }), previous))
+            }
+            FrameLayout::Interpreter {
+                previous,
+                code,
+                tag,
+                instruction,
+                owner,
+                ..
+            } => {
+                let previous = blocks.word(add(address, previous)?)?;
+                if blocks.byte(add(address, owner)?)? >= FIRST_OWNER_WITHOUT_CODE {
+                    return Ok((None, previous));
+                }
+                let code = blocks.word(add(address, code)?)? & !tag;
+                let at = At::Address(blocks.word(add(address, instruction)?)?);
+                Ok((Some(RawFrame { code, at }), previous))
+            }
+        }
+    }
+
+    /// Reads each code object once, what they hold in as few calls as possible.
+    fn read_codes(&mut self, frames: &[RawFrame]) -> Result<BTreeMap<u64, Code>, Unreadable> {
+        let mut addresses: Vec<u64> = frames.iter().map(|frame| frame.code).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.blocks.prefetch(addresses.iter().copied());
+        let layout = self.layout.code;
+        let mut parts = Vec::with_capacity(addresses.len() * 3);
+        for address in &addresses {
+            for offset in [layout.file, layout.name, layout.lines] {
+                parts.push(self.blocks.word(add(*address, offset)?)?);
+            }
+        }
+        self.blocks.prefetch(parts);
+        addresses
+            .into_iter()
+            .map(|address| Ok((address, self.read_code(address)?)))
+            .collect()
+    }
+
+    fn read_code(&mut self, address: u64) -> Result<Code, Unreadable> {
+        let layout = self.layout.code;
+        if self.blocks.word(add(address, OB_TYPE)?)? != self.code_type {
+            return Err(Unreadable);
+        }
+        let is_inline = matches!(self.layout.frame, FrameLayout::Interpreter { .. });
+        let (start, bytes) = if is_inline {
+            let units = self.blocks.word(add(address, OB_SIZE)?)?;
+            (
+                add(address, layout.code)?,
+                units.checked_mul(2).ok_or(Unreadable)?,
+            )
+        } else {
+            let code = self.blocks.word(add(address, layout.code)?)?;
+            (0, self.blocks.word(add(code, OB_SIZE)?)?)
+        };
+        if bytes > MAX_CODE {
+            return Err(Unreadable);
+        }
+        let lines = self.blocks.word(add(address, layout.lines)?)?;
+        let function = self.blocks.word(add(address, layout.name)?)?;
+        let file = self.blocks.word(add(address, layout.file)?)?;
+        Ok(Code {
+            function: self.read_text(function)?,
+            file: self.read_text(file)?,
+            first_line: self.blocks.int(add(address, layout.first_line)?)?,
+            lines: self.read_bytes(lines)?,
+            start,
+            bytes,
+        })
+    }
+
+    fn read_bytes(&mut self, address: u64) -> Result<Vec<u8>, Unreadable> {
+        let length = self.blocks.word(add(address, OB_SIZE)?)?;
+        if length > MAX_TABLE {
+            return Err(Unreadable);
+        }
+        let mut bytes = vec![0; length as usize];
+        self.blocks.read(add(address, BYTES_DATA)?, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A compact string (`PEP 393`), cut after [`MAX_TEXT`] characters.
+    pub fn read_text(&mut self, address: u64) -> Result<String, Unreadable> {
+        let length = self.blocks.word(add(address, STR_LENGTH)?)?;
+        let state = self.blocks.int(add(address, STR_STATE)?)?;
+        let (kind, is_ascii) = parse_state(state.cast_unsigned()).ok_or(Unreadable)?;
+        if length > u64::from(u32::MAX) {
+            return Err(Unreadable);
+        }
+        let count = length.min(MAX_TEXT) as usize;
+        let data = if is_ascii {
+            self.layout.ascii_data
+        } else {
+            self.layout.compact_data
+        };
+        let mut bytes = vec![0; count * kind];
+        self.blocks.read(add(address, data)?, &mut bytes)?;
+        let text = match kind {
+            1 => bytes.iter().map(|byte| char::from(*byte)).collect(),
+            2 => {
+                let units: Vec<u16> = bytes
+                    .chunks_exact(2)
+                    .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                    .collect();
+                String::from_utf16_lossy(&units)
+            }
+            4 => bytes
+                .chunks_exact(4)
+                .map(|four| {
+                    char::from_u32(u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                        .unwrap_or('\u{fffd}')
+                })
+                .collect(),
+            _ => return Err(Unreadable),
+        };
+        Ok(text)
+    }
+}
+
+/// The bit fields of `PyASCIIObject.state`: `kind` (bytes a character), `compact`, `ascii`. They follow `interned`, which
+/// is 2 bits, or a number of 8 or 16 bits in free-threaded builds and some releases of 3.14: its value is below 4, so the
+/// wrong place shows a kind of 0.
+fn parse_state(state: u32) -> Option<(usize, bool)> {
+    [2, 8, 16].into_iter().find_map(|shift| {
+        let (kind, compact, ascii) = (
+            state >> shift & 7,
+            state >> (shift + 3) & 1,
+            state >> (shift + 4) & 1,
+        );
+        (matches!(kind, 1 | 2 | 4) && compact == 1).then_some((kind as usize, ascii == 1))
+    })
+}

@@ -1,0 +1,412 @@
+//! A process that is ready to be read.
+
+use crate::dump::{Gil, ProcessDump, ThreadDump};
+use crate::layout::{GIL_BYTES, GilPlace};
+use crate::memory::{Blocks, Memory, ProcessMemory, Unreadable, add};
+use crate::native::Tasks;
+use crate::prepare::{Found, find};
+use crate::process::{TaskStat, read_command, read_futex, read_start, read_task};
+use crate::refusal::explain;
+use crate::stack::{Stack, StackReader};
+use crate::still::{GilView, SchedView};
+use crate::{Error, layout::Version};
+
+/// The most threads of a process, and interpreters, that are read.
+const MAX_THREADS: usize = 1024;
+const MAX_INTERPRETERS: usize = 64;
+
+/// How often the list of threads, or a stack, is read anew before it is called torn.
+const LIST_ATTEMPTS: usize = 10;
+const GIL_ATTEMPTS: usize = 4;
+const FOLLOW_ATTEMPTS: usize = 8;
+const BLIND_ATTEMPTS: usize = 8;
+
+/// The stack of the thread that follows another one to its CPU.
+const FOLLOWER_STACK: usize = 256 << 10;
+
+/// A process with a CPython whose layout is known.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pid: i32,
+    start_ticks: u64,
+    memory: ProcessMemory,
+    found: Found,
+}
+
+/// Who has the GIL of the main interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GilHolder {
+    /// Whether it is held at all.
+    pub locked: bool,
+    /// The kernel id, as the target sees it, of the thread that holds it or held it last. `None` where it has none yet, is
+    /// gone, or before CPython 3.11, which does not keep it.
+    pub tid: Option<i32>,
+    /// How often it went from one thread to another.
+    pub switches: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ThreadRef {
+    interpreter: u64,
+    interpreter_id: i64,
+    address: u64,
+}
+
+/// One thread's stack, and what is known of it.
+struct Reading {
+    stack: Stack,
+    torn: bool,
+    holds_gil: bool,
+    is_linked: bool,
+}
+
+impl Target {
+    /// Finds the interpreter of a process and checks that its memory is laid out as that version's.
+    pub fn prepare(pid: i32) -> Result<Self, Error> {
+        let start_ticks = read_start(pid).ok_or(Error::Gone(pid))?;
+        let target = Self {
+            pid,
+            start_ticks,
+            memory: ProcessMemory { pid },
+            found: find(pid)?,
+        };
+        target.check_identity()?;
+        Ok(target)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its version of CPython.
+    pub fn version(&self) -> Version {
+        self.found.version
+    }
+
+    /// Whether it has a GIL.
+    pub fn has_gil(&self) -> bool {
+        self.found.layout.gil.is_some()
+    }
+
+    /// The GIL of the main interpreter, in two or three small reads. `None` in a free-threaded build, or where the
+    /// process is gone.
+    pub fn gil_holder(&self) -> Option<GilHolder> {
+        let main = add(self.found.runtime, self.found.layout.interpreters).ok()?;
+        let view = self.view_gil(self.memory.word(main).ok()?).ok()??;
+        let native = self.found.layout.thread.native_id;
+        let tid = native
+            .filter(|_| view.holder != 0)
+            .and_then(|offset| self.memory.word(add(view.holder, offset).ok()?).ok())
+            .and_then(|tid| i32::try_from(tid).ok())
+            .filter(|tid| *tid > 0);
+        Some(GilHolder {
+            locked: view.locked,
+            tid,
+            switches: view.switches,
+        })
+    }
+
+    /// Reads the stacks of all threads, the innermost call first.
+    pub fn dump(&self) -> Result<ProcessDump, Error> {
+        self.check_identity()?;
+        let tasks = Tasks::read(self.pid).map_err(|error| explain(self.pid, &error))?;
+        let (threads, threads_torn) = self.list_threads();
+        let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
+        let mut dumped = Vec::with_capacity(threads.len());
+        for thread in threads {
+            let tid = tasks
+                .find(&self.memory, self.found.layout.thread, thread.address)
+                .ok()
+                .flatten();
+            let reading = self.read_thread(&mut reader, thread, tid);
+            if reading.is_linked {
+                dumped.push(self.describe(thread, tid, reading));
+            }
+        }
+        self.check_identity()?;
+        keep_one_holder(&mut dumped);
+        drop_double_ids(&mut dumped);
+        dumped.sort_by_key(|thread| {
+            (
+                thread.tid.is_none(),
+                thread.tid != Some(self.pid),
+                thread.tid,
+            )
+        });
+        Ok(ProcessDump {
+            pid: self.pid,
+            command: read_command(self.pid),
+            python: Some(self.found.version.to_string()),
+            gil: Some(self.has_gil()),
+            threads: dumped,
+            threads_torn,
+            error: None,
+        })
+    }
+
+    fn check_identity(&self) -> Result<(), Error> {
+        if read_start(self.pid) == Some(self.start_ticks) {
+            Ok(())
+        } else {
+            Err(Error::Gone(self.pid))
+        }
+    }
+
+    fn gil_address(&self, interpreter: u64) -> Result<Option<u64>, Unreadable> {
+        match self.found.layout.gil.map(|gil| gil.place) {
+            None => Ok(None),
+            Some(GilPlace::Runtime(offset)) => add(self.found.runtime, offset).map(Some),
+            Some(GilPlace::Interpreter(offset)) => {
+                let address = self.memory.word(add(interpreter, offset)?)?;
+                Ok(Some(address).filter(|address| *address != 0))
+            }
+        }
+    }
+
+    fn view_gil(&self, interpreter: u64) -> Result<Option<GilView>, Unreadable> {
+        match (self.found.layout.gil, self.gil_address(interpreter)?) {
+            (Some(layout), Some(address)) => GilView::read(&self.memory, layout, address).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The threads of all interpreters, and whether the list changed each time that it was read.
+    fn list_threads(&self) -> (Vec<ThreadRef>, bool) {
+        let mut last = self.walk_threads();
+        for _ in 0..LIST_ATTEMPTS {
+            let again = self.walk_threads();
+            if again.is_ok() && again == last {
+                return (again.unwrap_or_default(), false);
+            }
+            last = again.or(last);
+        }
+        (last.unwrap_or_default(), true)
+    }
+
+    fn walk_threads(&self) -> Result<Vec<ThreadRef>, Unreadable> {
+        let layout = &self.found.layout;
+        let mut blocks = Blocks::new(&self.memory);
+        let mut threads: Vec<ThreadRef> = Vec::new();
+        let mut interpreter = blocks.word(add(self.found.runtime, layout.interpreters)?)?;
+        for _ in 0..MAX_INTERPRETERS {
+            if interpreter == 0 {
+                break;
+            }
+            let interpreter_id = blocks.word(add(interpreter, layout.interpreter_id)?)?;
+            let mut address = blocks.word(add(interpreter, layout.threads)?)?;
+            while address != 0 && threads.len() < MAX_THREADS {
+                let owner = blocks.word(add(address, layout.thread.interpreter)?)?;
+                if owner != interpreter || threads.iter().any(|thread| thread.address == address) {
+                    return Err(Unreadable);
+                }
+                threads.push(ThreadRef {
+                    interpreter,
+                    interpreter_id: interpreter_id.cast_signed(),
+                    address,
+                });
+                address = blocks.word(add(address, layout.thread.next)?)?;
+            }
+            interpreter = blocks.word(add(interpreter, layout.next_interpreter)?)?;
+        }
+        Ok(threads)
+    }
+
+    /// Whether the thread is still in its interpreter's list, from memory and not from the cache.
+    fn is_linked(&self, thread: ThreadRef) -> Result<bool, Unreadable> {
+        let layout = &self.found.layout;
+        let before = self.memory.word(add(thread.address, layout.thread.prev)?)?;
+        let link = if before == 0 {
+            add(thread.interpreter, layout.threads)?
+        } else {
+            add(before, layout.thread.next)?
+        };
+        Ok(self.memory.word(link)? == thread.address)
+    }
+
+    fn read_linked(
+        &self,
+        reader: &mut StackReader<'_, '_, ProcessMemory>,
+        thread: ThreadRef,
+    ) -> Result<Option<Stack>, Unreadable> {
+        if !self.is_linked(thread)? {
+            return Ok(None);
+        }
+        reader.read_stack(thread.address).map(Some)
+    }
+
+    /// Reads a stack, and proves that it did not move, in the cheapest way that works.
+    fn read_thread(
+        &self,
+        reader: &mut StackReader<'_, '_, ProcessMemory>,
+        thread: ThreadRef,
+        tid: Option<i32>,
+    ) -> Reading {
+        for _ in 0..GIL_ATTEMPTS {
+            let Ok(Some(before)) = self.view_gil(thread.interpreter) else {
+                break;
+            };
+            if before.holder == thread.address {
+                break;
+            }
+            let stack = self.read_linked(reader, thread);
+            let is_still = self.view_gil(thread.interpreter).is_ok_and(|after| {
+                after.is_some_and(|after| before.proves_still(thread.address, after))
+            });
+            if let (true, Ok(stack)) = (is_still, stack) {
+                return Reading::whole(stack, false);
+            }
+        }
+        let followed = tid.and_then(|tid| {
+            self.read_off_cpu(reader, thread, tid, None)
+                .or_else(|| self.follow(thread, tid))
+        });
+        followed.unwrap_or_else(|| self.read_blindly(reader, thread))
+    }
+
+    /// Reads the stack of a thread that is not on a CPU; `None` if that cannot be proved.
+    fn read_off_cpu(
+        &self,
+        reader: &mut StackReader<'_, '_, ProcessMemory>,
+        thread: ThreadRef,
+        tid: i32,
+        own_cpu: Option<usize>,
+    ) -> Option<Reading> {
+        let before = SchedView::before(self.pid, tid)?;
+        let stack = self.read_linked(reader, thread);
+        let gil = self.view_gil(thread.interpreter).ok()?;
+        let after = SchedView::after(self.pid, tid)?;
+        let holds = gil.is_some_and(|gil| gil.locked && gil.holder == thread.address);
+        let stack = stack
+            .ok()
+            .filter(|_| before.proves_still(&after, own_cpu))?;
+        Some(Reading::whole(stack, holds))
+    }
+
+    /// Goes to the CPU of a running thread, so that it cannot run there while it is read. From a thread of our own, which
+    /// then ends: our other threads, and children that they start, keep the CPUs that they may use.
+    fn follow(&self, thread: ThreadRef, tid: i32) -> Option<Reading> {
+        let work = || {
+            let mut reader =
+                StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
+            (0..FOLLOW_ATTEMPTS).find_map(|_| {
+                let cpu = read_task(self.pid, tid)?.cpu;
+                dunnage_sys::keep_thread_on_cpu(cpu).ok()?;
+                self.read_off_cpu(&mut reader, thread, tid, Some(cpu))
+            })
+        };
+        std::thread::scope(|scope| {
+            let follower = std::thread::Builder::new()
+                .stack_size(FOLLOWER_STACK)
+                .spawn_scoped(scope, work)
+                .ok()?;
+            follower.join().ok().flatten()
+        })
+    }
+
+    /// Reads until two readings are the same: likely whole, but nothing proves it.
+    fn read_blindly(
+        &self,
+        reader: &mut StackReader<'_, '_, ProcessMemory>,
+        thread: ThreadRef,
+    ) -> Reading {
+        let mut last = Err(Unreadable);
+        for _ in 0..BLIND_ATTEMPTS {
+            let stack = self.read_linked(reader, thread);
+            if stack.is_ok() && stack == last {
+                let is_linked = stack.is_ok_and(|stack| stack.is_some());
+                return Reading {
+                    stack: last.ok().flatten().unwrap_or_default(),
+                    torn: true,
+                    holds_gil: self.holds_gil(thread),
+                    is_linked,
+                };
+            }
+            last = stack;
+        }
+        Reading {
+            stack: Stack::default(),
+            torn: true,
+            holds_gil: self.holds_gil(thread),
+            is_linked: self.is_linked(thread).unwrap_or(false),
+        }
+    }
+
+    fn holds_gil(&self, thread: ThreadRef) -> bool {
+        let gil = self.view_gil(thread.interpreter).ok().flatten();
+        gil.is_some_and(|gil| gil.locked && gil.holder == thread.address)
+    }
+
+    fn describe(&self, thread: ThreadRef, tid: Option<i32>, reading: Reading) -> ThreadDump {
+        let stat = tid.and_then(|tid| read_task(self.pid, tid));
+        let gil = if reading.holds_gil {
+            Some(Gil::Holds)
+        } else {
+            tid.filter(|tid| self.waits_for_gil(thread, *tid, stat.as_ref()))
+                .map(|_| Gil::Waits)
+        };
+        ThreadDump {
+            tid,
+            name: stat.as_ref().map(|stat| stat.name.clone()),
+            interpreter: thread.interpreter_id,
+            state: stat.map(|stat| stat.state),
+            gil,
+            torn: reading.torn,
+            truncated: reading.stack.truncated,
+            frames: reading.stack.frames,
+        }
+    }
+
+    /// Whether the thread sleeps on a futex within the GIL: its condition variable or mutex. (A C library that waits
+    /// elsewhere, as musl does, is not recognised.)
+    fn waits_for_gil(&self, thread: ThreadRef, tid: i32, stat: Option<&TaskStat>) -> bool {
+        if stat.is_none_or(|stat| stat.state != 'S') {
+            return false;
+        }
+        let Ok(Some(gil)) = self.gil_address(thread.interpreter) else {
+            return false;
+        };
+        read_futex(self.pid, tid)
+            .is_some_and(|futex| (gil..gil.saturating_add(GIL_BYTES)).contains(&futex))
+    }
+}
+
+impl Reading {
+    fn whole(stack: Option<Stack>, holds_gil: bool) -> Self {
+        Self {
+            is_linked: stack.is_some(),
+            stack: stack.unwrap_or_default(),
+            torn: false,
+            holds_gil,
+        }
+    }
+}
+
+/// Threads are read one after another, and the GIL may move on in between: each was the holder when it was read, but a
+/// reader of the dump expects one in an interpreter. The last one stays.
+fn keep_one_holder(threads: &mut [ThreadDump]) {
+    let mut named = std::collections::BTreeSet::new();
+    for thread in threads.iter_mut().rev() {
+        if thread.gil == Some(Gil::Holds) && !named.insert(thread.interpreter) {
+            thread.gil = None;
+        }
+    }
+}
+
+/// A thread that is being made still has its creator's `pthread_t` up to CPython 3.11, and no frame.
+fn drop_double_ids(threads: &mut [ThreadDump]) {
+    for at in 0..threads.len() {
+        let tid = threads[at].tid;
+        let is_double = |(other, thread): (usize, &ThreadDump)| {
+            other != at && thread.tid == tid && !thread.frames.is_empty()
+        };
+        if tid.is_some()
+            && threads[at].frames.is_empty()
+            && threads.iter().enumerate().any(is_double)
+        {
+            threads[at].tid = None;
+            threads[at].name = None;
+            threads[at].state = None;
+        }
+    }
+}
