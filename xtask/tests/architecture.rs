@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of ours a crate may use, for building and for its tests.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("dunnage-cgroup", &[]),
     ("dunnage-policy", &["dunnage-cgroup"]),
     (
