@@ -1,4 +1,8 @@
 //! Stacks of real interpreters, beside what the interpreter says of itself.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! The interpreters that the tests read, and programs that they run.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, each of which uses a part of them"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
