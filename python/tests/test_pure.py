@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +72,15 @@ def test_what_it_cannot_know_is_none_and_said(monkeypatch: pytest.MonkeyPatch) -
     assert dunnage.throttling() == dunnage.Throttling(None, None, None, None)
     assert dunnage.pressure() == ((None, None),) * 3
     assert dunnage.limits_changed(found) is None
+
+
+def test_on_another_system_the_cpus_of_the_machine_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pure, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(os, "cpu_count", lambda: 10)
+    assert _pure.Source().limits()[1] == (10.0, None, 10, "os.cpu_count", "affinity", None)
+    assert _pure.Source().cpu_count("latency", 3) == 3
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert _pure.Source().cpu_count("throughput", 1) == 1
 
 
 def test_both_have_the_same_methods() -> None:
