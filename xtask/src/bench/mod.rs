@@ -3,6 +3,7 @@
 //! Everything is measured for all inits in turn, not for one init after the other, so that a change of the machine's mood
 //! hits them alike. Medians and ratios go to `docs/benchmarks.md`, each beside the target it has to meet.
 
+mod agent;
 mod idle;
 mod inits;
 mod machine;
@@ -66,6 +67,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     idle::measure(&inits, &mut measured)?;
     signal::measure(&inits, &mut measured, &scratch)?;
     orphans::measure(&inits, &mut measured, &scratch)?;
+    let starts = agent::measure(&program)?;
     let reads = read_costs();
     let module = python::measure(&scratch).map_err(|error| error.to_string());
     let page = report::Page {
@@ -74,6 +76,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         missing,
         measured,
         program_bytes: fs::metadata(&program)?.len(),
+        starts,
         reads,
         module,
     };

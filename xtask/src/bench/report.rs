@@ -2,7 +2,7 @@
 
 use super::inits::{Init, NONE, OURS};
 use super::python::Costs;
-use super::{Measured, idle, orphans, signal, start};
+use super::{Measured, agent, idle, orphans, signal, start};
 use std::fmt::Write as _;
 
 pub(crate) struct Page {
@@ -12,6 +12,8 @@ pub(crate) struct Page {
     /// In the order of `inits`.
     pub(crate) measured: Vec<Measured>,
     pub(crate) program_bytes: u64,
+    /// An interpreter's start, without and with the agent.
+    pub(crate) starts: agent::Starts,
     /// What the reader of cgroup files printed about its cost, or why it did not.
     pub(crate) reads: Result<String, String>,
     /// What the Python module's calls cost, or why that was not measured.
@@ -66,6 +68,7 @@ impl Page {
         page.push_str("\n## Targets\n\n");
         render_targets(&self.targets(), &mut page);
         self.render_table(&mut page);
+        self.render_starts(&mut page);
         self.render_module(&mut page);
         self.render_reads(&mut page);
         page
@@ -195,6 +198,24 @@ impl Page {
         };
     }
 
+    fn render_starts(&self, page: &mut String) {
+        let agent::Starts { python, of } = &self.starts;
+        let _ = writeln!(
+            page,
+            "\n## The agent in an interpreter's start\n\n{python}, median of {} in turn.\n\n| program | without, ms | with, ms | added, ms |\n|---|---|---|---|",
+            agent::RUNS
+        );
+        for (program, start) in agent::PROGRAMS.iter().zip(of) {
+            let agent::Start { plain, agent } = start;
+            let added = agent - plain;
+            let _ = writeln!(
+                page,
+                "| `{program}` | {plain:.2} | {agent:.2} | {added:.2} |"
+            );
+        }
+        page.push_str("\nMost of it is compiling: a zip that serves every version of Python can hold sources only. `compile()` prepares itself at its first use, which the second program does by itself.\n");
+    }
+
     fn of(&self, name: &str) -> Option<&Measured> {
         self.inits
             .iter()
@@ -246,6 +267,16 @@ impl Page {
                 self.best_peer(|one| one.burst_s),
                 "s",
                 3,
+            ),
+            at_most(
+                "the agent, added to `python3 -c pass`",
+                self.starts
+                    .of
+                    .first()
+                    .map(|start| start.agent - start.plain),
+                3.0,
+                "ms",
+                2,
             ),
         ];
         targets.extend(self.module.iter().flat_map(Costs::targets));
@@ -339,6 +370,7 @@ mod tests {
             missing: vec!["catatonit"],
             measured: vec![Measured::default(), ours, tini],
             program_bytes: 1,
+            starts: agent::Starts::default(),
             reads: Err("no such example\nand more".to_owned()),
             module: Err("no Python here\nand more".to_owned()),
         }
