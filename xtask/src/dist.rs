@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: one static file, the form in which the program is measured and shipped.
 //!
-//! Static, because PID 1 of somebody else's image must not depend on that image's C library. The agent, two files of
-//! Python, is a zip behind its last byte: an ELF does not mind what follows, and a zip is read from its end. It is stored
+//! Static, because PID 1 of somebody else's image must not depend on that image's C library. The agent, a few files
+//! of Python, is a zip behind its last byte: an ELF does not mind what follows, and a zip is read from its end. It is stored
 //! uncompressed, so that Python needs no zlib for it, and without a time, so that two builds of one tree are one file.
 
 use crate::tools::{Result, cargo, find_program, must_succeed, root, say, stdout_of, target_dir};
@@ -15,7 +15,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The agent's folder, and its files in the order in which they are imported.
 const AGENT: &str = "python/dunnage/_agent";
-const AGENT_FILES: [&str; 2] = ["sitecustomize.py", "_dunnage_agent.py"];
+const AGENT_FILES: [&str; 3] = ["sitecustomize.py", "_dunnage_agent.py", "_dunnage_term.py"];
 
 /// Builds the program and, with a folder, lays a copy of it there.
 pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {

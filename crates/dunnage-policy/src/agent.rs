@@ -14,6 +14,10 @@ pub const AGENT: &str = "DUNNAGE_AGENT";
 /// The variable that holds what CPython is told about CPUs.
 pub const CPU_COUNT: &str = "DUNNAGE_CPU_COUNT";
 
+/// The variable that makes SIGTERM an exit in the process whose parent has this id: `PARENT:MILLISECONDS`, after which the
+/// default ends it; 0 is never.
+pub const TERM_EXIT: &str = "DUNNAGE_TERM_EXIT";
+
 const PYTHONPATH: &str = "PYTHONPATH";
 
 /// An environment, in order.

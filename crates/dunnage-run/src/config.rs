@@ -26,6 +26,8 @@ pub struct Config {
     pub plan: PlanMode,
     /// Whether Python processes get the agent.
     pub agent: Agent,
+    /// Whether the agent makes SIGTERM an exit in the application's main process.
+    pub term_exit: bool,
     /// Limits that the user knows better than the kernel's files.
     pub overrides: Overrides,
     /// What to say.
@@ -37,8 +39,6 @@ pub struct Config {
     pub evidence: bool,
     /// Whether there is a control socket.
     pub control: Control,
-    /// Whether Python processes are given the agent, so that one without it is worth a line.
-    pub agent_given: bool,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
     pub unknown_variables: Vec<String>,
     /// Things to say at start.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use dunnage_cgroup::{Limits, Root, read_limits};
-use dunnage_policy::agent::Agent;
+use dunnage_policy::agent::{Agent, Pairs, TERM_EXIT};
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{PLANNED, plan};
 use dunnage_policy::signal::Signal;
@@ -226,6 +226,8 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
     let mut environment: Vec<_> = std::env::vars_os().collect();
     if !config.conduct.observe && config.conduct.manners == Manners::Dunnage {
         config.agent.apply(&mut environment);
+        let is_on = matches!(config.agent, Agent::On(_));
+        tell_about_term(is_on && config.term_exit, &config.conduct, &mut environment);
     }
     let silent = config.voice.threshold.is_none();
     if (silent || !config.evidence) && matches!(config.plan, PlanMode::Off) {
@@ -262,6 +264,17 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
         started: Some(started),
         watch,
         counts: true,
+    }
+}
+
+/// Tells the agent in our child to make SIGTERM an exit, and how long that may take: a quarter of the grace.
+fn tell_about_term(is_wanted: bool, conduct: &Conduct, environment: &mut Pairs) {
+    environment.retain(|(name, _)| name != TERM_EXIT);
+    if is_wanted {
+        let grace = conduct.grace.filter(|_| conduct.rules.budget.is_some());
+        let quarter = grace.map_or(0, |grace| milliseconds(grace) / 4);
+        let value = format!("{}:{quarter}", dunnage_sys::current_pid());
+        environment.push((TERM_EXIT.into(), value.into()));
     }
 }
 

@@ -5,6 +5,7 @@ mod last_words;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Event;
 use dunnage_policy::shutdown::{Action, End, Input, Sequence};
 use dunnage_policy::signal::Signal;
@@ -85,7 +86,11 @@ impl<'a> Supervisor<'a> {
     /// Takes over a child that was started.
     pub fn new(config: &'a Config, mut start: Start) -> Self {
         let child = start.spawned.pid;
-        if let Some(control) = start.control.as_mut().filter(|_| config.agent_given) {
+        if let Some(control) = start
+            .control
+            .as_mut()
+            .filter(|_| matches!(config.agent, Agent::On(_)))
+        {
             control.expect_agents(child);
         }
         Self {

@@ -1,7 +1,8 @@
 """What dunnage does inside a Python process. Standard library only, and of that only what costs next to nothing.
 
 Two doors lead here: `sitecustomize` in the program's zip (by PYTHONPATH) and the wheel's `.pth`. Whichever comes first
-starts the agent; the other finds it started. It has no thread and no signal handler, keeps no descriptor, and a failure
+starts the agent; the other finds it started. It has no thread, keeps no descriptor, has no signal
+handler (but see `_dunnage_term`), and a failure
 of its own is silent unless DUNNAGE_DEBUG is set: the application's stderr is the application's.
 
 Counts. `os.cpu_count()` and (3.13 and newer) `os.process_cpu_count()` say DUNNAGE_CPU_COUNT, never more than they would
@@ -32,6 +33,10 @@ def start(by):
             for name in ("cpu_count", "process_cpu_count"):
                 if hasattr(os, name):
                     setattr(os, name, _Told(name, int(count[:6])))
+        if env("DUNNAGE_TERM_EXIT"):
+            import _dunnage_term
+
+            _dunnage_term.install(env("DUNNAGE_TERM_EXIT"))
         if env("DUNNAGE_SOCKET"):
             _say_hello(env("DUNNAGE_SOCKET"))
     except Exception as error:

@@ -85,6 +85,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         conduct,
         plan: PlanMode::Off,
         agent: Agent::default(),
+        term_exit: false,
         overrides: Overrides::default(),
         voice: Voice {
             format: LogFormat::Text,
@@ -94,7 +95,6 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         watched: Watched::default(),
         evidence: false,
         control: Control::Off,
-        agent_given: false,
         unknown_variables: Vec::new(),
         notes: Vec::new(),
     }))

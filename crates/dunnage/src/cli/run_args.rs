@@ -34,6 +34,15 @@ pub enum SignalTo {
     All,
 }
 
+/// What SIGTERM does in the application's main process, where that is a Python without a handler of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Term {
+    /// It ends the process at once: no `finally`, no `atexit`.
+    Default,
+    /// It raises `SystemExit(143)`.
+    Exit,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -128,6 +137,19 @@ pub struct RunArgs {
     /// time is spent on it; a second stop signal skips it
     #[arg(long, value_parser = parse_time, default_value = "0", value_name = "TIME", help_heading = "Shutdown")]
     pub drain_delay: Duration,
+
+    /// What SIGTERM does in our child, if that is a Python (CPython 3.9 and newer) without a handler of its own: `default`
+    /// ends it at once; `exit` lets the agent raise SystemExit(143), so that `finally` and `atexit` run. A second one, or a
+    /// quarter of the grace later the agent, ends it as the default does
+    #[arg(
+        long,
+        value_enum,
+        default_value = "default",
+        value_name = "default|exit",
+        hide_possible_values = true,
+        help_heading = "Python"
+    )]
+    pub term: Term,
 
     /// After the child has ended by itself, what it left behind gets TERM and this long; after a stop signal it first has
     /// this long (at most a quarter of what is left) to finish undisturbed, then gets TERM, and may use the rest of the

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 use dunnage_policy::shutdown::{Rules, margin};
 use dunnage_policy::signal::Signal;
@@ -15,7 +16,7 @@ use dunnage_run::{
     Conduct, Config, Control, Forwarded, Inherited, JobControl, Manners, PlanMode, Voice, Watched,
 };
 
-use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs};
+use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs, Term};
 use crate::cli::values::{Grace, TerminationLog};
 use crate::cli::{Cli, env};
 use crate::output;
@@ -98,6 +99,11 @@ fn config(args: &RunArgs) -> Config {
     }
     let options = args.plan_args.options();
     let agent = options.agent.clone();
+    if let (Term::Exit, Agent::Off(reason)) = (args.term, &agent) {
+        notes.push(format!(
+            "--term exit does nothing without the agent ({reason})"
+        ));
+    }
     let plan = match (args.plan.is_on(), observe) {
         (false, _) => PlanMode::Off,
         (true, true) => PlanMode::Observe(options),
@@ -108,6 +114,7 @@ fn config(args: &RunArgs) -> Config {
         conduct,
         plan,
         agent,
+        term_exit: args.term == Term::Exit,
         overrides: args.plan_args.overrides(),
         voice: voice(args),
         watched: Watched {
@@ -116,7 +123,6 @@ fn config(args: &RunArgs) -> Config {
         },
         evidence: true,
         control: control(args, observe),
-        agent_given: false,
         unknown_variables: env::unknown_variables(&Cli::command()),
         notes,
     }

@@ -15,3 +15,4 @@ mod doors;
 mod faults;
 mod silence;
 mod support;
+mod term;

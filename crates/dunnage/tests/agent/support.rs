@@ -111,9 +111,9 @@ impl Program {
         let script = "import sys, zipfile\n\
             program, folder, broken = sys.argv[1:]\n\
             with zipfile.ZipFile(program, 'a') as file:\n\
-            \x20   for name in ('sitecustomize.py', '_dunnage_agent.py'):\n\
+            \x20   for name in ('sitecustomize.py', '_dunnage_agent.py', '_dunnage_term.py'):\n\
             \x20       text = open(folder + '/' + name).read()\n\
-            \x20       file.writestr(name, broken if broken and name[0] == '_' else text)\n";
+            \x20       file.writestr(name, broken if broken and name == '_dunnage_agent.py' else text)\n";
         let status = Command::new("python3")
             .args(["-c", script])
             .args([path.as_os_str(), AGENT.as_ref(), broken.as_ref()])
