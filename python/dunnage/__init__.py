@@ -9,6 +9,7 @@ had (macOS, Windows, free-threaded interpreters, other processors) the same func
 ``dunnage.limits().native`` is False. No function raises for what the machine is or is not.
 """
 
+from dunnage._hooks import Drain, Hook, Level, MemoryPressure, on_drain, on_memory_pressure
 from dunnage._pymalloc import SmallObjects
 from dunnage._release import Released, ReleaseStep, release_memory, release_memory_async
 from dunnage._resources import (
@@ -39,10 +40,14 @@ __all__ = [
     "Bandwidth",
     "Confidence",
     "CpuLimits",
+    "Drain",
     "Hierarchy",
+    "Hook",
+    "Level",
     "Limits",
     "Memory",
     "MemoryLimits",
+    "MemoryPressure",
     "Policy",
     "Pressure",
     "ReleaseStep",
@@ -56,6 +61,8 @@ __all__ = [
     "limits",
     "limits_changed",
     "memory",
+    "on_drain",
+    "on_memory_pressure",
     "pressure",
     "release_memory",
     "release_memory_async",

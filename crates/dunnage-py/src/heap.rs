@@ -28,8 +28,8 @@ pub fn allocator_statistics() -> Option<String> {
 /// What the main thread is to call.
 static SOON: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
-/// Calls `function` in the main thread as soon as that runs Python code again; False where that cannot be asked for.
-/// One function waits at a time: a later one takes its place.
+/// Calls `function` in the main thread as soon as that runs Python code again, and again as long as it returns something
+/// true; False where that cannot be asked for. One function waits at a time: a later one takes its place.
 #[pyfunction]
 pub fn call_soon(function: Py<PyAny>) -> bool {
     let waited = match SOON.lock() {
@@ -44,11 +44,16 @@ pub fn call_soon(function: Py<PyAny>) -> bool {
 extern "C" fn call_now(_: *mut c_void) -> c_int {
     Python::attach(|py| {
         let function = SOON.lock().ok().and_then(|mut soon| soon.take());
-        if let Some(function) = function
-            && let Err(error) = function.call0(py)
-        {
+        let Some(function) = function else { return };
+        match function.call0(py).and_then(|again| again.is_truthy(py)) {
+            Ok(false) => {}
+            // asked for here, not by the function: CPython 3.13 forgets a request at the next Python instruction of a
+            // call that it is making for an earlier one
+            Ok(true) => {
+                call_soon(function);
+            }
             // never raised into whatever the main thread is doing
-            error.write_unraisable(py, None);
+            Err(error) => error.write_unraisable(py, None),
         }
     });
     0
