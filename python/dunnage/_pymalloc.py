@@ -7,11 +7,10 @@ memory (turning descriptor 2 elsewhere around ``sys._debugmallocstats()`` would 
 meanwhile), and this module reads the three numbers that have been in the text since CPython 3.4.
 """
 
-import re
 from typing import NamedTuple
 
-_ARENAS = re.compile(r"^([0-9,]+) arenas \* ([0-9,]+) bytes/arena", re.MULTILINE)
-_USED = re.compile(r"^# bytes in allocated blocks *= *([0-9,]+)$", re.MULTILINE)
+_ARENAS = r"(?m)^([0-9,]+) arenas \* ([0-9,]+) bytes/arena"
+_USED = r"(?m)^# bytes in allocated blocks *= *([0-9,]+)$"
 
 
 class SmallObjects(NamedTuple):
@@ -32,7 +31,9 @@ class SmallObjects(NamedTuple):
 
 def parse_statistics(text: str) -> SmallObjects | None:
     """The numbers of ``_PyObject_DebugMallocStats``; ``None`` for a text of another form."""
-    arenas, used = _ARENAS.search(text), _USED.search(text)
+    import re  # not at import: it is a large part of what an interpreter has not loaded by itself
+
+    arenas, used = re.search(_ARENAS, text), re.search(_USED, text)
     if arenas is None or used is None:
         return None
     held = _number(arenas[1]) * _number(arenas[2])

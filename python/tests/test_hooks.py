@@ -265,3 +265,37 @@ def test_a_number_that_was_given_to_another_file_is_left_alone(supervisor: Super
     os.close(saved)
     os.close(number)
     os.close(other)
+
+
+PROGRAM = os.environ.get("DUNNAGE_TEST_PROGRAM")
+APPLICATION = """
+import os, signal, threading
+import dunnage
+told, stopped = threading.Event(), threading.Event()
+
+@dunnage.on_drain
+def hook(drain):
+    print(drain.signal, drain.seconds is not None and 0 < drain.seconds <= 60, flush=True)
+    told.set()
+
+signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+print("ready", flush=True)
+assert told.wait(60) and stopped.wait(60)
+"""
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="DUNNAGE_TEST_PROGRAM names no program")
+def test_the_supervisor_tells_of_its_shutdown(tmp_path: pathlib.Path) -> None:
+    assert PROGRAM is not None
+    env = interpreters.environment(DUNNAGE_RUNTIME_DIR=str(tmp_path))
+    command = [PROGRAM, "run", "--grace", "60s", "--", sys.executable, "-c", APPLICATION]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            process.terminate()
+            out, err = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+    assert out == b"TERM True\n", err
+    assert process.returncode == 0, err

@@ -77,10 +77,14 @@ pub(crate) fn reference() -> Result<String> {
 pub(crate) fn tests() -> Result<Command> {
     let python = tools()?;
     build_extension()?;
+    must_succeed(&mut cargo([
+        "build", "--quiet", "--locked", "-p", "dunnage",
+    ]))?;
     let wheels = wheels(&python)?;
     let mut command = module(&python, "pytest", &["-q"]);
     command
         .env("DUNNAGE_TEST_WHEELS", wheels)
+        .env("DUNNAGE_TEST_PROGRAM", target_dir().join("debug/dunnage"))
         .env("CARGO_TARGET_DIR", target_dir().join("wheel-build"));
     Ok(command)
 }
