@@ -108,6 +108,7 @@ impl<'a> Emulated<'a> {
     fn play(&self, machine: Kernel, work: &Work) -> Result<Vec<String>> {
         let trial = |program, places, is_wanted: &dyn Fn(&String) -> bool| Trial {
             places,
+            slowness: vm::BROKEN_SLOWNESS,
             program,
             cases: self
                 .cases
@@ -167,6 +168,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let cases = case::read_all(&root().join("lab"))?;
     let mut emulated = Emulated::new(&cases, &work)?;
     let mut failed = unbroken(&mutants, options, &work)?;
+    let is_played = |mutant: &Mutant| {
+        !options.machines.is_empty()
+            || options
+                .places
+                .iter()
+                .any(|place| mutant.is_for(place.name()))
+    };
+    for mutant in mutants.iter().filter(|mutant| !is_played(mutant)) {
+        let (name, places) = (&mutant.name, mutant.places.join(", "));
+        say(&format!(
+            "skipped: mutant {name}: to be noticed in {places}"
+        ));
+    }
+    mutants.retain(is_played);
     for mutant in &mutants {
         let original = mutant.apply(&tree)?;
         let built = build(&tree);
@@ -181,7 +196,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if !options.machines.is_empty() {
             emulated.add(mutant, &program, &work)?;
         }
-        if !options.places.is_empty() {
+        if options
+            .places
+            .iter()
+            .any(|place| mutant.is_for(place.name()))
+        {
             fs::copy(program, &work.program)?;
             failed.extend(mutant.judge(&play(mutant, options, &work)?));
         }
@@ -237,10 +256,16 @@ fn unnoticed(rows: &[Row]) -> Vec<String> {
     if hosted.clone().count() == 0 {
         return vec!["no place here hosts its cases".to_owned()];
     }
-    hosted
-        .filter(|row| !matches!(row.outcome, Outcome::Fail(_)))
-        .map(|row| format!("{} in {} passes", row.case, row.place))
-        .collect()
+    let missed = |row: &Row| {
+        let how = match &row.outcome {
+            Outcome::Fail(wrong) if wrong.iter().any(|why| why == vm::LOST) => "was not played",
+            Outcome::Fail(_) => return None,
+            Outcome::Skipped(_) => "is skipped",
+            Outcome::Pass | Outcome::NotApplicable(_) => "passes",
+        };
+        Some(format!("{} in {} {how}", row.case, row.place))
+    };
+    hosted.filter_map(missed).collect()
 }
 
 fn played(
@@ -284,6 +309,21 @@ fn build(tree: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_that_was_not_played_notices_nothing() {
+        let row = |outcome| Row {
+            case: "c".into(),
+            promise: "p".into(),
+            place: "vm host".into(),
+            python: String::new(),
+            outcome,
+        };
+        let lost = row(Outcome::Fail(vec![vm::LOST.to_owned()]));
+        assert_eq!(unnoticed(&[lost]), ["c in vm host was not played"]);
+        let noticed = row(Outcome::Fail(vec!["exit code".to_owned()]));
+        assert!(unnoticed(&[noticed]).is_empty());
+    }
 
     #[test]
     fn every_mutant_breaks_one_piece_of_text_and_names_cases_that_there_are() {

@@ -275,18 +275,23 @@ impl Running<'_> {
 
     fn exec(&mut self, exec: &Exec) -> Result<()> {
         let given = words(&exec.words, self.setting, self.case, self.folder);
+        // a session that hangs must not hang the lab
+        let patience = self.patience.as_secs().to_string();
         let mut command = if self.setting.place == Place::Host {
             let pid = self.init()?;
             let mut command = entering(&self.group.entries());
             command
+                .args(["timeout", "-k", "5", &patience])
                 .args(["nsenter", "--target", &pid, "--pid", "--mount", "--"])
                 .args(given)
                 .env_clear()
                 .envs(environment(self.case, self.setting, self.folder));
             command
         } else {
-            let mut command = self.runtime();
+            let mut command = Command::new("timeout");
             command
+                .args(["-k", "5", &patience])
+                .args(runtime(self.setting, self.folder))
                 // runtimes differ in whom they take else
                 .args(["exec", "--user", &self.case.user.ids()])
                 .arg(id(self.case, self.setting))
@@ -322,13 +327,6 @@ impl Running<'_> {
         Err(wrong.join("; ").into())
     }
 
-    fn runtime(&self) -> Command {
-        let mut words = runtime(self.setting, self.folder).into_iter();
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words);
-        command
-    }
-
     fn request(&mut self, socket: &str, path: String) {
         let file = self.folder.join("out").join(socket);
         let patience = self.patience;
@@ -352,8 +350,9 @@ impl Running<'_> {
     /// Nothing of the case is left after this.
     fn clean_up(&mut self) {
         if self.setting.place != Place::Host {
-            let _ = self
-                .runtime()
+            let _ = Command::new("timeout")
+                .args(["-k", "5", "60"])
+                .args(runtime(self.setting, self.folder))
                 .args(["delete", "--force", &id(self.case, self.setting)])
                 .output();
         }

@@ -24,10 +24,18 @@ pub(crate) const ROW: &str = "lab-row ";
 /// Comes before the rows of a trial.
 const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
+/// What is wrong with a case that was not played to its end.
+pub(crate) const LOST: &str = "the machine ended before this case";
+/// How much longer than usual cases may take. An emulated machine is some ten times slower, but a case's patience is far
+/// more than ten times what it takes.
+const SLOWNESS: u32 = 5;
+/// The same for broken programs, where it is a hang that is often waited for.
+pub(crate) const BROKEN_SLOWNESS: u32 = 2;
 
 /// A program, the cases to play with it, and the places inside where they are.
 pub(crate) struct Trial<'a> {
     pub(crate) places: Vec<Place>,
+    pub(crate) slowness: u32,
     pub(crate) program: &'a Path,
     pub(crate) cases: Vec<&'a Case>,
 }
@@ -57,6 +65,7 @@ pub(crate) fn play(kernel: Kernel, cases: &[Case], set: Set, work: &Work) -> Res
     let program = &work.program;
     let trial = |places: &[Place], cases| Trial {
         places: places.to_vec(),
+        slowness: SLOWNESS,
         program,
         cases,
     };
@@ -99,7 +108,7 @@ pub(crate) fn play_trials(kernel: Kernel, trials: &[Trial], work: &Work) -> Resu
     };
     let job = job(kernel, trials, work)?;
     let mut played = boot(kernel, &image, &job, trials.len())?;
-    let lost = Outcome::Fail(vec!["the machine ended before this case".to_owned()]);
+    let lost = Outcome::Fail(vec![LOST.to_owned()]);
     for (trial, rows) in trials.iter().zip(&mut played) {
         for row in trial.rows(kernel, &lost) {
             let is_there = |other: &Row| other.case == row.case && other.place == row.place;
@@ -135,9 +144,10 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
         let names = trial.cases.iter().map(|case| case.name.as_str());
         script.push_str(&format!(
             "echo '{TRIAL}{number}'\n\
-             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness 5 --case {}\n",
+             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness {} --case {}\n",
             places.join(" "),
             kernel.name,
+            trial.slowness,
             names.collect::<Vec<_>>().join(" --case ")
         ));
     }
@@ -172,9 +182,10 @@ fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<V
         .arg(image.join("kernel"))
         .arg("-initrd")
         .arg(image.join("initrd"))
+        // the kernel's messages must not come in the middle of a row; an oops is shown all the same
         .args([
             "-append",
-            "console=ttyS0 quiet panic=-1 mitigations=off cgroup_no_v1=all psi=1 rdinit=/init",
+            "console=ttyS0 loglevel=1 panic=-1 mitigations=off cgroup_no_v1=all psi=1 rdinit=/init",
         ])
         .args(["-drive", &drive(&image.join("disk")), "-drive", &drive(job)])
         .stdin(Stdio::null())
@@ -190,10 +201,14 @@ fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<V
         if let Some(number) = line.strip_prefix(TRIAL) {
             current = number.parse()?;
         } else if let Some(row) = line.strip_prefix(ROW) {
-            let mut row: Row = serde_json::from_str(row)?;
-            row.place = kernel.named(&row.place);
-            let rows = played.get_mut(current).ok_or("a row of no trial")?;
-            rows.push(row);
+            match serde_json::from_str::<Row>(row) {
+                Ok(mut row) => {
+                    row.place = kernel.named(&row.place);
+                    let rows = played.get_mut(current).ok_or("a row of no trial")?;
+                    rows.push(row);
+                }
+                Err(error) => complain(&format!("a row that cannot be read ({error}): {line}")),
+            }
         } else if !line.is_empty() && !line.starts_with(END) {
             say(&format!("{}: {line}", kernel.name));
         }
