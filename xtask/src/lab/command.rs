@@ -9,6 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Longer than the usual one, for machines that are slow or busy: a case that is about the grace gives its own.
+const GRACE: &str = "40s";
+
 /// A PID namespace and a mount namespace on this machine, entered from the case's groups.
 pub(crate) fn host_command(
     case: &Case,
@@ -159,6 +162,7 @@ pub(crate) fn environment(case: &Case, setting: &Setting, folder: &Path) -> Vec<
         ("PYTHONPATH", &packages),
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("DUNNAGE_LOG_FORMAT", "json"),
+        ("DUNNAGE_GRACE", GRACE),
     ] {
         env.push((name.to_owned(), value.to_owned()));
     }

@@ -58,11 +58,8 @@ impl Mutant {
 
     /// Where inside an emulated machine.
     fn inner_places(&self) -> Vec<Place> {
-        if self.is_for("vm") {
-            return vm::INNER.to_vec();
-        }
-        let mut places = Place::ALL.to_vec();
-        places.retain(|place| self.is_for(place.name()));
+        let mut places = vm::INNER.to_vec();
+        places.retain(|place| self.is_for("vm") || self.is_for(place.name()));
         places
     }
 
@@ -116,15 +113,13 @@ impl<'a> Emulated<'a> {
                 .filter(|case| is_wanted(&case.name))
                 .collect(),
         };
-        let mutants = self.mutants.iter().map(|(mutant, _)| mutant);
-        let mut places = Place::ALL.to_vec();
-        places.retain(|place| {
-            mutants
-                .clone()
-                .any(|mutant| mutant.inner_places().contains(place))
-        });
-        let named = |name: &String| mutants.clone().any(|mutant| mutant.cases.contains(name));
-        let mut trials = vec![trial(self.unbroken.as_path(), places, &named)];
+        let named = |name: &String| {
+            self.mutants
+                .iter()
+                .any(|(mutant, _)| mutant.cases.contains(name))
+        };
+        let unbroken = self.unbroken.as_path();
+        let mut trials = vec![trial(unbroken, vm::INNER.to_vec(), &named)];
         for (mutant, program) in &self.mutants {
             let is_its = |name: &String| mutant.cases.contains(name);
             trials.push(trial(program, mutant.inner_places(), &is_its));
@@ -169,7 +164,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut emulated = Emulated::new(&cases, &work)?;
     let mut failed = unbroken(&mutants, options, &work)?;
     let is_played = |mutant: &Mutant| {
-        !options.machines.is_empty()
+        (!options.machines.is_empty() && !mutant.inner_places().is_empty())
             || options
                 .places
                 .iter()
@@ -193,7 +188,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
                 continue;
             }
         };
-        if !options.machines.is_empty() {
+        if !options.machines.is_empty() && !mutant.inner_places().is_empty() {
             emulated.add(mutant, &program, &work)?;
         }
         if options
