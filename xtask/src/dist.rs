@@ -60,7 +60,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// Writes `program`, which is `built` and the agent behind it. The old one may be running, so it is replaced, not changed.
-fn append_agent(built: &Path, program: &Path) -> Result<()> {
+pub(crate) fn append_agent(built: &Path, program: &Path) -> Result<()> {
     let mut bytes = fs::read(built)?;
     bytes.extend(zip_agent(&root().join(AGENT))?);
     fs::create_dir_all(program.parent().ok_or("a program has a folder")?)?;

@@ -298,7 +298,9 @@ fn build(tree: &Path) -> Result<PathBuf> {
             .env("CARGO_PROFILE_DEV_STRIP", "symbols")
             .env("RUSTFLAGS", "-C target-feature=+crt-static -A warnings"),
     )?;
-    Ok(target.join(host).join("debug/dunnage"))
+    let program = target.join("dunnage");
+    crate::dist::append_agent(&target.join(host).join("debug/dunnage"), &program)?;
+    Ok(program)
 }
 
 #[cfg(test)]
