@@ -134,6 +134,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         }
         let mut frames = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
+        let mut is_entry = true;
         while next != 0 {
             if !seen.insert(next) {
                 return Err(Unreadable);
@@ -142,8 +143,20 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
                 return Ok((frames, true));
             }
             let (frame, previous) = self.read_frame(next)?;
+            is_entry = frame.is_none();
             frames.extend(frame);
             next = previous;
+        }
+        // a generator that is about to yield is unlinked a moment before it is no longer the current frame
+        let needs_entry = matches!(
+            self.layout.frame,
+            FrameLayout::Interpreter {
+                has_entry_frames: true,
+                ..
+            }
+        );
+        if needs_entry && !is_entry {
+            return Err(Unreadable);
         }
         Ok((frames, false))
     }

@@ -19,6 +19,7 @@ const MAX_INTERPRETERS: usize = 64;
 const LIST_ATTEMPTS: usize = 10;
 const GIL_ATTEMPTS: usize = 4;
 const FOLLOW_ATTEMPTS: usize = 8;
+const FOLLOW_PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 const BLIND_ATTEMPTS: usize = 8;
 
 /// The stack of the thread that follows another one to its CPU.
@@ -289,7 +290,11 @@ impl Target {
         let work = || {
             let mut reader =
                 StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
-            (0..FOLLOW_ATTEMPTS).find_map(|_| {
+            (0..FOLLOW_ATTEMPTS).find_map(|attempt| {
+                if attempt > 0 {
+                    // it may stand between two instructions that belong together: it needs its CPU to go on
+                    std::thread::sleep(FOLLOW_PAUSE);
+                }
                 let cpu = read_task(self.pid, tid)?.cpu;
                 dunnage_sys::keep_thread_on_cpu(cpu).ok()?;
                 self.read_off_cpu(&mut reader, thread, tid, Some(cpu))

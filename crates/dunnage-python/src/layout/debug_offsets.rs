@@ -110,6 +110,7 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
             tag: order.tag,
             instruction: field(frame + 3)?,
             owner: field(frame + 5)?,
+            has_entry_frames: true,
         },
         code: CodeLayout {
             file: field(code + 1)?,

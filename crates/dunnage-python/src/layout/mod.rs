@@ -101,6 +101,8 @@ pub enum FrameLayout {
         instruction: u64,
         /// `owner`, a `char`.
         owner: u64,
+        /// Whether each entry into the interpreter has a frame of its own, and so the outermost frame is one (from 3.12).
+        has_entry_frames: bool,
     },
 }
 

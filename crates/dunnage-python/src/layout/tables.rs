@@ -88,6 +88,7 @@ const PYTHON_3_11: Layout = Layout {
         tag: 0,
         instruction: 56,
         owner: 69,
+        has_entry_frames: false,
     },
     code: CodeLayout {
         file: 112,
@@ -122,6 +123,7 @@ const PYTHON_3_12: Layout = Layout {
         tag: 0,
         instruction: 56,
         owner: 70,
+        has_entry_frames: true,
     },
     code: CodeLayout {
         file: 112,

@@ -7,7 +7,7 @@
     reason = "helpers of tests, each of which uses a part of them"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -115,6 +115,14 @@ impl Running {
             .next()
             .expect("the program prints a line")
             .unwrap()
+    }
+
+    /// Writes a line to it, and reads one.
+    pub fn ask(&mut self) -> String {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(b"\n").unwrap();
+        stdin.flush().unwrap();
+        self.line()
     }
 
     pub fn is_alive(&mut self) -> bool {
