@@ -11,7 +11,9 @@ import stat
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from email import message_from_string
 from pathlib import Path
 
@@ -47,8 +49,16 @@ def said(*words: str | Path, **variables: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install(tmp_path_factory.mktemp("native") / "venv", built("native"))
+def open_folder() -> Iterator[Path]:
+    """As where images have their programs: every user can read it. An agent that some could not read is not given."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def native(open_folder: Path) -> Path:
+    return install(open_folder / "native", built("native"))
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +75,11 @@ def test_the_tags_say_what_is_inside() -> None:
     assert "dunnage/_native.abi3.so" in native_names
     assert "dunnage/_native.pyi" in native_names
     assert not [name for name in pure_names if "_native" in name or name.endswith((".so", "/dunnage"))]
+    assert "dunnage_agent.pth" in " ".join(native_names)
+    assert "dunnage_agent.pth" not in " ".join(pure_names), "without a program there is no agent"
     for names in (native_names, pure_names):
         assert "dunnage/py.typed" in names
-        assert not [name for name in names if "__pycache__" in name or "tests/" in name]
+        assert not [name for name in names if "__pycache__" in name or "tests/" in name or "_agent/" in name]
 
 
 def test_both_wheels_have_one_name_one_version_and_one_description() -> None:
@@ -129,6 +141,36 @@ def test_the_pure_installation_says_that_it_has_no_program(pure: Path) -> None:
         assert "no native program" in done.stderr
 
 
+AGENT = "import sys; print('_dunnage_agent' in sys.modules, len(sys.path), sys.path[0] == '')"
+
+
+def test_the_installed_program_brings_its_agent_by_both_doors_and_alone_it_sleeps(native: Path, tmp_path: Path) -> None:
+    asleep = said(native, "-c", AGENT)
+    assert asleep.startswith("False ")
+    dunnage = native.with_name("dunnage")
+    awake = asleep.replace("False", "True", 1)
+    assert run_quietly(dunnage, native, "-c", AGENT) == awake
+    # another sitecustomize comes first, and calls nobody: the second door is what is left
+    (tmp_path / "sitecustomize.py").write_text("")
+    only_theirs = "import sys; print('_dunnage_agent' in sys.modules, sys.modules['sitecustomize'].__file__)"
+    words = ("env", f"PYTHONPATH={tmp_path}", native, "-c", only_theirs)
+    assert run_quietly(dunnage, *words) == f"True {tmp_path}/sitecustomize.py"
+
+
+def run_quietly(dunnage: Path, *words: str | Path) -> str:
+    """What the command prints below `dunnage run`, whose own lines are on stderr."""
+    done = subprocess.run(
+        [dunnage, "run", "--", *words],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    return done.stdout.strip()
+
+
 @pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parent.parent.name)
 def test_one_wheel_installs_into_every_interpreter(python: str, tmp_path: Path) -> None:
     inside = install(tmp_path / "venv", built("native"), python=python)
@@ -136,14 +178,15 @@ def test_one_wheel_installs_into_every_interpreter(python: str, tmp_path: Path) 
     assert said(inside, "-m", "dunnage", "--version").startswith("dunnage ")
 
 
-def test_the_editable_installation_has_module_and_program(tmp_path: Path) -> None:
+def test_the_editable_installation_has_module_and_program(open_folder: Path) -> None:
     assert BUILT is not None
     (source,) = (Path(BUILT) / "source").iterdir()
-    inside = install(tmp_path / "venv", "--editable", source)
+    inside = install(open_folder / "editable", "--editable", source)
     told = said(inside, "-c", "import dunnage; print(dunnage.limits().native, dunnage.__file__)").split()
     assert told[0] == "True"
     assert told[1].startswith(str(source)), "the sources where they stand are imported"
     assert said(inside.with_name("dunnage"), "--version").startswith("dunnage ")
+    assert run_quietly(inside.with_name("dunnage"), inside, "-c", AGENT).startswith("True ")
 
 
 def test_the_program_runs_where_nothing_else_is(native: Path, tmp_path: Path) -> None:

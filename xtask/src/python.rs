@@ -111,9 +111,10 @@ pub(crate) fn wheels(python: &Path) -> Result<PathBuf> {
             .arg(root()),
     )?;
     let packed = only_entry(&sdist)?;
+    // the files' times are the same in every sdist: cargo would take changed files for those that it has compiled
     must_succeed(
         Command::new("tar")
-            .arg("-xzf")
+            .args(["--touch", "-xzf"])
             .arg(&packed)
             .arg("-C")
             .arg(&source),
