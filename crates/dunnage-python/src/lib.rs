@@ -12,6 +12,7 @@ mod error;
 pub mod layout;
 pub mod linetable;
 pub mod memory;
+mod name;
 mod native;
 mod prepare;
 pub mod process;

@@ -34,6 +34,7 @@ enum At {
 
 #[derive(Debug, Clone, Copy)]
 struct RawFrame {
+    address: u64,
     code: u64,
     at: At,
 }
@@ -56,6 +57,8 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Whether there are more than [`MAX_FRAMES`].
     pub truncated: bool,
+    /// The name that `threading` gave the thread.
+    pub name: Option<String>,
 }
 
 /// Reads stacks of one interpreter.
@@ -82,12 +85,17 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         &mut self.blocks
     }
 
+    /// Where that interpreter keeps things.
+    pub fn layout(&self) -> &'l Layout {
+        self.layout
+    }
+
     /// Reads the stack of a thread as it stands.
     pub fn read_stack(&mut self, thread: u64) -> Result<Stack, Unreadable> {
         self.blocks.clear();
-        let (frames, truncated) = self.walk(thread)?;
-        let codes = self.read_codes(&frames)?;
-        let frames = frames
+        let (raw, truncated) = self.walk(thread)?;
+        let codes = self.read_codes(&raw)?;
+        let frames: Vec<Frame> = raw
             .iter()
             .map(|frame| {
                 let code = codes.get(&frame.code).ok_or(Unreadable)?;
@@ -98,7 +106,23 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Stack { frames, truncated })
+        let name = self.read_name(raw.last(), &frames);
+        Ok(Stack {
+            frames,
+            truncated,
+            name,
+        })
+    }
+
+    /// The thread's name, if `threading` started it: then the outermost call is known.
+    fn read_name(&mut self, outermost: Option<&RawFrame>, frames: &[Frame]) -> Option<String> {
+        let Frame { function, file, .. } = frames.last()?;
+        let is_thread =
+            function.rsplit('.').next() == Some("_bootstrap") && file.ends_with("threading.py");
+        if !is_thread {
+            return None;
+        }
+        self.read_thread_name(outermost?.address).ok()
     }
 
     fn find_line(&self, code: &Code, at: At) -> Result<Option<u32>, Unreadable> {
@@ -187,7 +211,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
                 };
                 let code = blocks.word(add(address, code)?)?;
                 let previous = blocks.word(add(address, back)?)?;
-                Ok((Some(RawFrame { code, at }), previous))
+                Ok((Some(RawFrame { address, code, at }), previous))
             }
             FrameLayout::Interpreter {
                 previous,
@@ -203,7 +227,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
                 }
                 let code = blocks.word(add(address, code)?)? & !tag;
                 let at = At::Address(blocks.word(add(address, instruction)?)?);
-                Ok((Some(RawFrame { code, at }), previous))
+                Ok((Some(RawFrame { address, code, at }), previous))
             }
         }
     }

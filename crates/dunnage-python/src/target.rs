@@ -350,9 +350,15 @@ impl Target {
             tid.filter(|tid| self.waits_for_gil(thread, *tid, stat.as_ref()))
                 .map(|_| Gil::Waits)
         };
+        // what `threading` calls the thread in which the interpreter was made
+        let is_main = tid == Some(self.pid) && thread.interpreter_id == 0;
         ThreadDump {
             tid,
-            name: stat.as_ref().map(|stat| stat.name.clone()),
+            name: reading
+                .stack
+                .name
+                .or_else(|| is_main.then(|| "MainThread".to_owned()))
+                .or_else(|| stat.as_ref().map(|stat| stat.name.clone())),
             interpreter: thread.interpreter_id,
             state: stat.map(|stat| stat.state),
             gil,

@@ -12,6 +12,7 @@ use support::pythons;
 
 #[derive(Debug, Deserialize)]
 struct Expected {
+    name: String,
     tid: i32,
     frames: Vec<Frame>,
 }
@@ -32,6 +33,7 @@ fn a_thread_that_stands_still_is_where_the_interpreter_says_it_is() {
                 .iter()
                 .find(|read| read.tid == Some(thread.tid))
                 .unwrap();
+            assert_eq!(read.name.as_ref(), Some(&thread.name));
             assert_eq!(read.frames, thread.frames, "CPython 3.{}", python.minor);
             assert_eq!((read.torn, read.truncated, read.gil), (false, false, None));
             assert_eq!((read.state, read.interpreter), (Some('S'), 0));

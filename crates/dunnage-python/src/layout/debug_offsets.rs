@@ -4,7 +4,10 @@
 //! It is a row of 64 bit numbers whose order differs between minor versions. It stands in the target's memory, so it is
 //! as hostile as everything there: the cookie, the version and every offset are checked before one is used.
 
-use super::{CodeLayout, FrameLayout, GilLayout, GilPlace, Layout, ThreadLayout, Version};
+use super::{
+    Attributes, CodeLayout, FrameLayout, GilLayout, GilPlace, Layout, NameLayout, ThreadLayout,
+    Version,
+};
 use crate::linetable::LineTable;
 
 /// How many bytes of it are read.
@@ -120,6 +123,12 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
             line_table: LineTable::Locations,
             code: field(code + 9)?,
         },
+        names: (!free_threaded).then_some(NameLayout {
+            locals: field(frame + 4)?,
+            attributes: Attributes::Inline,
+            // not described; the same in 3.13 and 3.14
+            cached_keys: 880,
+        }),
         gil: (!free_threaded).then_some(gil_layout),
         ascii_data: field(order.unicode + 3)?,
         // PyCompactUnicodeObject adds a length and a pointer

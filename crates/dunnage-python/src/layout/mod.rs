@@ -142,6 +142,31 @@ pub struct ThreadLayout {
     pub native_id: Option<u64>,
 }
 
+/// Where an instance keeps its attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attributes {
+    /// In a dict, `tp_dictoffset` behind the object (up to 3.10).
+    Dict,
+    /// In a row of values, to which a pointer 32 bytes before the object leads; else in a dict 24 bytes before it (3.11).
+    BeforeObject,
+    /// The same, with one pointer 24 bytes before the object: to the byte before the values if it is odd, else to a dict
+    /// (3.12).
+    Tagged,
+    /// In a row of values within the object, while its `valid` is set; else in a dict 24 bytes before it (from 3.13).
+    Inline,
+}
+
+/// What is needed to find the name of a `threading.Thread` from the frame of its `_bootstrap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameLayout {
+    /// `f_localsplus` or `localsplus`: the first local variable.
+    pub locals: u64,
+    /// Where the instance keeps its attributes.
+    pub attributes: Attributes,
+    /// `PyHeapTypeObject.ht_cached_keys`: the names of the attributes in a row of values.
+    pub cached_keys: u64,
+}
+
 /// The parts of CPython's memory that are read, as offsets in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -159,6 +184,8 @@ pub struct Layout {
     pub frame: FrameLayout,
     /// Code objects.
     pub code: CodeLayout,
+    /// Names of threads; `None` in a free-threaded build.
+    pub names: Option<NameLayout>,
     /// The GIL; `None` in a free-threaded build.
     pub gil: Option<GilLayout>,
     /// `PyASCIIObject`'s size: where the characters of an ASCII string begin.

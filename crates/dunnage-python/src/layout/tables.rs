@@ -5,7 +5,9 @@
 //! within a minor version and on every 64 bit architecture; all the same they are not taken on trust: see
 //! [`crate::Target::prepare`].
 
-use super::{CodeLayout, FrameLayout, GilLayout, GilPlace, Layout, ThreadLayout};
+use super::{
+    Attributes, CodeLayout, FrameLayout, GilLayout, GilPlace, Layout, NameLayout, ThreadLayout,
+};
 use crate::linetable::LineTable;
 
 const fn gil(place: GilPlace) -> GilLayout {
@@ -46,6 +48,11 @@ const PYTHON_3_9: Layout = Layout {
         line_table: LineTable::Lnotab,
         code: 48,
     },
+    names: Some(NameLayout {
+        locals: 360,
+        attributes: Attributes::Dict,
+        cached_keys: 864,
+    }),
     gil: Some(gil(GilPlace::Runtime(352))),
     ascii_data: 48,
     compact_data: 72,
@@ -65,6 +72,11 @@ const PYTHON_3_10: Layout = Layout {
         line_table: LineTable::Ranges,
         ..PYTHON_3_9.code
     },
+    names: Some(NameLayout {
+        locals: 352,
+        attributes: Attributes::Dict,
+        cached_keys: 872,
+    }),
     ..PYTHON_3_9
 };
 
@@ -98,6 +110,11 @@ const PYTHON_3_11: Layout = Layout {
         line_table: LineTable::Locations,
         code: 184,
     },
+    names: Some(NameLayout {
+        locals: 72,
+        attributes: Attributes::BeforeObject,
+        cached_keys: 872,
+    }),
     gil: Some(gil(GilPlace::Runtime(360))),
     ascii_data: 48,
     compact_data: 72,
@@ -133,6 +150,11 @@ const PYTHON_3_12: Layout = Layout {
         line_table: LineTable::Locations,
         code: 192,
     },
+    names: Some(NameLayout {
+        locals: 72,
+        attributes: Attributes::Tagged,
+        cached_keys: 880,
+    }),
     gil: Some(gil(GilPlace::Interpreter(384))),
     ascii_data: 40,
     compact_data: 56,

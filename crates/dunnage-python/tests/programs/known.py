@@ -236,8 +236,20 @@ def far_apart():
         park()
 
 
+class Named(threading.Thread):
+    """Has attributes before those of Thread, and more than fit into a row of values."""
+
+    def __init__(self, **rest):
+        self.first = 1
+        super().__init__(**rest)
+        for number in range(40):
+            setattr(self, "more%d" % number, number)
+
+
 def start(function):
-    thread = threading.Thread(target=function, name="at " + function.__name__, daemon=True)
+    kind = Named if function.__name__ in ("nested", "lambdas") else threading.Thread
+    thread = kind(target=function, name="at " + function.__name__, daemon=True)
+    thread.extra = "an attribute more"
     thread.start()
     parked.acquire()
     names.append(thread)
