@@ -17,6 +17,7 @@ mod procfs;
 mod reserve;
 mod runtime_folder;
 mod setup;
+mod stated;
 mod supervisor;
 mod terminal;
 pub mod termination_log;
@@ -29,4 +30,5 @@ pub use config::{
 pub use log::LogFormat;
 pub use procfs::{parse_caught, parse_stat, read_process_table};
 pub use setup::{Inherited, execute_directly, run};
+pub use stated::hand_on_overrides;
 pub use terminal::has_terminal;

@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::log::Log;
 use crate::reserve::Reserve;
+use crate::stated::hand_on_overrides;
 use crate::supervisor::{Finished, Start, Supervisor};
 use crate::terminal::{find_own_terminal, free_terminal};
 use crate::termination_log;
@@ -344,6 +345,7 @@ fn apply_plan(
         return Vec::new();
     }
     let set = shown.collect();
+    hand_on_overrides(&config.overrides, environment);
     for (name, value) in pairs {
         environment.retain(|(key, _)| *key != *name);
         environment.push((name.into(), value.into()));

@@ -76,6 +76,32 @@ fn exec_becomes_the_command_with_the_plans_environment() {
 }
 
 #[test]
+fn limits_stated_as_options_reach_the_application_as_variables() {
+    let script = "echo [$DUNNAGE_CPU_LIMIT] [$DUNNAGE_MEMORY_LIMIT]";
+    let told = |words: &[&str]| {
+        let words: Vec<_> = words
+            .iter()
+            .chain(&["--", "sh", "-c", script])
+            .copied()
+            .collect();
+        let output = dunnage(&words)
+            .env("DUNNAGE_CPU_LIMIT", "3")
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for command in ["run", "exec"] {
+        assert_eq!(
+            told(&[command, "--cpu-limit=1500m", "--memory-limit=512Mi"]),
+            "[1.5] [536870912]\n"
+        );
+        assert_eq!(told(&[command]), "[3] []\n");
+    }
+    let observed = ["run", "--mode=observe", "--cpu-limit=1500m"];
+    assert_eq!(told(&observed), "[3] []\n");
+}
+
+#[test]
 fn exec_inside_a_planned_environment_changes_nothing() {
     let mut command = dunnage(&[
         "exec",

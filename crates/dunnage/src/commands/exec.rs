@@ -50,6 +50,7 @@ fn environment(args: &PlanArgs) -> anyhow::Result<Vec<(OsString, OsString)>> {
     if !env::is_disabled().map_err(anyhow::Error::msg)? {
         let options = args.options();
         options.agent.apply(&mut environment);
+        dunnage_run::hand_on_overrides(&args.overrides(), &mut environment);
         let planned = plan_here(args, &options).environment();
         environment.retain(|(name, _)| planned.iter().all(|(planned, _)| name != planned.as_str()));
         environment.extend(
