@@ -19,6 +19,9 @@ const MAX_VERSION: usize = 32;
 /// The most topics of a subscription.
 const MAX_TOPICS: usize = 16;
 
+/// The most processes that can be named at once.
+const MAX_PIDS: usize = 256;
+
 /// What a process says to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
@@ -34,6 +37,12 @@ pub enum Request {
     Subscribe {
         /// About what; topics that we do not know are left out.
         to: Vec<Topic>,
+    },
+    /// Wants to know what Python processes are doing. The answer has many packets, and the connection is closed after it.
+    Dump {
+        /// Which; none means all below the supervisor.
+        #[serde(default)]
+        pids: Vec<i32>,
     },
 }
 
@@ -102,6 +111,7 @@ impl Request {
                 Err(MessageError::TooLong("python"))
             }
             Self::Subscribe { to } if to.len() > MAX_TOPICS => Err(MessageError::TooLong("to")),
+            Self::Dump { pids } if pids.len() > MAX_PIDS => Err(MessageError::TooLong("pids")),
             _ => Ok(request),
         }
     }
@@ -161,6 +171,16 @@ mod tests {
     }
 
     #[test]
+    fn a_request_for_tracebacks_names_processes_or_means_all() {
+        let pids = |packet: &[u8]| match Request::parse(packet).unwrap() {
+            Request::Dump { pids } => pids,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(pids(br#"{"op":"dump","pids":[7,8]}"#), [7, 8]);
+        assert_eq!(pids(br#"{"op":"dump"}"#), [0; 0]);
+    }
+
+    #[test]
     fn what_is_no_request_gets_a_short_sentence() {
         let long = format!(
             r#"{{"op":"hello","python":"{}","door":"path"}}"#,
@@ -170,6 +190,7 @@ mod tests {
             r#"{{"op":"subscribe","to":[{}"drain"]}}"#,
             r#""drain","#.repeat(16)
         );
+        let pids = format!(r#"{{"op":"dump","pids":{:?}}}"#, [7; MAX_PIDS + 1]);
         let unknown = format!(r#"{{"op":"{}"}}"#, "x".repeat(60_000));
         for packet in [
             "",
@@ -181,6 +202,8 @@ mod tests {
             r#"{"op":"subscribe","to":"drain"}"#,
             &long,
             &topics,
+            &pids,
+            r#"{"op":"dump","pids":[99999999999]}"#,
             &unknown,
             &"[".repeat(MAX_PACKET),
             &" ".repeat(MAX_PACKET + 1),

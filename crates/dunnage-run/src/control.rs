@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dunnage_policy::event::Event;
@@ -19,6 +20,7 @@ use dunnage_policy::message::{MAX_PACKET, Reply, Request, Topic};
 use dunnage_policy::signal::Signal;
 use dunnage_sys::{Epoll, Interest, PacketConnection, PacketListener, Peer, Received, current_uid};
 
+use crate::dump;
 use crate::log::Log;
 use crate::procfs::descends_from;
 use crate::runtime_folder::RuntimeFolder;
@@ -37,6 +39,12 @@ const MAX_SUBSCRIBERS: usize = 56;
 
 /// The most connections that are taken in, and packets of one that are read, in a turn of the loop.
 const BATCH: usize = 16;
+
+/// The most clients that are answered with tracebacks at a time.
+const MAX_DUMPS: usize = 2;
+
+/// The stack of a thread that answers.
+const DUMP_STACK: usize = 256 * 1024;
 
 /// How long nobody is taken in after that failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,6 +65,8 @@ pub struct Control {
     stop: Option<Stop>,
     paused_until: Option<Duration>,
     crowd_reported: bool,
+    /// Threads that answer with tracebacks.
+    dumps: Vec<JoinHandle<()>>,
 }
 
 /// A shutdown under way.
@@ -86,6 +96,7 @@ impl Control {
             stop: None,
             paused_until: None,
             crowd_reported: false,
+            dumps: Vec::new(),
         })
     }
 
@@ -251,8 +262,32 @@ impl Control {
                 None
             }
             Ok(Request::Subscribe { to }) => self.subscribe(token, &to, now, log),
+            Ok(Request::Dump { pids }) => self.dump(token, pids),
             Err(error) => Some(Reply::error(error.to_string())),
         }
+    }
+
+    /// Gives the connection to a thread that reads the processes, which may take time.
+    fn dump(&mut self, token: u64, pids: Vec<i32>) -> Option<Reply> {
+        self.dumps.retain(|thread| !thread.is_finished());
+        let connection = self.connections.get(&token)?;
+        let refusal = if !may_dump(connection.peer, self.own_uid) {
+            "tracebacks are for root and the supervisor's own user only"
+        } else if connection.subscribed {
+            "a subscriber asks for tracebacks by another connection"
+        } else if self.dumps.len() >= MAX_DUMPS {
+            "others are being answered, or have left their answers lying: try again in some seconds"
+        } else {
+            let client = self.connections.remove(&token)?.into_socket(&self.epoll);
+            let (client, supervisor) = (client.ok()?, self.supervisor);
+            let thread = std::thread::Builder::new()
+                .stack_size(DUMP_STACK)
+                .spawn(move || dump::answer(&client, &pids, supervisor));
+            // where no thread can be made the connection is closed by that
+            self.dumps.extend(thread);
+            return None;
+        };
+        Some(Reply::error(refusal))
     }
 
     fn subscribe(
@@ -293,6 +328,12 @@ impl Control {
 /// Whether a peer may come in; `descends` is asked only where it matters.
 fn is_admitted(peer: Peer, own_uid: u32, descends: impl FnOnce(i32) -> bool) -> bool {
     peer.pid > 0 && (peer.uid == 0 || peer.uid == own_uid || descends(peer.pid))
+}
+
+/// Whether a peer that was let in may see tracebacks: they name files and functions, and a descendant that gave up its
+/// rights has given up these too.
+fn may_dump(peer: Peer, own_uid: u32) -> bool {
+    peer.uid == 0 || peer.uid == own_uid
 }
 
 impl AsFd for Control {

@@ -11,6 +11,7 @@ pub mod compat;
 mod config;
 mod control;
 mod counters;
+mod dump;
 mod forward;
 mod log;
 mod procfs;
@@ -27,6 +28,7 @@ pub use command::{Refusal, explain, prepare};
 pub use config::{
     Conduct, Config, Control, Forwarded, JobControl, Manners, PlanMode, Voice, Watched,
 };
+pub use dump::{AskError, ask, find_supervisor};
 pub use log::LogFormat;
 pub use procfs::{parse_caught, parse_stat, read_process_table};
 pub use setup::{Inherited, execute_directly, run};

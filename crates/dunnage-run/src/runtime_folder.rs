@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use dunnage_sys::{Folder, PacketConnection, PacketListener, current_uid};
 
 /// The socket's name in the folder.
-const SOCKET: &str = "control";
+pub const SOCKET: &str = "control";
 
 /// The longest path that fits into a socket's address, `unix(7)`.
 const MAX_PATH: usize = 107;
 
 /// The places, in order; a user's own comes first.
-const PLACES: [&str; 3] = ["/run/dunnage", "/dev/shm", "/tmp"];
+pub const PLACES: [&str; 3] = ["/run/dunnage", "/dev/shm", "/tmp"];
 
 /// Our folder; removed when dropped.
 #[derive(Debug)]
@@ -34,9 +34,8 @@ pub struct RuntimeFolder {
 impl RuntimeFolder {
     /// Makes the folder and listens on the socket in it. The error names each place and what is wrong with it.
     pub fn create(chosen: Option<&Path>) -> Result<(Self, PacketListener), String> {
-        let namespace = std::fs::metadata("/proc/self/ns/pid")
-            .map_err(|error| format!("cannot read /proc/self/ns/pid: {error}"))?
-            .ino();
+        let namespace =
+            own_namespace().map_err(|error| format!("cannot read /proc/self/ns/pid: {error}"))?;
         let name = format!("dunnage-{namespace}-{}", dunnage_sys::current_pid());
         let places = chosen.into_iter().chain(PLACES.iter().map(Path::new));
         create_in(places, &name)
@@ -51,6 +50,11 @@ impl RuntimeFolder {
     pub fn socket(&self) -> PathBuf {
         self.place.join(&self.name).join(SOCKET)
     }
+}
+
+/// The inode of our PID namespace.
+pub fn own_namespace() -> io::Result<u64> {
+    Ok(std::fs::metadata("/proc/self/ns/pid")?.ino())
 }
 
 fn create_in<'a>(

@@ -54,6 +54,12 @@ impl Connection {
         self.queue.is_empty()
     }
 
+    /// Gives the socket away.
+    pub fn into_socket(self, epoll: &Epoll) -> io::Result<PacketConnection> {
+        epoll.remove(self.socket.as_fd())?;
+        Ok(self.socket)
+    }
+
     /// How many packets wait for it.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {

@@ -177,7 +177,7 @@ fn a_python_that_says_nothing_is_named_once_and_only_after_two_looks() {
     let child = python.id() as i32;
     // until it is a Python: between fork and execve it is a copy of this test
     while !read_process(child).is_some_and(|process| crate::procfs::is_python(&process)) {
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
     let (_place, mut control, _) = control();
     assert_eq!(control.wake_at(), None);
@@ -204,6 +204,112 @@ fn a_python_that_says_nothing_is_named_once_and_only_after_two_looks() {
     assert_eq!(looks, 2 + 16);
     control.announce_stop(Signal::TERM, NOW, None);
     assert_eq!(control.wake_at(), None);
+    drop(python.stdin.take());
+    python.wait().unwrap();
+}
+
+/// A Python that is in the function `waiting_room`, deep down.
+fn waiting_python() -> std::process::Child {
+    use std::io::BufRead;
+    let script = "import sys\n\
+         def waiting_room(left):\n\
+         \x20   if left: waiting_room(left - 1)\n\
+         \x20   else: print('in', flush=True); sys.stdin.read()\n\
+         waiting_room(300)";
+    let mut python = std::process::Command::new("python3")
+        .args(["-c", script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(python.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    python
+}
+
+/// Asks, while the loop turns.
+fn ask(control: &mut Control, pids: Vec<i32>) -> Result<Vec<dunnage_python::ProcessDump>, String> {
+    let (client, mut log) = (connect(control), Log::new(LogFormat::Text, None));
+    let asking = std::thread::spawn(move || crate::ask(&client, &pids));
+    while !asking.is_finished() {
+        control.turn(NOW, &mut log);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    asking.join().unwrap().map_err(|error| error.to_string())
+}
+
+#[test]
+fn tracebacks_of_all_or_of_those_named_are_given_out_and_only_of_what_is_below() {
+    let mut python = waiting_python();
+    let pid = python.id() as i32;
+    let (_place, mut control, _) = control();
+    for pids in [Vec::new(), vec![pid]] {
+        let processes = ask(&mut control, pids).unwrap();
+        let process = processes.iter().find(|process| process.pid == pid).unwrap();
+        assert_eq!(process.error, None);
+        let frames = &process.threads[0].frames;
+        assert!(
+            frames.iter().any(|frame| frame.function == "waiting_room"),
+            "{frames:?}"
+        );
+    }
+    let above = std::os::unix::process::parent_id() as i32;
+    for pid in [above, 1, 0, -1, i32::MAX] {
+        let processes = ask(&mut control, vec![pid]).unwrap();
+        let [process] = processes.as_slice() else {
+            panic!("{processes:?}")
+        };
+        assert!(
+            process
+                .error
+                .as_deref()
+                .unwrap()
+                .contains("below the supervisor")
+        );
+    }
+    drop(python.stdin.take());
+    python.wait().unwrap();
+}
+
+#[test]
+fn tracebacks_are_for_root_and_our_own_user_only() {
+    let peer = |uid| Peer { pid: 7, uid };
+    assert!(may_dump(peer(0), 1000) && may_dump(peer(1000), 1000));
+    assert!(!may_dump(peer(1001), 1000) && !may_dump(peer(1001), 0));
+}
+
+#[test]
+fn a_client_that_leaves_its_answers_lying_costs_a_place_and_holds_nobody_up() {
+    let mut python = waiting_python();
+    let (_place, mut control, mut log) = control();
+    // enough requests to fill what the kernel holds for one who does not read
+    let request = serde_json::json!({"op": "dump", "pids": vec![python.id(); 250]}).to_string();
+    let deaf: Vec<_> = (0..MAX_DUMPS)
+        .map(|_| {
+            let deaf = connect(&control);
+            deaf.send(request.as_bytes()).unwrap();
+            control.turn(NOW, &mut log);
+            control.turn(NOW, &mut log);
+            deaf
+        })
+        .collect();
+    assert_eq!(
+        (control.dumps.len(), control.connections.len()),
+        (MAX_DUMPS, 0)
+    );
+    let error = ask(&mut control, Vec::new()).unwrap_err();
+    assert!(error.contains("try again"), "{error}");
+    let heard = connect(&control);
+    heard.send(SUBSCRIBE).unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    control.announce_stop(Signal::TERM, NOW, None);
+    assert!(next(&heard).unwrap().contains("drain"));
+    drop(deaf);
+    for thread in std::mem::take(&mut control.dumps) {
+        thread.join().unwrap();
+    }
     drop(python.stdin.take());
     python.wait().unwrap();
 }

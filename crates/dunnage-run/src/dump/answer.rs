@@ -1,0 +1,98 @@
+//! The supervisor's side, in a thread of its own.
+//!
+//! Reading another process may wait: for its pages, which a file system or the process itself may withhold, or for
+//! a client that does not read. Neither may hold PID 1 up, so the loop gives the connection away and forgets it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use dunnage_policy::process::Process;
+use dunnage_python::{Error, ProcessDump, Target};
+use dunnage_sys::{Interest, PacketConnection, poll};
+
+use super::{Part, split};
+use crate::procfs::{descends_from, describe, is_still, read_process, read_process_table};
+
+/// How long a client may leave its packets lying.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads the processes and sends what they are doing; all Python processes below `supervisor` if `pids` is empty.
+pub fn answer(client: &PacketConnection, pids: &[i32], supervisor: i32) {
+    // a client that has gone needs no answer
+    let _ = try_answer(client, pids, supervisor);
+}
+
+fn try_answer(client: &PacketConnection, pids: &[i32], supervisor: i32) -> io::Result<()> {
+    let mut send = |part: &Part| send(client, part);
+    if pids.is_empty() {
+        let table = read_process_table();
+        let mut processes = table.descendants(supervisor);
+        processes.sort_unstable_by_key(|process| process.identity.pid);
+        for process in processes {
+            if let Some(dump) = read_if_python(process) {
+                split(dump, &mut send)?;
+            }
+        }
+    }
+    for pid in pids {
+        split(read_one(*pid, supervisor), &mut send)?;
+    }
+    send(&Part::End)
+}
+
+/// A process that is known to be ours; nothing is said where it is no Python, or has gone.
+fn read_if_python(process: &Process) -> Option<ProcessDump> {
+    if process.is_zombie() {
+        return None;
+    }
+    let pid = process.identity.pid;
+    let dump = match Target::prepare(pid).and_then(|target| target.dump()) {
+        Ok(dump) => dump,
+        Err(Error::Gone(_) | Error::NotPython { .. }) => return None,
+        // which of those that cannot be read are Python can only be told by their names
+        Err(Error::Refused { .. }) if !crate::procfs::is_python(process) => return None,
+        Err(error) => ProcessDump::failed(pid, &error),
+    };
+    // the id was not given to another process meanwhile
+    is_still(process.identity).then_some(dump)
+}
+
+/// A process that somebody named.
+fn read_one(pid: i32, supervisor: i32) -> ProcessDump {
+    let process = read_process(pid).filter(|_| descends_from(pid, supervisor));
+    let Some(process) = process else {
+        return not_read(pid, None, "no process below the supervisor has this id");
+    };
+    let dump = Target::prepare(pid)
+        .and_then(|target| target.dump())
+        .unwrap_or_else(|error| ProcessDump::failed(pid, &error));
+    if is_still(process.identity) {
+        dump
+    } else {
+        not_read(pid, Some(describe(&process)), "it has ended meanwhile")
+    }
+}
+
+fn not_read(pid: i32, command: Option<String>, reason: &str) -> ProcessDump {
+    ProcessDump {
+        pid,
+        command,
+        python: None,
+        gil: None,
+        threads: Vec::new(),
+        threads_torn: false,
+        error: Some(reason.to_owned()),
+    }
+}
+
+fn send(client: &PacketConnection, part: &Part) -> io::Result<()> {
+    let packet = serde_json::to_vec(part)?;
+    while !client.send(&packet)? {
+        let room = poll(&[Some((client.as_fd(), Interest::Write))], Some(PATIENCE))?;
+        if !room.has(0) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    Ok(())
+}
