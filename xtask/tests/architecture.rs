@@ -20,7 +20,12 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("dunnage-python", &["dunnage-sys"]),
     (
         "dunnage-run",
-        &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
+        &[
+            "dunnage-cgroup",
+            "dunnage-policy",
+            "dunnage-python",
+            "dunnage-sys",
+        ],
     ),
     (
         "dunnage",

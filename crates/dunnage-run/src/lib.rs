@@ -28,9 +28,9 @@ pub use command::{Refusal, explain, prepare};
 pub use config::{
     Conduct, Config, Control, Forwarded, JobControl, Manners, PlanMode, Voice, Watched,
 };
-pub use dump::{AskError, ask, find_supervisor};
+pub use dump::{AskError, ask, find_supervisor, read_below, read_one};
 pub use log::LogFormat;
-pub use procfs::{parse_caught, parse_stat, read_process_table};
+pub use procfs::{parse_caught, parse_stat};
 pub use setup::{Inherited, execute_directly, run};
 pub use stated::hand_on_overrides;
 pub use terminal::has_terminal;

@@ -137,14 +137,15 @@ pub fn keeps_to_itself(pid: i32, signal: Signal) -> bool {
     is_shell(program.as_deref(), &as_strs(&read_arguments(pid))) && !catches(pid, signal)
 }
 
-/// Whether a process is a Python by its program file's name, or by its own where the file cannot be read.
+/// Whether a process is a Python by its program file's name, or by what it was called as where the file cannot be read.
 pub fn is_python(process: &Process) -> bool {
-    let program = read_link_bounded(&PathBuf::from(format!(
-        "/proc/{}/exe",
-        process.identity.pid
-    )));
+    let pid = process.identity.pid;
+    let program = read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe")));
     let program = program.ok().map_or_else(
-        || process.command.clone(),
+        || {
+            let called = read_arguments(pid).into_iter().next();
+            called.unwrap_or_else(|| process.command.clone())
+        },
         |path| String::from_utf8_lossy(&path).into_owned(),
     );
     let name = program.rsplit('/').next().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dunnage_sys::{Folder, PacketConnection, PacketListener, current_uid};
 
@@ -19,6 +20,12 @@ const MAX_PATH: usize = 107;
 
 /// The places, in order; a user's own comes first.
 pub const PLACES: [&str; 3] = ["/run/dunnage", "/dev/shm", "/tmp"];
+
+/// The most names of a place that are looked at for what was left behind.
+const MAX_NAMES: usize = 4096;
+
+/// A folder that is younger may be one whose supervisor does not listen yet.
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// Our folder; removed when dropped.
 #[derive(Debug)]
@@ -89,6 +96,7 @@ fn create_at(place: &Path, name: &str) -> io::Result<(RuntimeFolder, PacketListe
             "others could replace what is in it (its owner is neither us nor root, or it is writable without a sticky bit)",
         ));
     }
+    sweep(place, &parent);
     let made = match parent.make(name) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -127,11 +135,53 @@ fn is_safe(folder: &Folder) -> io::Result<bool> {
     Ok(trusted && (!others_write || sticky))
 }
 
+/// Removes what supervisors of ours left that were killed, so that nothing piles up in a place that outlives containers.
+fn sweep(place: &Path, parent: &Folder) {
+    let names = std::fs::read_dir(place).into_iter().flatten().flatten();
+    for entry in names.take(MAX_NAMES) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
+            continue;
+        };
+        let Ok(folder) = parent.open_in(name) else {
+            continue;
+        };
+        let is_old = folder.metadata().is_ok_and(|metadata| {
+            let age = metadata.modified().map(|at| at.elapsed());
+            metadata.uid() == current_uid()
+                && age.is_ok_and(|age| age.is_ok_and(|age| age > SETTLED))
+        });
+        if is_old && is_abandoned(&folder) {
+            let _ = folder.remove_file(SOCKET);
+            let _ = parent.remove_folder(name);
+        }
+    }
+}
+
+/// Whether a name is one that a supervisor gives.
+fn is_ours(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name
+        .strip_prefix("dunnage-")
+        .and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(namespace, pid)| is_number(namespace) && is_number(pid))
+}
+
+/// Whether nobody listens on the folder's socket. One whose queue is full is alive.
+fn is_abandoned(folder: &Folder) -> bool {
+    match PacketConnection::connect(&folder.pinned_path(SOCKET)) {
+        Err(error) => matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+        ),
+        Ok(_) => false,
+    }
+}
+
 /// Clears what a dead supervisor of ours left under the same name.
 fn take_over(folder: &Folder) -> io::Result<()> {
-    match PacketConnection::connect(&folder.pinned_path(SOCKET)) {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
-        _ => return Err(io::Error::other("a supervisor that is alive uses it")),
+    if !is_abandoned(folder) {
+        return Err(io::Error::other("a supervisor that is alive uses it"));
     }
     match folder.remove_file(SOCKET) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -197,6 +247,54 @@ mod tests {
         std::mem::forget(folder);
         let (again, _listening) = create(&[&first]).unwrap();
         PacketConnection::connect(&again.socket()).unwrap();
+    }
+
+    #[test]
+    fn what_killed_supervisors_left_is_swept_and_nothing_else() {
+        let place = place(0o1777);
+        let long_ago = std::time::SystemTime::now() - SETTLED * 2;
+        let make = |name: &str| {
+            let path = place.path().join(name);
+            fs::create_dir(&path).unwrap();
+            let listener = PacketListener::bind(&path.join(SOCKET)).unwrap();
+            let age = || {
+                fs::File::open(&path)
+                    .unwrap()
+                    .set_modified(long_ago)
+                    .unwrap();
+            };
+            (path.clone(), listener, age())
+        };
+        let (left, listener, ()) = make("dunnage-7-1");
+        drop(listener);
+        let (_, _alive, ()) = make("dunnage-8-1");
+        let (young, listener, ()) = make("dunnage-9-1");
+        drop(listener);
+        fs::File::open(&young)
+            .unwrap()
+            .set_modified(std::time::SystemTime::now())
+            .unwrap();
+        let (_, listener, ()) = make("dunnage-notes-1");
+        drop(listener);
+        fs::create_dir(place.path().join("dunnage-10-1")).unwrap();
+        fs::write(place.path().join("dunnage-10-1/theirs"), "").unwrap();
+        let (_ours, _listening) = create(&[&place]).unwrap();
+        assert!(!left.exists());
+        let mut names: Vec<_> = fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "dunnage-1-2",
+                "dunnage-10-1",
+                "dunnage-8-1",
+                "dunnage-9-1",
+                "dunnage-notes-1"
+            ]
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Folder(File);
 
-const FLAGS: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+/// A folder that may be passed through is enough: it need not be readable.
+const FLAGS: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
 
 /// A name in a folder: not a path, so that nothing can lead out of it.
 fn plain(name: &str) -> io::Result<CString> {
@@ -46,7 +47,7 @@ impl Folder {
     pub fn open_in(&self, name: &str) -> io::Result<Self> {
         let name = plain(name)?;
         // SAFETY: the descriptor is open, the name ends with a zero byte.
-        let fd = unsafe { libc::openat(self.0.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | FLAGS) };
+        let fd = unsafe { libc::openat(self.0.as_raw_fd(), name.as_ptr(), FLAGS) };
         check(fd)?;
         // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
         Ok(Self(unsafe { File::from_raw_fd(fd) }))
@@ -82,9 +83,10 @@ impl Folder {
         check(unsafe { libc::fchmodat(self.0.as_raw_fd(), name.as_ptr(), mode as libc::mode_t, 0) })
     }
 
-    /// Sets this folder's own mode.
+    /// Sets this folder's own mode; needs `/proc`.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        self.0.set_permissions(Permissions::from_mode(mode))
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
     }
 
     /// Owner, mode, device, inode.

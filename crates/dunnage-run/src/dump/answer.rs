@@ -7,17 +7,16 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use dunnage_policy::process::Process;
-use dunnage_python::{Error, ProcessDump, Target};
+use dunnage_python::ProcessDump;
 use dunnage_sys::{Interest, PacketConnection, poll};
 
-use super::{Part, split};
-use crate::procfs::{descends_from, describe, is_still, read_process, read_process_table};
+use super::{Part, read_below, read_one, split};
+use crate::procfs::{descends_from, describe, is_still, read_process};
 
 /// How long a client may leave its packets lying.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the processes and sends what they are doing; all Python processes below `supervisor` if `pids` is empty.
+/// Reads the processes and sends what they are doing; all Python processes below `supervisor` if none is named.
 pub fn answer(client: &PacketConnection, pids: &[i32], supervisor: i32) {
     // a client that has gone needs no answer
     let _ = try_answer(client, pids, supervisor);
@@ -26,47 +25,21 @@ pub fn answer(client: &PacketConnection, pids: &[i32], supervisor: i32) {
 fn try_answer(client: &PacketConnection, pids: &[i32], supervisor: i32) -> io::Result<()> {
     let mut send = |part: &Part| send(client, part);
     if pids.is_empty() {
-        let table = read_process_table();
-        let mut processes = table.descendants(supervisor);
-        processes.sort_unstable_by_key(|process| process.identity.pid);
-        for process in processes {
-            if let Some(dump) = read_if_python(process) {
-                split(dump, &mut send)?;
-            }
-        }
+        read_below(supervisor, |dump| split(dump, &mut send))?;
     }
     for pid in pids {
-        split(read_one(*pid, supervisor), &mut send)?;
+        split(read_if_below(*pid, supervisor), &mut send)?;
     }
     send(&Part::End)
 }
 
-/// A process that is known to be ours; nothing is said where it is no Python, or has gone.
-fn read_if_python(process: &Process) -> Option<ProcessDump> {
-    if process.is_zombie() {
-        return None;
-    }
-    let pid = process.identity.pid;
-    let dump = match Target::prepare(pid).and_then(|target| target.dump()) {
-        Ok(dump) => dump,
-        Err(Error::Gone(_) | Error::NotPython { .. }) => return None,
-        // which of those that cannot be read are Python can only be told by their names
-        Err(Error::Refused { .. }) if !crate::procfs::is_python(process) => return None,
-        Err(error) => ProcessDump::failed(pid, &error),
-    };
-    // the id was not given to another process meanwhile
-    is_still(process.identity).then_some(dump)
-}
-
-/// A process that somebody named.
-fn read_one(pid: i32, supervisor: i32) -> ProcessDump {
+/// A process that somebody named: we may be allowed to read more than who asks, so only what is below us.
+fn read_if_below(pid: i32, supervisor: i32) -> ProcessDump {
     let process = read_process(pid).filter(|_| descends_from(pid, supervisor));
     let Some(process) = process else {
         return not_read(pid, None, "no process below the supervisor has this id");
     };
-    let dump = Target::prepare(pid)
-        .and_then(|target| target.dump())
-        .unwrap_or_else(|error| ProcessDump::failed(pid, &error));
+    let dump = read_one(pid);
     if is_still(process.identity) {
         dump
     } else {

@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod find;
+mod read;
 
 use dunnage_policy::message::MAX_PACKET;
 use dunnage_python::{Frame, ProcessDump, ThreadDump};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use answer::answer;
 pub use ask::{AskError, ask};
 pub use find::find_supervisor;
+pub use read::{read_below, read_one};
 
 /// One packet of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

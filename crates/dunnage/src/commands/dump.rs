@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use dunnage_python::render::render_text;
-use dunnage_python::{Dump, Error, ProcessDump, Target};
-use dunnage_run::read_process_table;
+use dunnage_python::{Dump, ProcessDump};
+use dunnage_run::{ask, find_supervisor, read_below, read_one};
 
 use crate::output;
 
@@ -21,7 +21,7 @@ enum Format {
 /// Show where every thread of every Python process is, now. Nothing is stopped or signalled.
 #[derive(Debug, Args)]
 pub struct DumpCommand {
-    /// The processes; without one, every Python process below PID 1
+    /// The processes; without one, every Python process below the supervisor, or below PID 1 where there is none
     #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pids: Vec<i32>,
 
@@ -38,15 +38,9 @@ pub struct DumpCommand {
 
 /// Prints the dump. The code is 0 if every process was read, 1 if one was refused or none found.
 pub fn run(args: &DumpCommand) -> anyhow::Result<ExitCode> {
-    let processes = if args.pids.is_empty() {
-        dump_below(1)
-    } else {
-        args.pids.iter().map(|pid| dump(*pid)).collect()
-    };
+    let processes = read(&args.pids)?;
     if processes.is_empty() {
-        output::tell(
-            "dunnage: no Python process below PID 1 was found; name one: dunnage dump PID",
-        );
+        output::tell("dunnage: no Python process was found; name one: dunnage dump PID");
     }
     let text = match args.format {
         Format::Text => render_text(&processes),
@@ -57,47 +51,37 @@ pub fn run(args: &DumpCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!is_whole)))
 }
 
-/// Reads one process.
-fn dump(pid: i32) -> ProcessDump {
-    Target::prepare(pid)
-        .and_then(|target| target.dump())
-        .unwrap_or_else(|error| ProcessDump::failed(pid, &error))
+/// Lets the supervisor read, which is an ancestor and may; without one, or where it does not answer, we try.
+fn read(pids: &[i32]) -> anyhow::Result<Vec<ProcessDump>> {
+    match find_supervisor().map(|supervisor| ask(&supervisor, pids)) {
+        Some(Ok(mut processes)) => {
+            for process in processes.iter_mut().filter(|_| !pids.is_empty()) {
+                read_instead(process);
+            }
+            return Ok(processes);
+        }
+        Some(Err(error)) => output::tell(&format!("dunnage: {error}; reading without it")),
+        None => {}
+    }
+    let mut processes = Vec::new();
+    if pids.is_empty() {
+        // PID 1 may itself be a Python
+        processes.extend(Some(read_one(1)).filter(|process| process.error.is_none()));
+        read_below(1, |process| {
+            processes.push(process);
+            anyhow::Ok(())
+        })?;
+    }
+    processes.extend(pids.iter().map(|pid| read_one(*pid)));
+    Ok(processes)
 }
 
-/// Reads the Python processes among `ancestor` and its descendants. Others, and those that end meanwhile, are passed over.
-fn dump_below(ancestor: i32) -> Vec<ProcessDump> {
-    let table = read_process_table();
-    let below = table.descendants(ancestor).into_iter();
-    let pids = below
-        .filter(|process| !process.is_zombie())
-        .map(|process| process.identity.pid);
-    std::iter::once(ancestor)
-        .chain(pids)
-        .filter(|pid| *pid != dunnage_sys::current_pid())
-        .filter_map(
-            |pid| match Target::prepare(pid).and_then(|target| target.dump()) {
-                Ok(dump) => Some(dump),
-                Err(
-                    error @ (Error::UnknownVersion { .. }
-                    | Error::UnknownBuild { .. }
-                    | Error::OtherLayout { .. }),
-                ) => Some(ProcessDump::failed(pid, &error)),
-                Err(error @ Error::Refused { .. }) if is_called_python(pid) => {
-                    Some(ProcessDump::failed(pid, &error))
-                }
-                Err(_) => None,
-            },
-        )
-        .collect()
-}
-
-/// Whether a process that may not be looked into calls itself Python.
-fn is_called_python(pid: i32) -> bool {
-    dunnage_python::process::read_command(pid).is_some_and(|command| {
-        let program = command.split(' ').next().unwrap_or_default();
-        program
-            .rsplit('/')
-            .next()
-            .is_some_and(|name| name.starts_with("python"))
-    })
+/// What is named but not below the supervisor, such as another session, can perhaps be read from here.
+fn read_instead(process: &mut ProcessDump) {
+    if let Some(reason) = process.error.take() {
+        *process = read_one(process.pid);
+        if let Some(own) = &mut process.error {
+            *own = format!("{reason}; without the supervisor: {own}");
+        }
+    }
 }
