@@ -86,11 +86,7 @@ impl<'a> Supervisor<'a> {
     /// Takes over a child that was started.
     pub fn new(config: &'a Config, mut start: Start) -> Self {
         let child = start.spawned.pid;
-        if let Some(control) = start
-            .control
-            .as_mut()
-            .filter(|_| matches!(config.agent, Agent::On(_)))
-        {
+        if let (Some(control), Agent::On(_)) = (&mut start.control, &config.agent) {
             control.expect_agents(child);
         }
         Self {

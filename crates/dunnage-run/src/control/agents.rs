@@ -14,6 +14,9 @@ use crate::procfs::{describe, is_python, is_still, read_process, read_process_ta
 /// The most processes that are remembered.
 const MAX_AGENTS: usize = 1024;
 
+/// What a supervisor's process is called.
+const SUPERVISOR: &str = "dunnage";
+
 /// When it is looked for the first and the second time; after that once a minute, until one was found.
 const LOOKS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -123,7 +126,8 @@ fn find_silent<'a>(
     // a look is not atomic and may hold a loop
     for _ in 0..MAX_AGENTS {
         let Some(process) = way.pop() else { break };
-        if known.contains(&process.identity) {
+        // what is below another supervisor says hello to that one
+        if known.contains(&process.identity) || process.command == SUPERVISOR {
             continue;
         }
         if !process.is_zombie() && is_python(process) {
@@ -159,6 +163,8 @@ mod tests {
             process(8, 7, "python"),
             process(9, 8, "python"),
             process(10, 7, "python"),
+            process(11, 7, "dunnage"),
+            process(12, 11, "python"),
             process(20, 1, "python"),
             process(21, 20, "python"),
             process(30, 0, "python"),
@@ -182,6 +188,11 @@ mod tests {
         assert_eq!(silent(&[]), [8, 9, 10]);
         assert_eq!(silent(&[8]), [10], "9 may be forked from 8");
         assert_eq!(silent(&[8, 10]), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_below_a_second_supervisor_is_that_ones() {
+        assert!(!silent(&[]).contains(&12));
     }
 
     #[test]

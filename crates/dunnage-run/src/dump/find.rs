@@ -17,7 +17,8 @@ const MAX_NAMES: usize = 100_000;
 /// The most sockets that are tried.
 const MAX_CANDIDATES: usize = 64;
 
-/// A connection to the supervisor; `None` where there is none, or none that can be believed.
+/// A connection to the supervisor; `None` where there is none, or none that can be believed. Where neither PID 1 nor an
+/// ancestor is one it is the first of the others.
 pub fn find_supervisor() -> Option<PacketConnection> {
     find_in(&places(), &format!("dunnage-{}-", own_namespace().ok()?))
 }
@@ -36,8 +37,8 @@ fn places() -> Vec<PathBuf> {
 
 fn find_in(places: &[PathBuf], prefix: &str) -> Option<PacketConnection> {
     let own = dunnage_sys::current_pid();
-    let mut candidates: Vec<(bool, i32, &Path)> = Vec::new();
-    for place in places {
+    let mut candidates: Vec<(bool, usize, i32)> = Vec::new();
+    for (index, place) in places.iter().enumerate() {
         let names = std::fs::read_dir(place).into_iter().flatten().flatten();
         let pids = names.take(MAX_NAMES).filter_map(|entry| {
             let name = entry.file_name();
@@ -46,16 +47,19 @@ fn find_in(places: &[PathBuf], prefix: &str) -> Option<PacketConnection> {
         });
         for pid in pids.take(MAX_CANDIDATES) {
             let is_above = pid == 1 || descends_from(own, pid);
-            candidates.push((!is_above, pid, place));
+            candidates.push((!is_above, index, pid));
         }
     }
     candidates.sort_unstable();
-    candidates
-        .into_iter()
-        .take(MAX_CANDIDATES)
-        .find_map(|(is_stranger, pid, place)| {
-            connect(place, &format!("{prefix}{pid}"), pid, is_stranger)
-        })
+    let mut tried = candidates.into_iter().take(MAX_CANDIDATES);
+    tried.find_map(|(is_stranger, index, pid)| {
+        connect(
+            places.get(index)?,
+            &format!("{prefix}{pid}"),
+            pid,
+            is_stranger,
+        )
+    })
 }
 
 fn connect(place: &Path, name: &str, pid: i32, is_stranger: bool) -> Option<PacketConnection> {

@@ -9,6 +9,7 @@
 )]
 
 mod control;
+mod dump;
 mod edges;
 mod ends;
 mod init;
