@@ -95,7 +95,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub plan_args: PlanArgs,
 
-    /// Make a socket on which descendants are told that a shutdown begins; `DUNNAGE_SOCKET` tells them where. It lies in
+    /// Make a socket on which descendants are told that a shutdown begins and `dunnage dump` asks for tracebacks; `DUNNAGE_SOCKET` tells them where. It lies in
     /// the first of `$DUNNAGE_RUNTIME_DIR`, /run/dunnage (if it exists), /dev/shm and /tmp that can be trusted
     #[arg(
         long,
