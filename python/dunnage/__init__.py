@@ -9,6 +9,7 @@ had (macOS, Windows, free-threaded interpreters, other processors) the same func
 ``dunnage.limits().native`` is False. No function raises for what the machine is or is not.
 """
 
+from dunnage._guard import Guard, guard
 from dunnage._hooks import Drain, Hook, Level, MemoryPressure, on_drain, on_memory_pressure
 from dunnage._pymalloc import SmallObjects
 from dunnage._release import Released, ReleaseStep, release_memory, release_memory_async
@@ -41,6 +42,7 @@ __all__ = [
     "Confidence",
     "CpuLimits",
     "Drain",
+    "Guard",
     "Hierarchy",
     "Hook",
     "Level",
@@ -58,6 +60,7 @@ __all__ = [
     "Throttling",
     "cpu_count",
     "cpu_limit",
+    "guard",
     "limits",
     "limits_changed",
     "memory",

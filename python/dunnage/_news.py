@@ -60,6 +60,7 @@ class Listener:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._tid = 0
+        self._untold: list[News] = []
 
     def wait(self) -> "list[News] | None":
         """Blocks until there is news; ``None`` at the end, or when it was interrupted."""
@@ -120,12 +121,13 @@ class Listener:
         self._state = threading.Lock()
         self._telling = self._stopping = False
         self._thread = None
+        self._untold = []  # the parent's
 
     def _run(self) -> None:
         self._tid = threading.get_native_id()
-        while (news := self.wait()) is not None:
+        while (news := self._untold or self.wait()) is not None:
             with self._state:
-                # what is not told now is asked for again by the next connection, or comes again
+                self._untold = news if self._stopping else []
                 if self._stopping:
                     return
                 self._telling = True

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod event;
 pub mod message;
 pub mod plan;
+pub mod pressure;
 pub mod process;
 pub mod shutdown;
 pub mod signal;

@@ -6,6 +6,7 @@
 
 mod heap;
 mod source;
+mod watcher;
 
 use pyo3::prelude::*;
 
@@ -16,4 +17,6 @@ mod native {
     use crate::heap::{allocator_statistics, call_soon, malloc_provider, trim_heap};
     #[pymodule_export]
     use crate::source::Source;
+    #[pymodule_export]
+    use crate::watcher::Watcher;
 }
