@@ -9,7 +9,8 @@ from typing import NoReturn
 
 def find_program() -> "Path | None":
     """The program of the same installation, wherever pip has put its scripts."""
-    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
+    # the last is that of `pip install --target`
+    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(__file__).parent.parent / "bin"]
     if user := sysconfig.get_preferred_scheme("user"):
         folders.append(Path(sysconfig.get_path("scripts", user)))
     for folder in folders:

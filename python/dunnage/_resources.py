@@ -19,11 +19,13 @@ try:
     from dunnage._native import Source
 
     NATIVE = True
-except ImportError:
-    # the pure wheel, or a sub-interpreter that refuses extensions of this kind
+    _REFUSAL = None
+except ImportError as error:
     from dunnage._pure import Source  # type: ignore[assignment]
 
     NATIVE = False
+    # in the pure wheel there is none; else a sub-interpreter, or an image without what it is linked to, refuses it
+    _REFUSAL = None if isinstance(error, ModuleNotFoundError) else f"the native part cannot be loaded: {error}"
 
 _source = Source(
     "/",
@@ -92,7 +94,7 @@ def limits() -> Limits:
         hierarchy,
         found,
         MemoryLimits(*memory_limits),
-        tuple(notes),
+        (*notes,) if _REFUSAL is None else (_REFUSAL, *notes),
         NATIVE,
     )
 

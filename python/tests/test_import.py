@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,14 @@ def test_a_sub_interpreter_can_import_it_too(python: str) -> None:
     """As under mod_wsgi. Where the native part is refused there, the pure answers step in."""
     done = run(SUBINTERPRETER, python=python)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.usefixtures("native")
+def test_a_native_part_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "dunnage", ignore=shutil.ignore_patterns("_native*", "__pycache__"))
+    (tmp_path / "dunnage" / "_native.abi3.so").write_bytes(b"no library")
+    code = "import dunnage as d; found = d.limits(); print(found.native, d.cpu_count() >= 1, found.notes[0])"
+    assert said(code, PYTHONPATH=str(tmp_path)).startswith("False True the native part cannot be loaded: ")
 
 
 @EVERY_PYTHON

@@ -59,6 +59,18 @@ def test_counts_are_alike(cpus: str, workers: int, policy: str) -> None:
     assert pure.cpu_count(policy, workers) == native.cpu_count(policy, workers)
 
 
+@given(
+    st.floats(min_value=0.001, max_value=300).map(lambda cpus: f"{cpus:.3f}"),
+    st.integers(min_value=1, max_value=100),
+)
+def test_more_workers_never_get_more_each_and_rounding_up_never_gives_less(cpus: str, workers: int) -> None:
+    for source in (native_source(cpus, None), _pure.Source("/", cpus, None)):
+        down, up = source.cpu_count("latency", workers), source.cpu_count("throughput", workers)
+        assert 1 <= down <= up <= down + 1
+        assert source.cpu_count("latency", workers + 1) <= down
+        assert source.cpu_count("throughput", workers + 1) <= up
+
+
 def test_what_it_cannot_know_is_none_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_resources, "_source", _pure.Source())
     monkeypatch.setattr(_resources, "NATIVE", False)
