@@ -345,3 +345,88 @@ fn parse_state(state: u32) -> Option<(usize, bool)> {
         (matches!(kind, 1 | 2 | 4) && compact == 1).then_some((kind as usize, ascii == 1))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{debug_offsets, tables};
+    use crate::memory::tests::Fake;
+    use proptest::prelude::*;
+
+    /// Every layout that there is.
+    fn layouts() -> Vec<Layout> {
+        let described = debug_offsets::tests::python_3_14();
+        (9..=12)
+            .filter_map(|minor| tables::layout_of(minor).copied())
+            .chain([described])
+            .collect()
+    }
+
+    /// Memory whose words point into itself, to small numbers and to nowhere.
+    fn hostile_memory() -> impl Strategy<Value = Vec<u8>> {
+        let word = prop_oneof![
+            4 => (0..8192_u64).prop_map(|offset| START + offset),
+            4 => (0..1024_u64).prop_map(|offset| START + offset * 8),
+            2 => 0..300_u64,
+            1 => any::<u64>(),
+        ];
+        prop::collection::vec(word, 1024)
+            .prop_map(|words| words.iter().flat_map(|word| word.to_le_bytes()).collect())
+    }
+
+    const START: u64 = 0x10_0000;
+
+    proptest! {
+        #[test]
+        fn no_memory_makes_the_reader_panic_or_run_on(bytes in hostile_memory(), thread in 0..8192_u64, code_type in 0..8192_u64) {
+            let fake = Fake { start: START, bytes };
+            for layout in layouts() {
+                let mut reader = StackReader::new(&fake, &layout, START + code_type);
+                if let Ok(stack) = reader.read_stack(START + thread) {
+                    prop_assert!(stack.frames.len() <= MAX_FRAMES);
+                }
+                let _ = reader.read_thread_name(START + thread);
+            }
+        }
+    }
+
+    /// Writes a word of 64 bits.
+    fn put(bytes: &mut [u8], at: u64, word: u64) {
+        bytes[at as usize..at as usize + 8].copy_from_slice(&word.to_le_bytes());
+    }
+
+    #[test]
+    fn a_chain_of_frames_that_bites_its_tail_is_no_stack() {
+        let layout = tables::layout_of(9).unwrap();
+        let mut bytes = vec![0; 4096];
+        // the thread's frame at 1024, which calls itself
+        put(&mut bytes, 24, 1024);
+        put(&mut bytes, 1024 + 24, 1024);
+        let fake = Fake { start: 0, bytes };
+        assert_eq!(
+            StackReader::new(&fake, layout, 1).read_stack(0),
+            Err(Unreadable)
+        );
+    }
+
+    #[test]
+    fn a_thread_without_a_frame_has_an_empty_stack() {
+        let fake = Fake {
+            start: 0,
+            bytes: vec![0; 4096],
+        };
+        for layout in layouts() {
+            let stack = StackReader::new(&fake, &layout, 1).read_stack(0);
+            assert_eq!(stack, Ok(Stack::default()));
+        }
+    }
+
+    #[test]
+    fn the_kind_of_a_string_is_found_in_each_place() {
+        assert_eq!(parse_state(0b110_0100), Some((1, true)));
+        // a string of before PEP 393: not compact
+        assert_eq!(parse_state(0b000_0100), None);
+        assert_eq!(parse_state(0b11001 << 16 | 2), Some((1, true)));
+        assert_eq!(parse_state(0b01010 << 8 | 1), Some((2, false)));
+    }
+}

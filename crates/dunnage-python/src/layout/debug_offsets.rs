@@ -138,7 +138,7 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -237,6 +237,11 @@ mod tests {
             bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
         }
         bytes
+    }
+
+    /// The layout of that one.
+    pub(crate) fn python_3_14() -> Layout {
+        parse(&as_bytes(&PYTHON_3_14)).unwrap().1
     }
 
     /// What CPython 3.13.0 (x86_64) says of itself.
