@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -87,6 +88,31 @@ def test_reading_again_and_again_opens_nothing_more() -> None:
     for _ in range(1000):
         dunnage.memory(), dunnage.cpu_limit(), dunnage.limits_changed(dunnage.limits())
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 3, 5, 8])
+def test_what_could_not_be_opened_for_want_of_descriptors_is_opened_later(cgroup: Make, left: int) -> None:
+    leaf = cgroup("cpu", "starved")
+    leaf.set("cpu.cfs_quota_us", 150_000)
+    leaf.set("cpu.cfs_period_us", 50_000)
+    leaf.enter()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = os.open("/dev/null", os.O_RDONLY)
+    filler = []
+    while True:  # no gaps below
+        filler.append(os.dup(spare))
+        if filler[-1] > max(descriptors() - set(filler)):
+            break
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (filler[-1] + 1 + left, limits[1]))
+        dunnage.cpu_limit(), dunnage.memory(), dunnage.throttling(), dunnage.pressure(), dunnage.limits()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in [spare, *filler]:
+            os.close(descriptor)
+    assert dunnage.cpu_limit() == pytest.approx(3.0)
+    assert dunnage.memory().usage is not None
+    assert dunnage.throttling().periods is not None
 
 
 def test_a_forked_child_has_answers_of_its_own(cgroup: Make) -> None:

@@ -71,6 +71,11 @@ impl Cgroups {
         }
     }
 
+    /// Whether one of the two could not be read.
+    pub fn is_empty(&self) -> bool {
+        self.cgroup.is_empty() || self.mountinfo.is_empty()
+    }
+
     fn lines(&self) -> impl Iterator<Item = CgroupLine<'_>> {
         parse_cgroup_file(&self.cgroup)
     }

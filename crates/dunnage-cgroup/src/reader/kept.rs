@@ -1,11 +1,12 @@
 //! A file that is kept open and read again with one `pread`.
 
 use crate::{ReadError, Root};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::IntoRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longest answer that is read. `memory.stat` of a current kernel is about 2 KiB long, and a seq_file answers one read in full.
 pub(super) type Buffer = [u8; 16 * 1024];
@@ -16,6 +17,8 @@ pub(super) struct Opener {
     pub root: Root,
     /// Whether each use of a descriptor first asks which file it stands for.
     pub is_guarded: bool,
+    /// Whether a file was not opened for want of descriptors: it has to be tried again.
+    is_starved: Cell<bool>,
 }
 
 /// A descriptor with the path it came from, or the reason why there is none.
@@ -70,10 +73,21 @@ impl Identity {
     }
 }
 
+/// EMFILE and ENFILE: this process, or the machine, has no descriptor left; 24 and 23 on every architecture.
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+
 impl Opener {
+    pub fn new(root: Root, is_guarded: bool) -> Self {
+        Self {
+            root,
+            is_guarded,
+            is_starved: Cell::new(false),
+        }
+    }
+
     /// Opens a file; that it cannot be opened is told when it is read.
     pub fn keep(&self, path: PathBuf) -> Kept {
-        let file = File::open(self.root.locate(&path)).map_err(|error| Refused {
+        let file = self.open(&path).map_err(|error| Refused {
             kind: error.kind(),
             code: error.raw_os_error(),
         });
@@ -86,6 +100,24 @@ impl Opener {
             file,
             identity,
         }
+    }
+
+    /// Opens a file below the root, and notes where that failed for want of descriptors.
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        let file = File::open(self.root.locate(path));
+        if let Err(error) = &file
+            && error
+                .raw_os_error()
+                .is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+        {
+            self.is_starved.set(true);
+        }
+        file
+    }
+
+    /// Whether a descriptor was missing since this was last asked.
+    pub fn take_starved(&self) -> bool {
+        self.is_starved.take()
     }
 }
 
@@ -177,10 +209,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ours"), "1").unwrap();
         fs::write(folder.path().join("theirs"), "2").unwrap();
-        let opener = Opener {
-            root: Root::at(folder.path()),
-            is_guarded: true,
-        };
+        let opener = Opener::new(Root::at(folder.path()), true);
         let mut kept = opener.keep(PathBuf::from("/ours"));
         let mut buffer = [0; size_of::<Buffer>()];
         assert_eq!(kept.read(&mut buffer).unwrap(), b"1");
@@ -224,10 +253,7 @@ mod tests {
     fn reading_leaves_the_mark() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ours"), "1").unwrap();
-        let opener = Opener {
-            root: Root::at(folder.path()),
-            is_guarded: true,
-        };
+        let opener = Opener::new(Root::at(folder.path()), true);
         let kept = opener.keep(PathBuf::from("/ours"));
         let mut buffer = [0; size_of::<Buffer>()];
         for _ in 0..3 {

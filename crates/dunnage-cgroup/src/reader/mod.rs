@@ -4,7 +4,8 @@
 //! the descriptors are kept; each read is then one `pread` from the start, at which the kernel writes the file anew. A
 //! limit that changes is seen at the next read. Two things can turn a descriptor stale: the cgroup is removed (`ENODEV`,
 //! noticed at once), or the process is moved to another, which nothing tells (so `/proc/self/cgroup` is looked at once a
-//! second, when something is read). Both lead to looking the process up anew.
+//! second, when something is read). Both lead to looking the process up anew, and so does a file that could not be opened
+//! because the process had no descriptor left.
 
 mod cpu;
 mod kept;
@@ -76,10 +77,7 @@ impl Reader {
 
     fn open_with(root: &Root, is_guarded: bool) -> Self {
         let mut buffer = Box::new([0; size_of::<Buffer>()]);
-        let opener = Opener {
-            root: root.clone(),
-            is_guarded,
-        };
+        let opener = Opener::new(root.clone(), is_guarded);
         Self {
             membership: root.locate(Path::new(CGROUP_FILE)),
             open: Open::find(&opener, &mut buffer),
@@ -138,7 +136,7 @@ impl Reader {
         &mut self,
         read: impl Fn(&Open, &mut Buffer) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        if self.is_stale() {
+        if self.opener.take_starved() || self.is_stale() {
             self.reopen();
         }
         match read(&self.open, &mut self.buffer) {
@@ -179,6 +177,10 @@ impl Open {
         let root = &opener.root;
         let mut reading = Reading::new(root);
         let cgroups = Cgroups::read(&mut reading);
+        if cgroups.is_empty() {
+            // the want of a descriptor looks like a /proc that is not there: asked once more, it is told apart
+            let _ = opener.open(Path::new(CGROUP_FILE));
+        }
         let cpu = cgroups.chain(root, "cpu").ok();
         let memory = cgroups
             .chain(root, "memory")
