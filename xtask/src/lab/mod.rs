@@ -62,6 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let began = Instant::now();
     let cases = chosen(&options)?;
+    let title = options.table.then(table::title).transpose()?;
     let work = Work::new(&options)?;
     let mut rows = Vec::new();
     for place in &options.places {
@@ -75,8 +76,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             say(&format!("{}{}", vm::ROW, serde_json::to_string(row)?));
         }
     }
-    if options.table {
-        table::write(&rows)?;
+    if let Some(title) = title {
+        table::write(&title, &rows)?;
     }
     let failed = summarize(&rows, began, &options);
     Ok(if failed {

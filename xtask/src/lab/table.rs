@@ -10,16 +10,14 @@ use std::process::Command;
 const BEGIN: &str = "<!-- lab table: written by `cargo xtask lab --table` -->";
 const END: &str = "<!-- end of lab table -->";
 
-/// Puts the result between the markers of `docs/lab.md`.
-pub(crate) fn write(rows: &[Row]) -> Result<()> {
-    let file = root().join("docs/lab.md");
-    let page = fs::read_to_string(&file)?;
+/// What is played, and when: asked before, since the tree may change in the meantime.
+pub(crate) fn title() -> Result<String> {
     let git = |args: &[&str]| stdout_of(Command::new("git").args(args).current_dir(root()));
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
     // what is tested is what the sources say, not what pages say about them
     let changed = git(&["status", "--porcelain", "--", "crates", "lab", "Cargo.lock"])?;
     let date = stdout_of(Command::new("date").args(["-u", "+%F"]))?;
-    let title = format!(
+    Ok(format!(
         "Commit {}{}, {}.",
         commit.trim(),
         if changed.is_empty() {
@@ -28,7 +26,13 @@ pub(crate) fn write(rows: &[Row]) -> Result<()> {
             " with uncommitted changes"
         },
         date.trim()
-    );
+    ))
+}
+
+/// Puts the result between the markers of `docs/lab.md`.
+pub(crate) fn write(title: &str, rows: &[Row]) -> Result<()> {
+    let file = root().join("docs/lab.md");
+    let page = fs::read_to_string(&file)?;
     let replaced = replace(&page, &format!("{title}\n\n{}", render(rows)))
         .ok_or_else(|| format!("{}: the table's markers are missing", file.display()))?;
     fs::write(&file, replaced)?;
