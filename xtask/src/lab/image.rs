@@ -31,7 +31,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// 6.1 and 6.12.
-    const ALL: [Self; 2] = [
+    pub(crate) const ALL: [Self; 2] = [
         Self {
             name: "vm",
             suite: "bookworm",

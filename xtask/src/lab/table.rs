@@ -1,7 +1,10 @@
 //! The table of the last whole run in `docs/lab.md`.
 
-use super::{Outcome, Row};
-use crate::tools::{Result, root, say, stdout_of};
+use super::image::Kernel;
+use super::place::Place;
+use super::{Outcome, Row, vm};
+use crate::tools::{Result, root, say, stdout_of, target_dir};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -29,8 +32,61 @@ pub(crate) fn title() -> Result<String> {
     ))
 }
 
-/// Puts the result between the markers of `docs/lab.md`.
+/// What has been played of one commit, as the runs that play it in parts leave it.
+#[derive(Default, Serialize, Deserialize)]
+struct Played {
+    title: String,
+    rows: Vec<Row>,
+}
+
+impl Played {
+    /// Adds a run's rows. Those of another commit, or of an earlier run of the same, go.
+    fn add(&mut self, title: &str, rows: &[Row]) {
+        if self.title != title {
+            *self = Self {
+                title: title.to_owned(),
+                rows: Vec::new(),
+            };
+        }
+        let key = |row: &Row| (row.case.clone(), row.place.clone(), row.python.clone());
+        let is_new = |old: &Row| rows.iter().any(|row| key(row) == key(old));
+        self.rows.retain(|old| !is_new(old));
+        self.rows.extend_from_slice(rows);
+        let order = place_names();
+        self.rows.sort_by_key(|row| {
+            let place = order.iter().position(|name| *name == row.place);
+            (place, row.case.clone(), row.python.clone())
+        });
+    }
+}
+
+/// All places in the table's order.
+fn place_names() -> Vec<String> {
+    let mut names: Vec<String> = Place::ALL
+        .iter()
+        .map(|place| place.name().to_owned())
+        .collect();
+    for kernel in Kernel::ALL {
+        names.extend(vm::INNER.iter().map(|place| kernel.named(place.name())));
+    }
+    names
+}
+
+/// Adds the result to what has been played of the same commit, and puts that between the markers of `docs/lab.md`.
 pub(crate) fn write(title: &str, rows: &[Row]) -> Result<()> {
+    let folder = target_dir().join("lab");
+    fs::create_dir_all(&folder)?;
+    // runs may end at the same time
+    let lock = fs::File::create(folder.join("table.lock"))?;
+    lock.lock()?;
+    let kept = folder.join("table.json");
+    let mut played: Played = fs::read_to_string(&kept)
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    played.add(title, rows);
+    fs::write(&kept, serde_json::to_string(&played)?)?;
+    let rows = &played.rows;
     let file = root().join("docs/lab.md");
     let page = fs::read_to_string(&file)?;
     let replaced = replace(&page, &format!("{title}\n\n{}", render(rows)))
@@ -107,6 +163,27 @@ mod tests {
             python: "3.11".to_owned(),
             outcome,
         }
+    }
+
+    #[test]
+    fn runs_of_one_commit_add_up_in_the_order_of_the_places() {
+        let mut played = Played::default();
+        played.add("old", &[row("a", "host", Outcome::Pass)]);
+        played.add("new", &[row("a", "vm host", Outcome::Pass)]);
+        let lost = row("b", "runc", Outcome::Skipped("no".to_owned()));
+        played.add("new", &[lost, row("a", "runc", Outcome::Pass)]);
+        played.add("new", &[row("b", "runc", Outcome::Pass)]);
+        let told: Vec<_> = played
+            .rows
+            .iter()
+            .map(|row| (row.place.as_str(), row.case.as_str(), &row.outcome))
+            .collect();
+        let wanted = [
+            ("runc", "a", &Outcome::Pass),
+            ("runc", "b", &Outcome::Pass),
+            ("vm host", "a", &Outcome::Pass),
+        ];
+        assert_eq!(told, wanted);
     }
 
     #[test]
