@@ -23,6 +23,7 @@ usage: cargo xtask TASK
   lint [--no-skip]  rustfmt, clippy, typos, file sizes, stale generated pages
   test              every test of the project, and what was skipped
   gen [--check]     docs/events.md and docs/run.md from the program
+  torture           10,000 dumps of each Python while it runs at full speed, and what they cost it; half an hour
   dist [FOLDER]     the static release program with its agent: its path and size; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("gen", [flag]) if flag == "--check" => generate::run(true),
         ("dist", []) => dist::run(None),
         ("dist", [folder]) => dist::run(Some(folder)),
+        ("torture", []) => test::torture(),
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("bench", [part]) if part == "python" => bench::run_module(),

@@ -4,7 +4,9 @@
 //! and passes. Test runners hide the output of tests that pass, so they are asked to show it, and the lines are
 //! collected and repeated at the end.
 
-use crate::tools::{Result, TEST_PACKAGES, cargo, find_program, python_environment, say, shown};
+use crate::tools::{
+    Result, TEST_PACKAGES, cargo, find_program, python_environment, say, shown, succeeds,
+};
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
@@ -18,6 +20,28 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("unshare", "util-linux"),
     ("sh", "dash"),
 ];
+
+/// The long form of the test that reads a process while it runs at full speed.
+pub(crate) fn torture() -> Result<ExitCode> {
+    let mut command = cargo([
+        "test",
+        "--release",
+        "--locked",
+        "-p",
+        "dunnage-python",
+        "--test",
+        "torture",
+        "--",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    Ok(if succeeds(&mut command)? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
 
 pub(crate) fn run() -> Result<ExitCode> {
     let mut skipped = Vec::new();

@@ -1,7 +1,7 @@
 //! Dumps of a process that never stands still: it must not notice, and no frame may be made up.
 //!
-//! The short run is an ordinary test. The long one, 10,000 dumps of each version and what they cost the target:
-//! `DUNNAGE_DUMPS=10000 cargo test --release -p dunnage-python --test torture -- --ignored --nocapture`.
+//! The short run is an ordinary test. The long one, 10,000 dumps of each version and what they cost the target, is
+//! `cargo xtask torture`; `DUNNAGE_DUMPS` and `DUNNAGE_PAIRS` make it shorter.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
