@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import interpreters
 import pytest
 from hypothesis import settings
 
@@ -21,11 +22,15 @@ settings.load_profile("dunnage")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def interpreters() -> list[str]:
-    """Every CPython from 3.10 that can be found here."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [versions.glob(f"3.{minor}.*/bin/python") for minor in range(10, 16)]
-    return [str(python) for pythons in found for python in sorted(pythons)] or [sys.executable]
+def _each_python() -> list[Any]:
+    found = {version: interpreters.find(version) for version in interpreters.VERSIONS}
+    return [
+        pytest.param(path, id=version, marks=() if path else pytest.mark.skip(f"needs CPython {version}, as by pyenv"))
+        for version, path in found.items()
+    ]
+
+
+EVERY_PYTHON = pytest.mark.parametrize("python", _each_python())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Make, interpreters
+from conftest import EVERY_PYTHON, ROOT, Make
 
 import dunnage
 
@@ -95,9 +95,6 @@ run = getattr(interpreters, "exec", None) or interpreters.run_string
 refused = run(inside, "import dunnage; assert dunnage.cpu_count() >= 1; dunnage.memory()")
 assert refused is None, refused
 """
-
-
-EVERY_PYTHON = pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parent.parent.name)
 
 
 @EVERY_PYTHON

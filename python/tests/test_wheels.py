@@ -18,7 +18,7 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
-from conftest import interpreters
+from conftest import EVERY_PYTHON
 
 BUILT = os.environ.get("DUNNAGE_TEST_WHEELS")
 pytestmark = pytest.mark.skipif(BUILT is None, reason="needs the wheels: `cargo xtask test` builds them")
@@ -171,7 +171,7 @@ def run_quietly(dunnage: Path, *words: str | Path) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("python", interpreters(), ids=lambda path: Path(path).parent.parent.name)
+@EVERY_PYTHON
 def test_one_wheel_installs_into_every_interpreter(python: str, tmp_path: Path) -> None:
     inside = install(tmp_path / "venv", built("native"), python=python)
     assert said(inside, "-c", "import dunnage; print(dunnage.limits().native)") == "True"

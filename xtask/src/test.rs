@@ -87,11 +87,18 @@ pub(crate) fn run() -> Result<ExitCode> {
             "--show-output",
         ]));
     }
-    match crate::python::tests() {
-        Ok(command) => commands.push(command),
-        Err(error) => skipped.push(format!("the Python package: {error}")),
-    }
     let mut failed = false;
+    match crate::python::tools() {
+        Err(error) => skipped.push(format!("the Python package: {error}")),
+        // with its tools there, a package that cannot be built has failed
+        Ok(_) => match crate::python::tests() {
+            Ok(command) => commands.push(command),
+            Err(error) => {
+                say(&format!("the Python package: {error}"));
+                failed = true;
+            }
+        },
+    }
     for mut command in commands {
         if let Ok(python) = &python {
             command.env("DUNNAGE_TEST_PYTHON", python);
