@@ -4,6 +4,7 @@ import os
 import time
 
 from celery import Celery
+from present import note_agent
 
 out = os.environ["LAB_OUT"]
 for name in ("queue", "control"):
@@ -23,3 +24,8 @@ def work():
     time.sleep(1)
     with open(f"{out}/work", "w") as file:
         file.write("finished")
+
+
+@app.task(name="agent")
+def agent():
+    note_agent()

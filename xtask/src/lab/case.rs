@@ -18,7 +18,7 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// What is promised, as a sentence for the table.
     pub(crate) promise: String,
-    /// Places (`host`, `runc`, `runc-hostns`, `crun`), `vm`, `real` (not emulated machines) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
+    /// Versions of Python, places (`host`, `runc`, `runc-hostns`, `crun`), `vm`, `real` (not emulated machines) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
     #[serde(default)]
     pub(crate) not_in: BTreeMap<String, String>,
     /// The words that are started as PID 1. `{lab}`, `{case}` and `{out}` stand for folders.

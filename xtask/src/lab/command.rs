@@ -142,24 +142,31 @@ fn fill(text: &str, setting: &Setting, case: &Case, folder: &Path) -> String {
     let lab = lab.display().to_string();
     text.replace("{case}", &format!("{lab}/cases/{}", case.name))
         .replace("{lab}", &lab)
+        .replace("{packages}", &packages_folder(setting))
         .replace("{out}", &out.display().to_string())
+}
+
+/// The servers' packages, as the application finds them.
+fn packages_folder(setting: &Setting) -> String {
+    match setting.place {
+        Place::Host => setting.packages.display().to_string(),
+        _ => "/opt/packages".to_owned(),
+    }
 }
 
 pub(crate) fn environment(case: &Case, setting: &Setting, folder: &Path) -> Vec<(String, String)> {
     let mut path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
-    let mut packages = "/opt/packages".to_owned();
     let mut env = Vec::new();
     if setting.place == Place::Host {
         let bin = setting.program.parent().unwrap_or(Path::new("/"));
         path = format!("{}:{path}", bin.display());
-        packages = setting.packages.display().to_string();
         let log = folder.join("termination-log").display().to_string();
         env.push(("DUNNAGE_TERMINATION_LOG".to_owned(), log));
     }
     for (name, value) in [
         ("PATH", path.as_str()),
         ("HOME", "/tmp"),
-        ("PYTHONPATH", &packages),
+        ("PYTHONPATH", &packages_folder(setting)),
         ("PYTHONDONTWRITEBYTECODE", "1"),
         ("DUNNAGE_LOG_FORMAT", "json"),
         ("DUNNAGE_GRACE", GRACE),

@@ -125,7 +125,7 @@ impl Work {
             .map_err(|error| format!("{}: {error}", program.display()))?;
         run::must(
             Command::new("cp")
-                .arg("-r")
+                .args(["-r", "--dereference"])
                 .arg(options.lab_folder())
                 .arg(&work.lab),
         )?;
@@ -178,6 +178,11 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
             continue;
         }
         for python in pythons(place, index, options) {
+            if let Some(why) = case.not_in.get(python.version) {
+                let why = Outcome::NotApplicable(why.clone());
+                rows.push(row(case, python.version, why));
+                continue;
+            }
             let rootfs = match (place, &options.rootfs) {
                 (Place::Host, _) => PathBuf::from("/"),
                 (_, Some(rootfs)) => rootfs.clone(),

@@ -49,6 +49,11 @@ const RECIPE: u32 = 1;
 /// The servers that the cases run. Pure Python, so that one folder fits every version.
 const PACKAGES: &str = "gunicorn==23.0.0 uvicorn==0.35.0 celery==5.5.3";
 
+/// What starts or changes interpreters in ways of its own, in the folder [`LAUNCHERS_FOLDER`] of the others. Some have a
+/// build for each Python, whose files have different names, and none yet for one that is not settled.
+const LAUNCHERS: &str = "opentelemetry-distro==0.66b2 ddtrace==4.16.0 gevent==26.9.0 pex==2.105.2";
+pub(crate) const LAUNCHERS_FOLDER: &str = "launchers";
+
 /// Where the lab keeps what is dear to make.
 pub(crate) fn cache() -> PathBuf {
     if let Some(folder) = std::env::var_os("XDG_CACHE_HOME") {
@@ -101,27 +106,53 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The folder with the servers' packages; made if it is not there.
+/// The folder with the servers' and the launchers' packages; made if it is not there.
 pub(crate) fn packages() -> Result<PathBuf> {
-    let folder = cache().join(format!("packages-{}", PACKAGES.replace(' ', "-")));
+    let name = format!("packages-{PACKAGES}-{LAUNCHERS}").replace(' ', "-");
+    let folder = cache().join(name);
     if folder.is_dir() {
         return Ok(folder);
     }
-    let python = python_environment("lab-venv", "pip")?;
-    say(&format!("installing {PACKAGES} to {}", folder.display()));
+    say(&format!(
+        "installing {PACKAGES} {LAUNCHERS} to {}",
+        folder.display()
+    ));
     fs::create_dir_all(cache())?;
     let unfinished = unfinished(&folder);
     let _ = fs::remove_dir_all(&unfinished);
-    must_succeed(
-        Command::new(python)
-            .args(["-m", "pip", "install", "--quiet", "--no-compile"])
-            .args(["--only-binary=:all:", "--python-version=3.11", "--target"])
-            .arg(&unfinished)
-            .args(PACKAGES.split(' ')),
-    )?;
+    install_to(&unfinished, "3.11", PACKAGES)?;
+    let launchers = unfinished.join(LAUNCHERS_FOLDER);
+    fs::create_dir(&launchers)?;
+    for python in PYTHONS.into_iter().filter(|python| python.is_settled()) {
+        let one = unfinished.join(python.version);
+        install_to(&one, python.version, LAUNCHERS)?;
+        must(
+            Command::new("cp")
+                .arg("-r")
+                .arg(one.join("."))
+                .arg(&launchers),
+        )?;
+        fs::remove_dir_all(one)?;
+    }
     must(Command::new("chmod").args(["-R", "a+rX"]).arg(&unfinished))?;
     fs::rename(&unfinished, &folder)?;
     Ok(folder)
+}
+
+fn install_to(folder: &Path, version: &str, packages: &str) -> Result<()> {
+    let python = python_environment("lab-venv", "pip")?;
+    must_succeed(
+        Command::new(python)
+            .args(["-m", "pip", "install", "--quiet", "--no-compile"])
+            .args([
+                "--only-binary=:all:",
+                "--python-version",
+                version,
+                "--target",
+            ])
+            .arg(folder)
+            .args(packages.split(' ')),
+    )
 }
 
 /// Where a folder is made, so that one that is there is whole.
