@@ -47,7 +47,7 @@ const LINK_PYTHON: &str = "[ -e \"$1/usr/bin/python3\" ] || ln -s \"$(cd \"$1/us
 const RECIPE: u32 = 1;
 
 /// The servers that the cases run. Pure Python, so that one folder fits every version.
-const PACKAGES: &str = "gunicorn==23.0.0 uvicorn==0.35.0 celery==5.5.3";
+const PACKAGES: &str = "gunicorn==23.0.0 uvicorn==0.38.0 celery==5.5.3";
 
 /// What starts or changes interpreters in ways of its own, in the folder [`LAUNCHERS_FOLDER`] of the others. Some have a
 /// build for each Python, whose files have different names, and none yet for one that is not settled.
