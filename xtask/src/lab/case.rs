@@ -18,7 +18,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// What is promised, as a sentence for the table.
     pub(crate) promise: String,
-    /// Versions of Python, places (`host`, `runc`, `runc-hostns`, `crun`), `vm`, `real` (not emulated machines) or cgroup versions (`v1`, `v2`) that cannot host it, and why.
+    /// Places (`host`, `runc`, `runc-hostns`, `crun`), `vm`, `real` (not emulated machines), cgroup versions (`v1`,
+    /// `v2`) or Pythons of containers (`3.15`) that cannot host it, and why.
     #[serde(default)]
     pub(crate) not_in: BTreeMap<String, String>,
     /// The words that are started as PID 1. `{lab}`, `{case}` and `{out}` stand for folders.

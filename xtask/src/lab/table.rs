@@ -146,7 +146,8 @@ fn cell(row: &Row, reasons: &mut Vec<String>) -> String {
     match &row.outcome {
         Outcome::Pass => format!("pass {}", row.python).trim().to_owned(),
         Outcome::Fail(wrong) => format!("**fail** {} ({})", row.python, note(&wrong.join("; "))),
-        Outcome::NotApplicable(why) => format!("n/a ({})", note(why)),
+        Outcome::NotApplicable(why) if row.python.is_empty() => format!("n/a ({})", note(why)),
+        Outcome::NotApplicable(why) => format!("n/a {} ({})", row.python, note(why)),
         Outcome::Skipped(why) => format!("skipped ({})", note(why)),
     }
 }
@@ -190,14 +191,17 @@ mod tests {
     fn a_reason_is_told_once_and_referred_to() {
         let why = || Outcome::NotApplicable("no such thing".to_owned());
         let rows = [
-            row("a", "host", why()),
+            Row {
+                python: String::new(),
+                ..row("a", "host", why())
+            },
             row("b", "host", why()),
             row("b", "runc", Outcome::Pass),
         ];
         assert_eq!(
             render(&rows),
             "| case | promise | host | runc |\n|---|---|---|---|\n| `a` | a works | n/a (1) |  |\n\
-             | `b` | b works | n/a (1) | pass 3.11 |\n\n1. no such thing"
+             | `b` | b works | n/a 3.11 (1) | pass 3.11 |\n\n1. no such thing"
         );
     }
 
