@@ -122,3 +122,12 @@ fn xtask_builds_with_the_standard_library_serde_and_zip_only() {
         .collect();
     assert!(uses.is_empty(), "{uses:?}");
 }
+
+#[test]
+fn a_panic_ends_the_thread_that_reads_memory_and_not_pid_1() {
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    let release = manifest.unwrap();
+    let (_, release) = release.split_once("[profile.release]").unwrap();
+    let (release, _) = release.split_once("\n[").unwrap();
+    assert!(release.contains("panic = \"unwind\""), "{release}");
+}

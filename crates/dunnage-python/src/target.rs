@@ -1,6 +1,6 @@
 //! A process that is ready to be read.
 
-use crate::dump::{Gil, ProcessDump, ThreadDump};
+use crate::dump::{Frame, Gil, ProcessDump, ThreadDump};
 use crate::layout::{GIL_BYTES, GilPlace};
 use crate::memory::{Blocks, Memory, ProcessMemory, Unreadable, add};
 use crate::native::Tasks;
@@ -14,6 +14,9 @@ use crate::{Error, layout::Version};
 /// The most threads of a process, and interpreters, that are read.
 const MAX_THREADS: usize = 1024;
 const MAX_INTERPRETERS: usize = 64;
+
+/// The most memory that the frames of a dump take: PID 1 may be the reader. Some 15,000 calls.
+const MAX_DUMP_BYTES: usize = 2 << 20;
 
 /// How often the list of threads, or a stack, is read anew before it is called torn.
 const LIST_ATTEMPTS: usize = 10;
@@ -115,6 +118,7 @@ impl Target {
         let (threads, threads_torn) = self.list_threads();
         let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
         let mut dumped = Vec::with_capacity(threads.len());
+        let mut room = MAX_DUMP_BYTES;
         for thread in threads {
             let tid = tasks
                 .find(&self.memory, self.found.layout.thread, thread.address)
@@ -122,7 +126,9 @@ impl Target {
                 .flatten();
             let reading = self.read_thread(&mut reader, thread, tid);
             if reading.is_linked {
-                dumped.push(self.describe(thread, tid, reading));
+                let mut thread = self.describe(thread, tid, reading);
+                shorten(&mut thread, &mut room);
+                dumped.push(thread);
             }
         }
         self.check_identity()?;
@@ -393,6 +399,20 @@ impl Reading {
     }
 }
 
+/// Keeps as many of a thread's innermost calls as there is room for.
+fn shorten(thread: &mut ThreadDump, room: &mut usize) {
+    let kept = thread.frames.iter().take_while(|frame| {
+        let size = size_of::<Frame>() + frame.function.len() + frame.file.len();
+        let left = room.checked_sub(size);
+        *room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let kept = kept.count();
+    thread.truncated |= kept < thread.frames.len();
+    thread.frames.truncate(kept);
+    thread.frames.shrink_to_fit();
+}
+
 /// Threads are read one after another, and the GIL may move on in between: each was the holder when it was read, but a
 /// reader of the dump expects one in an interpreter. The last one stays.
 fn keep_one_holder(threads: &mut [ThreadDump]) {
@@ -419,5 +439,41 @@ fn drop_double_ids(threads: &mut [ThreadDump]) {
             threads[at].name = None;
             threads[at].state = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_stacks_of_many_threads_are_shortened_from_the_outside_and_say_so() {
+        let frame = |line| Frame {
+            function: "f".repeat(500),
+            file: "a.py".to_owned(),
+            line: Some(line),
+        };
+        let thread = || ThreadDump {
+            tid: None,
+            name: None,
+            interpreter: 0,
+            state: None,
+            gil: None,
+            torn: false,
+            truncated: false,
+            frames: (0..3).map(frame).collect(),
+        };
+        let mut room = 4 * (size_of::<Frame>() + 504) + 1;
+        let mut threads = [thread(), thread(), thread()];
+        for thread in &mut threads {
+            shorten(thread, &mut room);
+        }
+        let kept = threads.each_ref().map(|thread| thread.frames.len());
+        assert_eq!(kept, [3, 1, 0]);
+        assert_eq!(
+            threads.each_ref().map(|thread| thread.truncated),
+            [false, true, true]
+        );
+        assert_eq!(threads[1].frames[0].line, Some(0));
     }
 }
