@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::dump::Frame;
 use crate::layout::{
-    BYTES_DATA, FIRST_OWNER_WITHOUT_CODE, FrameLayout, Layout, OB_SIZE, OB_TYPE, STR_LENGTH,
-    STR_STATE,
+    BYTES_DATA, FIRST_OWNER_WITHOUT_CODE, FrameLayout, Layout, OB_SIZE, OB_TYPE,
+    OWNED_BY_GENERATOR, STR_LENGTH, STR_STATE,
 };
 use crate::memory::{Blocks, Memory, Unreadable, add};
 
@@ -26,8 +26,8 @@ const MAX_CODE: u64 = 64 << 20;
 enum At {
     /// An offset in bytes.
     Offset(i64),
-    /// The address of the instruction.
-    Address(u64),
+    /// The address of the instruction, and whether the frame is a generator's.
+    Address(u64, bool),
     /// The line itself, which a traced frame keeps.
     Line(i32),
 }
@@ -48,6 +48,16 @@ struct Code {
     lines: Vec<u8>,
     start: u64,
     bytes: u64,
+    /// The byte code before it only sets the frame up.
+    first_traceable: u64,
+}
+
+impl Code {
+    /// Whether a frame has not begun its own work: tracebacks of the interpreter leave it out, and so do we
+    /// (`_PyFrame_IsIncomplete`). The frame that stands between a class that is called and its `__init__` is always so.
+    fn is_incomplete(&self, at: At) -> bool {
+        matches!(at, At::Address(address, false) if address < self.start.saturating_add(self.first_traceable))
+    }
 }
 
 /// The frames of a thread, the innermost first, and whether there are more.
@@ -95,17 +105,18 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         self.blocks.clear();
         let (raw, truncated) = self.walk(thread)?;
         let codes = self.read_codes(&raw)?;
-        let frames: Vec<Frame> = raw
-            .iter()
-            .map(|frame| {
-                let code = codes.get(&frame.code).ok_or(Unreadable)?;
-                Ok(Frame {
+        let mut frames = Vec::with_capacity(raw.len());
+        for frame in &raw {
+            let code = codes.get(&frame.code).ok_or(Unreadable)?;
+            let line = self.find_line(code, frame.at)?;
+            if !code.is_incomplete(frame.at) {
+                frames.push(Frame {
                     function: code.function.clone(),
                     file: code.file.clone(),
-                    line: self.find_line(code, frame.at)?,
-                })
-            })
-            .collect::<Result<_, _>>()?;
+                    line,
+                });
+            }
+        }
         let name = self.read_name(raw.last(), &frames);
         Ok(Stack {
             frames,
@@ -129,7 +140,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         let offset = match at {
             At::Line(line) => return Ok(u32::try_from(line).ok()),
             At::Offset(offset) => offset,
-            At::Address(address) => address.wrapping_sub(code.start).cast_signed(),
+            At::Address(address, _) => address.wrapping_sub(code.start).cast_signed(),
         };
         // before its first instruction a frame stands one unit before it
         if !(-2..code.bytes.cast_signed()).contains(&offset) {
@@ -222,11 +233,13 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
                 ..
             } => {
                 let previous = blocks.word(add(address, previous)?)?;
-                if blocks.byte(add(address, owner)?)? >= FIRST_OWNER_WITHOUT_CODE {
+                let owner = blocks.byte(add(address, owner)?)?;
+                if owner >= FIRST_OWNER_WITHOUT_CODE {
                     return Ok((None, previous));
                 }
                 let code = blocks.word(add(address, code)?)? & !tag;
-                let at = At::Address(blocks.word(add(address, instruction)?)?);
+                let instruction = blocks.word(add(address, instruction)?)?;
+                let at = At::Address(instruction, owner == OWNED_BY_GENERATOR);
                 Ok((Some(RawFrame { address, code, at }), previous))
             }
         }
@@ -268,7 +281,11 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
             let code = self.blocks.word(add(address, layout.code)?)?;
             (0, self.blocks.word(add(code, OB_SIZE)?)?)
         };
-        if bytes > MAX_CODE {
+        let first_traceable = match layout.first_traceable {
+            Some(offset) => u64::from(self.blocks.int(add(address, offset)?)?.cast_unsigned()) * 2,
+            None => 0,
+        };
+        if bytes > MAX_CODE || first_traceable > bytes {
             return Err(Unreadable);
         }
         let lines = self.blocks.word(add(address, layout.lines)?)?;
@@ -281,6 +298,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
             lines: self.read_bytes(lines)?,
             start,
             bytes,
+            first_traceable,
         })
     }
 

@@ -122,6 +122,8 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
             first_line: field(code + 5)?,
             line_table: LineTable::Locations,
             code: field(code + 9)?,
+            // not described: an int before the pointer before the byte code; a free-threaded build has one pointer more
+            first_traceable: field(code + 9)?.checked_sub(16).filter(|_| !free_threaded),
         },
         names: (!free_threaded).then_some(NameLayout {
             locals: field(frame + 4)?,

@@ -110,6 +110,9 @@ pub enum FrameLayout {
 /// 3.13, `FRAME_OWNED_BY_INTERPRETER` in 3.14).
 pub const FIRST_OWNER_WITHOUT_CODE: u8 = 3;
 
+/// The `owner` of a generator's frame (`FRAME_OWNED_BY_GENERATOR`, from 3.11).
+pub const OWNED_BY_GENERATOR: u8 = 1;
+
 /// `PyCodeObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeLayout {
@@ -125,6 +128,8 @@ pub struct CodeLayout {
     pub line_table: LineTable,
     /// `co_code`, a bytes object, or `co_code_adaptive`, the byte code itself.
     pub code: u64,
+    /// `_co_firsttraceable`, an `int`: where a frame begins its own work, in units of 2 bytes (from 3.11).
+    pub first_traceable: Option<u64>,
 }
 
 /// `PyThreadState`.

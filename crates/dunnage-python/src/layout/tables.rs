@@ -47,6 +47,7 @@ const PYTHON_3_9: Layout = Layout {
         lines: 120,
         line_table: LineTable::Lnotab,
         code: 48,
+        first_traceable: None,
     },
     names: Some(NameLayout {
         locals: 360,
@@ -109,6 +110,7 @@ const PYTHON_3_11: Layout = Layout {
         lines: 136,
         line_table: LineTable::Locations,
         code: 184,
+        first_traceable: Some(168),
     },
     names: Some(NameLayout {
         locals: 72,
@@ -149,6 +151,7 @@ const PYTHON_3_12: Layout = Layout {
         lines: 136,
         line_table: LineTable::Locations,
         code: 192,
+        first_traceable: Some(176),
     },
     names: Some(NameLayout {
         locals: 72,
