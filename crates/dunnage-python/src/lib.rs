@@ -6,6 +6,7 @@
 //! word. A stack is given out as whole only if it is proved that it did not move while it was read ([`still`]), and is
 //! marked as torn otherwise. Known are 64 bit builds of CPython 3.9 to 3.14.
 
+mod code;
 pub mod dump;
 pub mod elf;
 mod error;
