@@ -18,7 +18,7 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
-from conftest import EVERY_PYTHON
+from conftest import EVERY_PYTHON, Make
 
 BUILT = os.environ.get("DUNNAGE_TEST_WHEELS")
 pytestmark = pytest.mark.skipif(BUILT is None, reason="needs the wheels: `cargo xtask test` builds them")
@@ -157,10 +157,10 @@ def test_the_installed_program_brings_its_agent_by_both_doors_and_alone_it_sleep
     assert run_quietly(dunnage, *words) == f"True {tmp_path}/sitecustomize.py"
 
 
-def run_quietly(dunnage: Path, *words: str | Path) -> str:
+def run_quietly(dunnage: Path, *words: str | Path, options: tuple[str, ...] = ()) -> str:
     """What the command prints below `dunnage run`, whose own lines are on stderr."""
     done = subprocess.run(
-        [dunnage, "run", "--", *words],
+        [dunnage, "run", *options, "--", *words],
         env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -169,6 +169,20 @@ def run_quietly(dunnage: Path, *words: str | Path) -> str:
     )
     assert done.returncode == 0, done
     return done.stdout.strip()
+
+
+def test_the_program_sets_what_the_module_counts(native: Path, cgroup: Make) -> None:
+    leaf = cgroup("cpu", "one-answer")
+    leaf.enter()
+    code = "import os, dunnage; print(os.environ['OMP_NUM_THREADS'], dunnage.cpu_count(*{!r}), dunnage.cpu_limit())"
+    for quota in (50_000, 100_000, 150_000, 199_000, 400_000):
+        leaf.set("cpu.cfs_quota_us", quota)
+        for policy, workers in (("latency", 1), ("throughput", 1), ("latency", 2), ("throughput", 3)):
+            options = (f"--policy={policy}", f"--workers={workers}")
+            command = (native, "-c", code.format((policy, workers)))
+            set_by_run, counted, limit = run_quietly(native.with_name("dunnage"), *command, options=options).split()
+            assert set_by_run == counted, (quota, policy, workers)
+            assert float(limit) == pytest.approx(quota / 100_000)
 
 
 @EVERY_PYTHON
