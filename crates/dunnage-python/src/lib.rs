@@ -22,6 +22,7 @@ pub mod render;
 pub mod stack;
 pub mod still;
 mod target;
+mod tidy;
 
 pub use dump::{Dump, Frame, Gil, ProcessDump, ThreadDump};
 pub use error::Error;

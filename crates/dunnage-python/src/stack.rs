@@ -252,6 +252,7 @@ mod tests {
     const START: u64 = 0x10_0000;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn no_memory_makes_the_reader_panic_or_run_on(bytes in hostile_memory(), thread in 0..8192_u64, code_type in 0..8192_u64) {
             let fake = Fake { start: START, bytes };

@@ -1,6 +1,6 @@
 //! A process that is ready to be read.
 
-use crate::dump::{Frame, Gil, ProcessDump, ThreadDump};
+use crate::dump::{Gil, ProcessDump, ThreadDump};
 use crate::layout::{GIL_BYTES, GilPlace};
 use crate::memory::{Blocks, Memory, ProcessMemory, Unreadable, add};
 use crate::native::Tasks;
@@ -9,14 +9,12 @@ use crate::process::{TaskStat, read_command, read_futex, read_start, read_task};
 use crate::refusal::explain;
 use crate::stack::{Stack, StackReader};
 use crate::still::{GilView, SchedView};
+use crate::tidy::{MAX_DUMP_BYTES, drop_double_ids, keep_one_holder, shorten};
 use crate::{Error, layout::Version};
 
 /// The most threads of a process, and interpreters, that are read.
 const MAX_THREADS: usize = 1024;
 const MAX_INTERPRETERS: usize = 64;
-
-/// The most memory that the frames of a dump take: PID 1 may be the reader. Some 15,000 calls.
-const MAX_DUMP_BYTES: usize = 2 << 20;
 
 /// How often the list of threads, or a stack, is read anew before it is called torn.
 const LIST_ATTEMPTS: usize = 10;
@@ -115,16 +113,14 @@ impl Target {
     pub fn dump(&self) -> Result<ProcessDump, Error> {
         self.check_identity()?;
         let tasks = Tasks::read(self.pid).map_err(|error| explain(self.pid, &error))?;
-        let (threads, threads_torn) = self.list_threads();
+        let (threads, threads_torn) = self.list_threads().ok_or(Error::NoInterpreter(self.pid))?;
         let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
         let mut dumped = Vec::with_capacity(threads.len());
         let mut room = MAX_DUMP_BYTES;
-        for thread in threads {
-            let tid = tasks
-                .find(&self.memory, self.found.layout.thread, thread.address)
-                .ok()
-                .flatten();
-            let reading = self.read_thread(&mut reader, thread, tid);
+        let tids = self.find_tids(&tasks, &threads);
+        let trusts_gil = self.trusts_gil(&threads);
+        for (thread, tid) in threads.into_iter().zip(tids) {
+            let reading = self.read_thread(&mut reader, thread, tid, trusts_gil);
             if reading.is_linked {
                 let mut thread = self.describe(thread, tid, reading);
                 shorten(&mut thread, &mut room);
@@ -179,16 +175,17 @@ impl Target {
     }
 
     /// The threads of all interpreters, and whether the list changed each time that it was read.
-    fn list_threads(&self) -> (Vec<ThreadRef>, bool) {
+    fn list_threads(&self) -> Option<(Vec<ThreadRef>, bool)> {
         let mut last = self.walk_threads();
         for _ in 0..LIST_ATTEMPTS {
             let again = self.walk_threads();
             if again.is_ok() && again == last {
-                return (again.unwrap_or_default(), false);
+                return Some((again.ok()?, false));
             }
             last = again.or(last);
         }
-        (last.unwrap_or_default(), true)
+        // none could be followed to its end: the process has ended, or become another program
+        Some((last.ok()?, true))
     }
 
     fn walk_threads(&self) -> Result<Vec<ThreadRef>, Unreadable> {
@@ -242,14 +239,46 @@ impl Target {
         reader.read_stack(thread.address).map(Some)
     }
 
+    /// The kernel's threads behind these. Up to CPython 3.12 a sub-interpreter's thread state bears the id of the thread that
+    /// made the interpreter, whichever thread executes in it: one that shares its id is of nobody.
+    fn find_tids(&self, tasks: &Tasks, threads: &[ThreadRef]) -> Vec<Option<i32>> {
+        let find = |thread: &ThreadRef| {
+            let found = tasks.find(&self.memory, self.found.layout.thread, thread.address);
+            found.ok().flatten()
+        };
+        let tids: Vec<_> = threads.iter().map(find).collect();
+        let is_sure = |thread: &ThreadRef, tid: &Option<i32>| {
+            !self.swaps_in_silence()
+                || thread.interpreter_id == 0
+                || tids.iter().filter(|other| *other == tid).count() == 1
+        };
+        threads
+            .iter()
+            .zip(&tids)
+            .map(|(thread, tid)| tid.filter(|_| is_sure(thread, tid)))
+            .collect()
+    }
+
+    /// Whether a thread can go from one interpreter to another without its GIL noticing (`PyThreadState_Swap`).
+    fn swaps_in_silence(&self) -> bool {
+        self.found.version.minor < 13
+    }
+
+    /// Whether the GIL's count tells of every change of threads.
+    fn trusts_gil(&self, threads: &[ThreadRef]) -> bool {
+        let is_one = threads.iter().all(|thread| thread.interpreter_id == 0);
+        is_one || !self.swaps_in_silence()
+    }
+
     /// Reads a stack, and proves that it did not move, in the cheapest way that works.
     fn read_thread(
         &self,
         reader: &mut StackReader<'_, '_, ProcessMemory>,
         thread: ThreadRef,
         tid: Option<i32>,
+        trusts_gil: bool,
     ) -> Reading {
-        for _ in 0..GIL_ATTEMPTS {
+        for _ in 0..if trusts_gil { GIL_ATTEMPTS } else { 0 } {
             let Ok(Some(before)) = self.view_gil(thread.interpreter) else {
                 break;
             };
@@ -396,84 +425,5 @@ impl Reading {
             torn: false,
             holds_gil,
         }
-    }
-}
-
-/// Keeps as many of a thread's innermost calls as there is room for.
-fn shorten(thread: &mut ThreadDump, room: &mut usize) {
-    let kept = thread.frames.iter().take_while(|frame| {
-        let size = size_of::<Frame>() + frame.function.len() + frame.file.len();
-        let left = room.checked_sub(size);
-        *room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let kept = kept.count();
-    thread.truncated |= kept < thread.frames.len();
-    thread.frames.truncate(kept);
-    thread.frames.shrink_to_fit();
-}
-
-/// Threads are read one after another, and the GIL may move on in between: each was the holder when it was read, but a
-/// reader of the dump expects one in an interpreter. The last one stays.
-fn keep_one_holder(threads: &mut [ThreadDump]) {
-    let mut named = std::collections::BTreeSet::new();
-    for thread in threads.iter_mut().rev() {
-        if thread.gil == Some(Gil::Holds) && !named.insert(thread.interpreter) {
-            thread.gil = None;
-        }
-    }
-}
-
-/// A thread that is being made still has its creator's `pthread_t` up to CPython 3.11, and no frame.
-fn drop_double_ids(threads: &mut [ThreadDump]) {
-    for at in 0..threads.len() {
-        let tid = threads[at].tid;
-        let is_double = |(other, thread): (usize, &ThreadDump)| {
-            other != at && thread.tid == tid && !thread.frames.is_empty()
-        };
-        if tid.is_some()
-            && threads[at].frames.is_empty()
-            && threads.iter().enumerate().any(is_double)
-        {
-            threads[at].tid = None;
-            threads[at].name = None;
-            threads[at].state = None;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deep_stacks_of_many_threads_are_shortened_from_the_outside_and_say_so() {
-        let frame = |line| Frame {
-            function: "f".repeat(500),
-            file: "a.py".to_owned(),
-            line: Some(line),
-        };
-        let thread = || ThreadDump {
-            tid: None,
-            name: None,
-            interpreter: 0,
-            state: None,
-            gil: None,
-            torn: false,
-            truncated: false,
-            frames: (0..3).map(frame).collect(),
-        };
-        let mut room = 4 * (size_of::<Frame>() + 504) + 1;
-        let mut threads = [thread(), thread(), thread()];
-        for thread in &mut threads {
-            shorten(thread, &mut room);
-        }
-        let kept = threads.each_ref().map(|thread| thread.frames.len());
-        assert_eq!(kept, [3, 1, 0]);
-        assert_eq!(
-            threads.each_ref().map(|thread| thread.truncated),
-            [false, true, true]
-        );
-        assert_eq!(threads[1].frames[0].line, Some(0));
     }
 }
