@@ -49,10 +49,19 @@ const RECIPE: u32 = 1;
 /// The servers that the cases run. Pure Python, so that one folder fits every version.
 const PACKAGES: &str = "gunicorn==23.0.0 uvicorn==0.38.0 celery==5.5.3";
 
-/// What starts or changes interpreters in ways of its own, in the folder [`LAUNCHERS_FOLDER`] of the others. Some have a
-/// build for each Python, whose files have different names, and none yet for one that is not settled.
-const LAUNCHERS: &str = "opentelemetry-distro==0.66b2 ddtrace==4.16.0 gevent==26.9.0 pex==2.105.2";
-pub(crate) const LAUNCHERS_FOLDER: &str = "launchers";
+/// Packages that have a build for each Python, whose files have different names, and none yet for one that is not
+/// settled; each group in a folder of the others, which an application puts on its path.
+pub(crate) const BUILT: [(&str, &str); 2] = [
+    // what starts or changes interpreters in ways of its own
+    (
+        "launchers",
+        "opentelemetry-distro==0.66b2 ddtrace==4.16.0 gevent==26.9.0 pex==2.105.2",
+    ),
+    (
+        "data",
+        "flask==3.1.3 numpy==2.4.6 pandas==3.1.1 threadpoolctl==3.8.0",
+    ),
+];
 
 /// Where the lab keeps what is dear to make.
 pub(crate) fn cache() -> PathBuf {
@@ -106,33 +115,31 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The folder with the servers' and the launchers' packages; made if it is not there.
+/// The folder with the servers' and all other packages; made if it is not there.
 pub(crate) fn packages() -> Result<PathBuf> {
-    let name = format!("packages-{PACKAGES}-{LAUNCHERS}").replace(' ', "-");
+    let groups = BUILT.map(|(_, packages)| packages).join(" ");
+    let all = format!("{PACKAGES} {groups}");
+    let name = format!("packages-{all}")
+        .replace(' ', "-")
+        .replace("==", "-");
     let folder = cache().join(name);
     if folder.is_dir() {
         return Ok(folder);
     }
-    say(&format!(
-        "installing {PACKAGES} {LAUNCHERS} to {}",
-        folder.display()
-    ));
+    say(&format!("installing {all} to {}", folder.display()));
     fs::create_dir_all(cache())?;
     let unfinished = unfinished(&folder);
     let _ = fs::remove_dir_all(&unfinished);
     install_to(&unfinished, "3.11", PACKAGES)?;
-    let launchers = unfinished.join(LAUNCHERS_FOLDER);
-    fs::create_dir(&launchers)?;
-    for python in PYTHONS.into_iter().filter(|python| python.is_settled()) {
-        let one = unfinished.join(python.version);
-        install_to(&one, python.version, LAUNCHERS)?;
-        must(
-            Command::new("cp")
-                .arg("-r")
-                .arg(one.join("."))
-                .arg(&launchers),
-        )?;
-        fs::remove_dir_all(one)?;
+    for (group, packages) in BUILT {
+        for python in PYTHONS.into_iter().filter(|python| python.is_settled()) {
+            let one = unfinished.join(python.version);
+            install_to(&one, python.version, packages)?;
+            let group = unfinished.join(group);
+            fs::create_dir_all(&group)?;
+            must(Command::new("cp").arg("-r").arg(one.join(".")).arg(group))?;
+            fs::remove_dir_all(one)?;
+        }
     }
     must(Command::new("chmod").args(["-R", "a+rX"]).arg(&unfinished))?;
     fs::rename(&unfinished, &folder)?;

@@ -8,7 +8,7 @@ use super::case::Case;
 use super::image::Kernel;
 use super::options::Set;
 use super::place::Place;
-use super::rootfs::{LAUNCHERS_FOLDER, packages};
+use super::rootfs::{BUILT, packages};
 use super::run::must;
 use super::{Outcome, Row, Work, emulator};
 use crate::tools::{Result, complain, say};
@@ -133,10 +133,12 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
             .arg(&work.lab)
             .arg(folder.join("lab")),
     )?;
-    // its memory is small, and its place needs no launcher
+    // its memory is small
     let kept = cached.join(packages.file_name().unwrap_or_default());
     must(Command::new("cp").arg("-r").arg(packages).arg(cached))?;
-    let _ = fs::remove_dir_all(kept.join(LAUNCHERS_FOLDER));
+    for (group, _) in BUILT {
+        let _ = fs::remove_dir_all(kept.join(group));
+    }
     let mut script =
         "cd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n"
             .to_owned();
