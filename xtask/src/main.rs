@@ -27,7 +27,7 @@ usage: cargo xtask TASK
   dist [FOLDER]     the static release program with its agent: its path and size; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
-                    or shows the module's part alone
+                    or that part of it alone
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {

@@ -38,12 +38,17 @@ pub(crate) struct Measured {
     burst_s: Option<f64>,
 }
 
-/// The Python module's part alone, shown and not written.
+/// The Python module's part alone: its section of the page is written anew, the others stay as they are.
 pub(crate) fn run_module() -> Result<ExitCode> {
     let scratch = crate::tools::target_dir().join("bench");
     fs::create_dir_all(&scratch)?;
-    let (text, met) = report::render_module(&python::measure(&scratch)?);
-    say(&text);
+    let machine = machine::describe()?;
+    let (section, met) = report::render_module(&machine, &python::measure(&scratch)?);
+    say(&section);
+    let file = root().join("docs/benchmarks.md");
+    let page = report::replace_module(&fs::read_to_string(&file)?, &section);
+    fs::write(file, page)?;
+    say("wrote its section of docs/benchmarks.md");
     Ok(if met {
         ExitCode::SUCCESS
     } else {

@@ -109,7 +109,7 @@ impl Costs {
         }
         let _ = writeln!(
             page,
-            "\nAdded to the start of an interpreter (medians of {} starts): {}.",
+            "\nCPU time added to the start of an interpreter (medians of {} starts): {}.",
             self.starts,
             self.imports_ms
                 .iter()

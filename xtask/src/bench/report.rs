@@ -20,14 +20,32 @@ pub(crate) struct Page {
     pub(crate) module: Result<Costs, String>,
 }
 
-/// The part about the Python module by itself, and whether its targets are met.
-pub(crate) fn render_module(costs: &Costs) -> (String, bool) {
-    let mut text = String::new();
+const MODULE: &str = "\n## The Python module\n\n";
+
+/// The section about the Python module from a run of its own, and whether its targets are met.
+pub(crate) fn render_module(machine: &[(&'static str, String)], costs: &Costs) -> (String, bool) {
+    let mut text = MODULE.to_owned();
+    text.push_str("From a run of its own (`cargo xtask bench python`):\n\n");
+    for (name, value) in machine {
+        let _ = writeln!(text, "- {name}: {value}");
+    }
+    text.push('\n');
     let targets = costs.targets();
     render_targets(&targets, &mut text);
     text.push('\n');
     costs.render(&mut text);
     (text, targets.iter().all(|target| target.met != Some(false)))
+}
+
+/// The page with that section in the place of the old one, or at its end.
+pub(crate) fn replace_module(page: &str, section: &str) -> String {
+    let Some(start) = page.find(MODULE) else {
+        return format!("{page}{section}");
+    };
+    let (before, old) = page.split_at(start);
+    let rest = old.get(MODULE.len()..).unwrap_or_default();
+    let after = rest.find("\n## ").map_or("", |end| &rest[end..]);
+    format!("{before}{section}{after}")
 }
 
 /// A number to meet.
@@ -75,7 +93,7 @@ impl Page {
     }
 
     fn render_module(&self, page: &mut String) {
-        page.push_str("\n## The Python module\n\n");
+        page.push_str(MODULE);
         match &self.module {
             Ok(costs) => costs.render(page),
             Err(why) => {
@@ -383,6 +401,22 @@ mod tests {
             signal_us: Some(signal_us),
             ..Measured::default()
         }
+    }
+
+    #[test]
+    fn a_section_takes_the_place_of_its_old_one_and_of_nothing_else() {
+        let section = format!("{MODULE}new\n");
+        let with = |old: &str| format!("# Page\n\n## All\n\n1\n{old}\n## Reading\n\n2\n");
+        let old = format!("{MODULE}old\n\n| a |\n");
+        assert_eq!(replace_module(&with(&old), &section), with(&section));
+        assert_eq!(
+            replace_module("# Page\n", &section),
+            format!("# Page\n{section}")
+        );
+        assert_eq!(
+            replace_module(&format!("# Page\n{old}"), &section),
+            format!("# Page\n{section}")
+        );
     }
 
     #[test]
