@@ -2,7 +2,7 @@
 //!
 //! A process that was forked from one that has the agent has it too, and says nothing. So a Python counts as one without
 //! the agent only where the whole way from the child down to it is known and nobody on it has said hello, in two looks
-//! in a row: it may just be starting.
+//! in a row. It may still be starting, on a slow machine for long: one that does not sleep gets a third look.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ struct Search {
     supervisor: i32,
     child: i32,
     next: Duration,
-    /// Those of the last look that had said nothing.
-    suspects: Vec<Identity>,
+    /// Those of the last look that had said nothing, and in how many looks.
+    suspects: Vec<(Identity, usize)>,
 }
 
 impl Agents {
@@ -95,17 +95,31 @@ impl Agents {
             &self.known,
             is_python,
         );
-        let absent = found
-            .iter()
-            .find(|process| search.suspects.contains(&process.identity));
-        if let Some(process) = absent {
-            self.search = None;
-            return Some(Event::AgentAbsent {
+        let looks_before = |process: &Process| {
+            let known = |(identity, _): &&(Identity, usize)| *identity == process.identity;
+            search
+                .suspects
+                .iter()
+                .find(known)
+                .map_or(0, |(_, looks)| *looks)
+        };
+        let is_absent = |process: &&&Process| match looks_before(process) {
+            0 => false,
+            1 => process.state == 'S',
+            _ => true,
+        };
+        if let Some(process) = found.iter().find(is_absent) {
+            let event = Event::AgentAbsent {
                 pid: process.identity.pid,
                 command: describe(process),
-            });
+            };
+            self.search = None;
+            return Some(event);
         }
-        search.suspects = found.iter().map(|process| process.identity).collect();
+        search.suspects = found
+            .iter()
+            .map(|process| (process.identity, looks_before(process) + 1))
+            .collect();
         None
     }
 }

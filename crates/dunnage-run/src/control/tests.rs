@@ -168,15 +168,38 @@ fn a_packet_that_is_too_long_is_answered_and_the_next_one_is_heard() {
 }
 
 #[test]
-fn a_python_that_says_nothing_is_named_once_and_only_after_two_looks() {
+fn a_python_that_may_still_be_starting_gets_a_third_look() {
     let mut python = std::process::Command::new("python3")
-        .args(["-c", "import sys; sys.stdin.read()"])
-        .stdin(std::process::Stdio::piped())
+        .args(["-c", "while True: pass"])
         .spawn()
         .unwrap();
     let child = python.id() as i32;
-    // until it is a Python: between fork and execve it is a copy of this test
-    while !read_process(child).is_some_and(|process| crate::procfs::is_python(&process)) {
+    // between fork and execve it is a copy of this test
+    while read_process(child).is_none_or(|process| !crate::procfs::is_python(&process)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // stopped, it is neither asleep nor done, for sure
+    let _ = dunnage_sys::kill(child, Signal::STOP.number());
+    while read_process(child).is_none_or(|process| process.state != 'T') {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (_place, mut control, _) = control();
+    control.expect_agents(child);
+    let mut looks = Vec::new();
+    while let Some(at) = control.wake_at() {
+        looks.push(at.as_secs());
+        control.agents.look(at);
+    }
+    assert_eq!(looks, [3, 5, 60]);
+    python.kill().unwrap();
+    python.wait().unwrap();
+}
+
+#[test]
+fn a_python_that_says_nothing_is_named_once_and_only_after_two_looks() {
+    let mut python = waiting_python();
+    let child = python.id() as i32;
+    while read_process(child).is_none_or(|process| process.state != 'S') {
         std::thread::sleep(Duration::from_millis(1));
     }
     let (_place, mut control, _) = control();
