@@ -4,11 +4,11 @@
 //! without losing them. apt-get is asked which packages an installation would add, and these are unpacked into a folder.
 
 use super::place::is_root;
-use super::rootfs::cache;
+use super::rootfs::{cache, make_once};
 use super::run::must;
 use crate::tools::{Result, find_program, say, stdout_of, succeeds};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -27,10 +27,7 @@ pub(crate) fn command() -> Result<Command> {
     if find_program(PROGRAM).is_some() {
         return Ok(limited(Path::new(PROGRAM)));
     }
-    let folder = cache().join("qemu");
-    if !folder.is_dir() {
-        unpack(&folder)?;
-    }
+    let folder = make_once(cache().join("qemu"), unpack)?;
     let libraries = LIBRARIES.map(|name| folder.join(name).display().to_string());
     let mut command = limited(&folder.join("usr/bin").join(PROGRAM));
     command.env("LD_LIBRARY_PATH", libraries.join(":"));
@@ -62,9 +59,7 @@ fn unpack(folder: &Path) -> Result<()> {
             .args(["install", "--simulate", "--no-install-recommends", PACKAGE])
             .env("LC_ALL", "C"),
     )?;
-    let unfinished = PathBuf::from(format!("{}.unfinished", folder.display()));
-    let _ = fs::remove_dir_all(&unfinished);
-    let archives = unfinished.join("archives");
+    let archives = folder.join("archives");
     fs::create_dir_all(&archives)?;
     must(
         Command::new("apt-get")
@@ -74,10 +69,9 @@ fn unpack(folder: &Path) -> Result<()> {
     )?;
     for archive in fs::read_dir(&archives)? {
         let archive = archive?.path();
-        must(Command::new("dpkg").arg("-x").arg(archive).arg(&unfinished))?;
+        must(Command::new("dpkg").arg("-x").arg(archive).arg(folder))?;
     }
     fs::remove_dir_all(&archives)?;
-    fs::rename(&unfinished, folder)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! bookworm and its Python. Made once per kernel and kept.
 
 use super::place::{install, install_packages, is_root};
-use super::rootfs::{MIRROR, PYTHONS, cache, rootfs};
+use super::rootfs::{MIRROR, PYTHONS, cache, make_once, rootfs};
 use super::run::must;
 use super::{emulator, seccomp};
 use crate::tools::{Result, say, stdout_of};
@@ -85,26 +85,23 @@ impl Kernel {
     /// The folder with the disk, the kernel and the first file system; made if it is not there.
     fn image(self) -> Result<PathBuf> {
         let name = format!("vm-{}-{RECIPE}", self.suite);
-        let folder = cache().join(&name);
-        if folder.is_dir() {
-            return Ok(folder);
-        }
+        make_once(cache().join(name), |folder| self.make_image(folder))
+    }
+
+    fn make_image(self, folder: &Path) -> Result<()> {
         let root = rootfs(PYTHONS[0])?;
         say(&format!(
             "making the image of the emulated machine in {}",
             folder.display()
         ));
-        let unfinished = cache().join(format!("{name}.unfinished"));
-        let _ = fs::remove_dir_all(&unfinished);
-        fs::create_dir_all(&unfinished)?;
-        let kernel = unpack_kernel(self.suite, &unfinished)?;
-        make_initramfs(&kernel, &unfinished)?;
-        make_disk(&root, &unfinished)?;
+        fs::create_dir(folder)?;
+        let kernel = unpack_kernel(self.suite, folder)?;
+        make_initramfs(&kernel, folder)?;
+        make_disk(&root, folder)?;
         let program = find(&kernel, "vmlinuz-*")?.ok_or("the kernel's package holds no vmlinuz")?;
-        fs::copy(program, unfinished.join("kernel"))?;
+        fs::copy(program, folder.join("kernel"))?;
         fs::remove_dir_all(kernel)?;
-        fs::rename(&unfinished, &folder)?;
-        Ok(folder)
+        Ok(())
     }
 }
 

@@ -79,10 +79,12 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
         python.suite,
         include.replace(',', "-")
     );
-    let folder = cache().join(name);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
+    make_once(cache().join(name), |folder| {
+        make_rootfs(python, &include, folder)
+    })
+}
+
+fn make_rootfs(python: Python, include: &str, folder: &Path) -> Result<()> {
     install(&[("mmdebstrap", "mmdebstrap")])?;
     say(&format!(
         "making a root file system of Debian {} (Python {}) in {}",
@@ -90,9 +92,6 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
         python.version,
         folder.display()
     ));
-    fs::create_dir_all(cache())?;
-    let unfinished = unfinished(&folder);
-    let _ = fs::remove_dir_all(&unfinished);
     must_succeed(
         Command::new("mmdebstrap")
             .args(["--quiet", "--variant=minbase", "--format=directory"])
@@ -104,46 +103,39 @@ pub(crate) fn rootfs(python: Python) -> Result<PathBuf> {
             .arg("--dpkgopt=path-exclude=/usr/share/locale/*")
             .arg(format!("--customize-hook={LINK_PYTHON}"))
             .arg(python.suite)
-            .arg(&unfinished)
+            .arg(folder)
             .arg(MIRROR),
     )?;
     for point in super::oci::MOUNT_POINTS {
-        fs::create_dir_all(unfinished.join(point))?;
+        fs::create_dir_all(folder.join(point))?;
     }
-    fs::write(unfinished.join(super::oci::PROGRAM_POINT), "")?;
-    fs::rename(&unfinished, &folder)?;
-    Ok(folder)
+    fs::write(folder.join(super::oci::PROGRAM_POINT), "")?;
+    Ok(())
 }
 
 /// The folder with the servers' and all other packages; made if it is not there.
 pub(crate) fn packages() -> Result<PathBuf> {
     let groups = BUILT.map(|(_, packages)| packages).join(" ");
-    let all = format!("{PACKAGES} {groups}");
-    let name = format!("packages-{all}")
+    let name = format!("packages-{PACKAGES} {groups}")
         .replace(' ', "-")
         .replace("==", "-");
-    let folder = cache().join(name);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    say(&format!("installing {all} to {}", folder.display()));
-    fs::create_dir_all(cache())?;
-    let unfinished = unfinished(&folder);
-    let _ = fs::remove_dir_all(&unfinished);
-    install_to(&unfinished, "3.11", PACKAGES)?;
+    make_once(cache().join(name), make_packages)
+}
+
+fn make_packages(folder: &Path) -> Result<()> {
+    say(&format!("installing packages to {}", folder.display()));
+    install_to(folder, "3.11", PACKAGES)?;
     for (group, packages) in BUILT {
         for python in PYTHONS.into_iter().filter(|python| python.is_settled()) {
-            let one = unfinished.join(python.version);
+            let one = folder.join(python.version);
             install_to(&one, python.version, packages)?;
-            let group = unfinished.join(group);
+            let group = folder.join(group);
             fs::create_dir_all(&group)?;
             must(Command::new("cp").arg("-r").arg(one.join(".")).arg(group))?;
             fs::remove_dir_all(one)?;
         }
     }
-    must(Command::new("chmod").args(["-R", "a+rX"]).arg(&unfinished))?;
-    fs::rename(&unfinished, &folder)?;
-    Ok(folder)
+    must(Command::new("chmod").args(["-R", "a+rX"]).arg(folder))
 }
 
 fn install_to(folder: &Path, version: &str, packages: &str) -> Result<()> {
@@ -162,9 +154,55 @@ fn install_to(folder: &Path, version: &str, packages: &str) -> Result<()> {
     )
 }
 
-/// Where a folder is made, so that one that is there is whole.
-fn unfinished(folder: &Path) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(".unfinished");
-    name.into()
+/// A folder of the cache, made if it is not there: beside its place, so that one that is there is whole, and by one lab at
+/// a time.
+pub(crate) fn make_once(
+    folder: PathBuf,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let beside = |end: &str| {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    fs::create_dir_all(folder.parent().unwrap_or(&folder))?;
+    let lock = fs::File::create(beside(".lock"))?;
+    lock.lock()?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let unfinished = beside(".unfinished");
+    let _ = fs::remove_dir_all(&unfinished);
+    make(&unfinished)?;
+    fs::rename(&unfinished, &folder)?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_several_want_is_made_by_one() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = cache.path().join("cache/packages");
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        let make = |unfinished: &Path| {
+            made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            fs::create_dir(unfinished)?;
+            Ok(fs::write(unfinished.join("file"), "whole")?)
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let folder = make_once(folder.clone(), make).unwrap();
+                    assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), "whole");
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+    }
 }
