@@ -265,7 +265,8 @@ mod tests {
             let is_judged = !case.expect.events.is_empty()
                 || case.expect.stdout.is_some()
                 || !case.expect.stdout_has.is_empty()
-                || !case.expect.stdout_json.is_empty();
+                || !case.expect.stdout_json.is_empty()
+                || !case.expect.files.is_empty();
             assert!(is_judged, "{} expects nothing but a code", case.name);
         }
     }
