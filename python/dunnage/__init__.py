@@ -22,6 +22,7 @@ from dunnage._resources import (
     pressure,
     throttling,
 )
+from dunnage._threads import LimitedThreads, PoolChange, limit_threads
 from dunnage._types import (
     Bandwidth,
     Confidence,
@@ -46,11 +47,13 @@ __all__ = [
     "Hierarchy",
     "Hook",
     "Level",
+    "LimitedThreads",
     "Limits",
     "Memory",
     "MemoryLimits",
     "MemoryPressure",
     "Policy",
+    "PoolChange",
     "Pressure",
     "ReleaseStep",
     "Released",
@@ -61,6 +64,7 @@ __all__ = [
     "cpu_count",
     "cpu_limit",
     "guard",
+    "limit_threads",
     "limits",
     "limits_changed",
     "memory",

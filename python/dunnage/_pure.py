@@ -66,6 +66,13 @@ class Source:
             raise ValueError(f'policy: "{policy[:40]}" is not a policy; write one of latency, throughput')
         return min(max(count, 1), affinity)
 
+    def plan_pools(
+        self, policy: str, workers: int | None, environment: dict[str, str]
+    ) -> tuple[int | None, str, list[tuple[str, int, str | None]]]:
+        del environment
+        self.cpu_count(policy, workers or 1)  # refuses another policy
+        return None, _NO_CGROUP, []
+
     def limits(self) -> tuple[Hierarchy, _Cpu, _MemoryLimits, list[str]]:
         affinity, source = _affinity()
         cpu: _Cpu = (float(affinity), None, affinity, source, "affinity", None)

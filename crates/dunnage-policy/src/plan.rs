@@ -15,6 +15,7 @@ mod count;
 pub mod knobs;
 mod notes;
 mod options;
+mod pools;
 mod render;
 mod settings;
 
@@ -26,6 +27,7 @@ use serde::Serialize;
 pub use allocator::Allocator;
 pub use count::count_threads;
 pub use options::{PlanOptions, Policy, PythonCpuCount, UnknownName};
+pub use pools::{Pool, Pools, plan_pools};
 
 use count::Sizing;
 

@@ -3,13 +3,15 @@
 //! Every call holds the GIL from start to end. A read takes microseconds, for which releasing it does not pay; and
 //! `os.fork` holds it too, so that no child finds the reader in the middle of a read by another thread.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::{Mutex, TryLockError};
 
 use dunnage_cgroup::{
     Bandwidth, Confidence, Hierarchy, Memory, Overrides, Pressure, PressureKind, ReadError, Reader,
     Root, Stall, read_limits,
 };
-use dunnage_policy::plan::{Policy, count_threads};
+use dunnage_policy::plan::{PlanOptions, Policy, count_threads, plan_pools};
 use dunnage_policy::units::{parse_cpus, parse_size_bytes};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -56,6 +58,12 @@ type MemoryTuple = (
     Bytes,
     Bytes,
 );
+/// threads, source, (library, threads, kept by)
+type PoolsTuple = (
+    Option<u32>,
+    String,
+    Vec<(&'static str, u32, Option<&'static str>)>,
+);
 type StallTuple = (f64, f64, f64, f64);
 type StallsTuple = (Option<StallTuple>, Option<StallTuple>);
 
@@ -95,9 +103,7 @@ impl Source {
 
     /// Threads for one compute pool in each of so many worker processes.
     fn cpu_count(&self, policy: &str, workers: u32) -> PyResult<u32> {
-        let policy: Policy = policy
-            .parse()
-            .map_err(|error| PyValueError::new_err(format!("policy: {error}")))?;
+        let policy = parse_policy(policy)?;
         if workers == 0 {
             return Err(PyValueError::new_err("workers must be 1 or more"));
         }
@@ -106,6 +112,31 @@ impl Source {
             self.cpu_limit(),
             workers,
             self.affinity(),
+        ))
+    }
+
+    /// What the plan would give the pools that are loaded: (threads or None, source, [(library, threads, kept by)]).
+    fn plan_pools(
+        &self,
+        policy: &str,
+        workers: Option<u32>,
+        environment: HashMap<String, String>,
+    ) -> PyResult<PoolsTuple> {
+        let options = PlanOptions {
+            policy: parse_policy(policy)?,
+            workers,
+            ..PlanOptions::default()
+        };
+        let limits = read_limits(&self.root, &self.overrides, None);
+        let env = move |name: &str| environment.get(name).map(OsString::from);
+        let planned = plan_pools(&limits, &env, &options);
+        let pools = planned.pools.into_iter();
+        Ok((
+            planned.threads,
+            planned.source,
+            pools
+                .map(|pool| (pool.library, pool.threads, pool.kept_by))
+                .collect(),
         ))
     }
 
@@ -204,6 +235,11 @@ impl Source {
             Err(TryLockError::WouldBlock) => read(&mut open()),
         }
     }
+}
+
+fn parse_policy(text: &str) -> PyResult<Policy> {
+    text.parse()
+        .map_err(|error| PyValueError::new_err(format!("policy: {error}")))
 }
 
 /// What the user states; a text that cannot be understood is complained of and passed over.

@@ -472,3 +472,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn pools_that_are_there_get_what_the_plan_would_set_and_the_users_are_kept() {
+    let none = variables(&[]);
+    let found = limits(64, Some(20.0));
+    let pools = |variables: &Variables, options| {
+        let found = found.clone();
+        plan_pools(&found, &|name| variables.get(name).cloned(), options)
+    };
+    let plain = PlanOptions::default();
+    let all = pools(&none, &plain);
+    assert_eq!(all.threads, Some(20));
+    assert_eq!(all.source, QUOTA_FILE);
+    assert_eq!(all.pools.len(), KNOBS.len());
+    for pool in &all.pools {
+        let most = if pool.library.starts_with("numexpr") {
+            16
+        } else {
+            20
+        };
+        assert_eq!(
+            (pool.threads, pool.kept_by),
+            (most, None),
+            "{}",
+            pool.library
+        );
+    }
+    let own = variables(&[("OPENBLAS_NUM_THREADS", "4"), ("MKL_NUM_THREADS", "")]);
+    for pool in pools(&own, &plain).pools {
+        let kept_by = (pool.library == "OpenBLAS (NumPy, SciPy)").then_some("OPENBLAS_NUM_THREADS");
+        assert_eq!(pool.kept_by, kept_by, "{}", pool.library);
+    }
+    let workers = PlanOptions {
+        workers: Some(4),
+        ..PlanOptions::default()
+    };
+    assert_eq!(pools(&none, &workers).threads, Some(5));
+}
+
+#[test]
+fn without_a_quota_no_pool_is_to_be_changed() {
+    let found = limits(64, None);
+    let pools = plan_pools(&found, &|_| None, &PlanOptions::default());
+    assert_eq!(pools.threads, None);
+}
