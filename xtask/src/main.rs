@@ -28,6 +28,7 @@ usage: cargo xtask TASK
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
                     or that part of it alone
+  libraries         docs/libraries.md: how large the pools of popular libraries are, measured
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("bench", [part]) if part == "python" => bench::run_module(),
+        ("libraries", []) => python::libraries(),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);

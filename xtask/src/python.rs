@@ -2,14 +2,18 @@
 //! without optimisation and laid beside the sources, so that they can be imported where they stand.
 
 use crate::tools::{
-    Result, cargo, must_succeed, python_environment, root, stdout_of, succeeds, target_dir,
+    Result, cargo, complain, must_succeed, python_environment, root, stdout_of, succeeds,
+    target_dir,
 };
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// What checks and tests the package. psutil and loky are what it is measured beside.
 const TOOLS: &str = "build==1.6.1 hypothesis==6.170.17 loky==3.7.0 mypy==2.4.1 psutil==7.2.2 pytest==9.2.0 ruff==0.17.6";
 const PACKAGE: &str = "python";
+
+/// Libraries whose pools are measured for docs/libraries.md, which names their versions.
+const LIBRARIES: &str = "duckdb==2.0.1 joblib==1.6.0 numba==0.68.1 numexpr==2.14.2 numpy==2.4.6 opencv-python-headless==5.0.0.93 pandas==3.1.1 polars==2.1.0 pyarrow==26.0.1 scikit-learn==1.9.1 scipy==1.17.1 threadpoolctl==3.8.0 tokenizers==0.23.3";
 
 /// The interpreter of the environment with the tools.
 pub(crate) fn tools() -> Result<PathBuf> {
@@ -75,17 +79,40 @@ pub(crate) fn reference() -> Result<String> {
 
 /// The tests of the package, as one command.
 pub(crate) fn tests() -> Result<Command> {
+    let mut command = pytest()?;
+    let wheels = wheels(&tools()?)?;
+    command
+        .env("DUNNAGE_TEST_WHEELS", wheels)
+        .env("CARGO_TARGET_DIR", target_dir().join("wheel-build"));
+    Ok(command)
+}
+
+/// Writes docs/libraries.md, by the test that holds it.
+pub(crate) fn libraries() -> Result<ExitCode> {
+    must_succeed(
+        pytest()?
+            .arg("python/tests/test_libraries.py")
+            .env("DUNNAGE_WRITE_PAGES", "1"),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// pytest over the package, with the program and the libraries that its tests ask for.
+fn pytest() -> Result<Command> {
     let python = tools()?;
     build_extension()?;
     must_succeed(&mut cargo([
         "build", "--quiet", "--locked", "-p", "dunnage",
     ]))?;
-    let wheels = wheels(&python)?;
     let mut command = module(&python, "pytest", &["-q"]);
-    command
-        .env("DUNNAGE_TEST_WHEELS", wheels)
-        .env("DUNNAGE_TEST_PROGRAM", target_dir().join("debug/dunnage"))
-        .env("CARGO_TARGET_DIR", target_dir().join("wheel-build"));
+    command.env("DUNNAGE_TEST_PROGRAM", target_dir().join("debug/dunnage"));
+    // without them their test says that it was skipped
+    match python_environment("libraries-venv", LIBRARIES) {
+        Ok(libraries) => {
+            command.env("DUNNAGE_TEST_LIBRARIES", libraries);
+        }
+        Err(error) => complain(&format!("no libraries to measure: {error}")),
+    }
     Ok(command)
 }
 
