@@ -79,7 +79,7 @@ def release_memory(*, cooldown: float = 30.0, collect: bool | None = None) -> Re
 
     In order: ``gc.collect`` if it can help; the calls of the native pools among the libraries that are imported already
     (pyarrow's ``release_unused``; none is imported for it); ``malloc_trim(0)`` with the GIL released. Call it when
-    memory is short or after a burst, not on every request: a collection holds the GIL for about 50 ns an object, the
+    memory is short or after a burst, not on every request: a collection holds the GIL for about 0.1 µs an object, the
     trim takes some 100 ms for each few hundred MB of fragments. It may be called from any thread; a second call at the
     same time returns at once and says so, and so does one within ``cooldown`` seconds of the last (0: always do it). On
     an event loop use :func:`release_memory_async`.

@@ -1,7 +1,7 @@
 """How large the pools of popular libraries are: plainly, by `dunnage run`, and after `limit_threads()`.
 
-The page docs/libraries.md is what this test finds; `cargo xtask libraries` writes it, and where it differs the test
-fails.
+The page docs/libraries.md is what this test finds; `cargo xtask libraries` writes it, and with `--check` it fails where
+the page differs. And what those of them that have memory of their own give back.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ HEAD = """\
 
 How many threads each library gives its pool, on a machine that looks as if it had 64 CPUs, below a real CFS quota of
 1, 2 and 3 CPUs: started plainly, started by `dunnage run`, and started plainly with `dunnage.limit_threads()` called
-after its pool was there. Written by `cargo xtask libraries` from what it finds; `cargo xtask test` fails where a size
-differs.
+after its pool was there. Written by `cargo xtask libraries` from what it finds; with `--check`, as in CI, it fails
+where a size differs.
 
 Plainly and in bold: more threads than the quota has CPUs.
 
@@ -74,7 +74,7 @@ def cell(found: list[int], *, marks: bool = False) -> str:
 
 
 @pytest.mark.usefixtures("native")
-@pytest.mark.skipif(PYTHON is None or PROGRAM is None, reason="DUNNAGE_TEST_LIBRARIES names no Python with libraries")
+@pytest.mark.skipif(PYTHON is None or PROGRAM is None, reason="`cargo xtask libraries` runs it")
 def test_pools_follow_the_quota_and_the_page_says_so(cgroup: Make) -> None:
     assert PYTHON is not None
     assert PROGRAM is not None
@@ -97,3 +97,39 @@ def test_pools_follow_the_quota_and_the_page_says_so(cgroup: Make) -> None:
     if os.environ.get("DUNNAGE_WRITE_PAGES"):
         PAGE.write_text(page)
     assert PAGE.read_text() == page, "hint: cargo xtask libraries"
+
+
+ARROW = """
+import json, sys
+import polars, pyarrow, dunnage
+from fragment import resident
+
+def table(start):
+    words = pyarrow.array([f"{number:040d}" for number in range(100_000)])
+    return pyarrow.table({"numbers": pyarrow.array(range(start, start + 100_000)), "words": words})
+
+# what the first table needs once is no part of it
+table(0), dunnage.release_memory(cooldown=0, collect=False)
+before = resident()
+tables = [table(number) for number in range(20)]
+full = resident()
+tables.clear()
+released = dunnage.release_memory(cooldown=0)
+steps = {step.name: step.rss for step in released.steps}
+print(json.dumps([full - before, full - resident(), steps["pyarrow"], released.notes]))
+"""
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.skipif(PYTHON is None, reason="`cargo xtask libraries` runs it")
+def test_the_pool_of_pyarrow_is_emptied_by_its_own_call_and_polars_is_named() -> None:
+    assert PYTHON is not None
+    env = interpreters.environment()
+    env["PYTHONPATH"] += f":{HERE}"
+    done = subprocess.run([PYTHON, "-c", ARROW], env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    grown, given, by_pyarrow, notes = json.loads(done.stdout)
+    assert grown > 60 << 20
+    assert given > 0.8 * grown
+    assert by_pyarrow > 0.5 * grown
+    assert [note for note in notes if note.startswith("polars")]

@@ -28,7 +28,8 @@ usage: cargo xtask TASK
   demo [ARG...]     build, a venv with NumPy, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
                     or that part of it alone
-  libraries         docs/libraries.md: how large the pools of popular libraries are, measured
+  libraries [--check]
+                    real libraries: how large their pools are, for docs/libraries.md; what they give back
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("bench", [part]) if part == "python" => bench::run_module(),
-        ("libraries", []) => python::libraries(),
+        ("libraries", []) => python::libraries(false),
+        ("libraries", [flag]) if flag == "--check" => python::libraries(true),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);
