@@ -19,6 +19,7 @@ from dunnage import _resources
 settings.register_profile("dunnage", derandomize=True, deadline=None, max_examples=300)
 settings.load_profile("dunnage")
 
+TESTS = Path(__file__).parent.glob("test_*.py")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -31,6 +32,10 @@ def _each_python() -> list[Any]:
 
 
 EVERY_PYTHON = pytest.mark.parametrize("python", _each_python())
+
+
+# what tests start in a process of its own is no module whose examples are looked for
+collect_ignore = sorted({path.name for path in Path(__file__).parent.glob("*.py")} - {path.name for path in TESTS})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
