@@ -49,7 +49,14 @@ impl Played {
             };
         }
         let key = |row: &Row| (row.case.clone(), row.place.clone(), row.python.clone());
-        let is_new = |old: &Row| rows.iter().any(|row| key(row) == key(old));
+        // a place that was skipped has no Pythons
+        let is_new = |old: &Row| {
+            let is_skipped = matches!(old.outcome, Outcome::Skipped(_));
+            rows.iter().any(|row| {
+                key(row) == key(old)
+                    || (is_skipped && row.case == old.case && row.place == old.place)
+            })
+        };
         self.rows.retain(|old| !is_new(old));
         self.rows.extend_from_slice(rows);
         let order = place_names();
@@ -171,7 +178,8 @@ mod tests {
         let mut played = Played::default();
         played.add("old", &[row("a", "host", Outcome::Pass)]);
         played.add("new", &[row("a", "vm host", Outcome::Pass)]);
-        let lost = row("b", "runc", Outcome::Skipped("no".to_owned()));
+        let mut lost = row("b", "runc", Outcome::Skipped("no".to_owned()));
+        lost.python.clear();
         played.add("new", &[lost, row("a", "runc", Outcome::Pass)]);
         played.add("new", &[row("b", "runc", Outcome::Pass)]);
         let told: Vec<_> = played
