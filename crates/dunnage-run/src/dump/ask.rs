@@ -22,7 +22,9 @@ pub enum AskError {
     #[error("the supervisor says: {0}")]
     Refused(String),
     /// The connection broke, or was closed at once.
-    #[error("the supervisor closed the connection (another user's session is not let in)")]
+    #[error(
+        "the supervisor closed the connection: another user's session is not let in, or it could make no thread to read"
+    )]
     Closed,
     /// No packet for a long time.
     #[error("the supervisor has been silent for {} s", PATIENCE.as_secs())]
