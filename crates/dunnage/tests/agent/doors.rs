@@ -1,6 +1,7 @@
 //! How the agent comes in: by PYTHONPATH, by the wheel's `.pth` file, and once by both; and who hears of it.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -100,6 +101,17 @@ fn the_second_door_is_shut_without_the_variable_and_where_the_program_is_gone() 
         }
         let path = program.path.to_str().unwrap();
         assert!(state(path, &[]).contains("_dunnage_agent"));
+        // a program that somebody else can write is somebody else's code
+        let set = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o757);
+        assert_eq!(state(path, &[]), plain, "{python:?}");
+        set(0o755);
+        if chown(path, Some(12345), None).is_ok() {
+            assert_eq!(state(path, &[]), plain, "{python:?}");
+            chown(path, Some(0), None).unwrap();
+        } else {
+            println!("skipped: agent: another user's program needs root");
+        }
         assert_eq!(state(path, &["-E"]), state("", &["-E"]), "{python:?}");
     }
 }

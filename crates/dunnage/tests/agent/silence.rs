@@ -203,7 +203,8 @@ fn multiprocessing_prints_what_it_printed() {
             \x20   process.start(); process.join(); print(process.exitcode)\n"
         );
         fs::write(&file, text).unwrap();
-        assert_same(method, NEW, &|command| {
+        // those that are too old for the agent have shown what they do with `fork` and `subprocess`
+        assert_same(method, (3, 9), &|command| {
             command.arg(&file);
         });
     }
