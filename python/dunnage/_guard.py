@@ -88,9 +88,9 @@ def guard(*, warn: float = 0.7, high: float = 0.8, critical: float = 0.9) -> Gua
     container (``memory().working_set``), so that page cache does not count. A level is reached by growing to it: what
     has stood there since it began is not told, and after a level was told memory must fall 5 points below it before it
     is told again. One thread looks, in native code without the GIL, the more often the less is left: every 1 to 100 ms
-    (the time in which 20 GB/s would fill what is left), which costs less than 0.1 % of a CPU while memory is calm. Where no
-    limit can be seen there is no thread, and ``reason`` says so. It stands still during a fork and lives on in parent
-    and child.
+    (the time in which 20 GB/s would fill what is left), which costs less than 0.1 % of a CPU while memory is calm.
+    Where no limit can be seen there is no thread, and ``reason`` says so. It stands still during a fork and lives on in
+    parent and child.
 
     Raises ``ValueError`` for thresholds that do not rise from above 0 to at most 1. It returns at once, a context
     manager and an object with ``active``, ``reason`` and ``stop()``.

@@ -14,7 +14,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import sys
 import threading
 import time
@@ -44,7 +43,7 @@ _MOST_BYTES = 64 << 10
 _FOREVER_MS = 1 << 53
 _CONNECT_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
-_GONE_SECONDS = 0.1
+_GONE_SECONDS = 1.0
 
 _log = logging.getLogger("dunnage")
 
@@ -370,4 +369,4 @@ def _await_end(tid: int) -> None:
             os.sched_getaffinity(tid)
         except OSError:
             return
-        select.select([], [], [], 0)
+        os.sched_yield()

@@ -4,7 +4,6 @@ What ``dunnage run`` says by variables before a library is loaded is said here b
 that are imported already are looked at, and only pools that are larger than the plan are changed.
 """
 
-import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -164,8 +163,10 @@ def _numba_runs() -> bool:
 def _threadpoolctl() -> Any:
     if not _NATIVE_USERS.intersection(sys.modules):
         return sys.modules.get("threadpoolctl")
+    from importlib import import_module
+
     try:
-        return importlib.import_module("threadpoolctl")
+        return import_module("threadpoolctl")
     except ImportError:
         return None
 

@@ -18,7 +18,6 @@ WHO = "parent"
 FORKS = 20
 
 
-@dunnage.on_memory_pressure
 def say(pressure: dunnage.MemoryPressure) -> None:
     os.write(1, f"{WHO} {pressure.level}\n".encode())
 
@@ -37,6 +36,7 @@ def identity(number: int) -> int:
 def main() -> None:
     global WHO
     way = sys.argv[1]
+    dunnage.on_memory_pressure(say)
     if way == "main":
         fork_and_leave()
     elif way == "logging":
@@ -63,4 +63,5 @@ def main() -> None:
     os.waitpid(pid, 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
