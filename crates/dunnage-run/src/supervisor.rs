@@ -1,6 +1,7 @@
 //! The loop.
 
 mod last_words;
+mod report;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -10,12 +11,10 @@ use dunnage_policy::event::Event;
 use dunnage_policy::shutdown::{Action, End, Input, Sequence};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::verdict::Status;
-use dunnage_sys::{
-    ExecFailure, Interest, Program, SignalFd, SignalInfo, Spawned, Stage, Wait, poll, wait_any,
-};
+use dunnage_sys::{Interest, Program, SignalFd, SignalInfo, Spawned, Wait, poll, wait_any};
 
-use crate::command::{Refusal, explain};
-use crate::config::{Config, JobControl, Manners};
+use crate::command::Refusal;
+use crate::config::{Config, JobControl};
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::forward::Forwarder;
@@ -174,46 +173,6 @@ impl<'a> Supervisor<'a> {
             .flatten()
             .min();
         next.map(|at| at.saturating_sub(self.now()))
-    }
-
-    /// How the program's execve went.
-    fn take_report(&mut self, log: &mut Log) {
-        if !self.starting {
-            return;
-        }
-        match self.start.spawned.outcome() {
-            None => {}
-            Some(None) => {
-                self.starting = false;
-                if let Some(Event::Started { pid, .. }) = &mut self.start.started {
-                    *pid = self.child;
-                }
-                if let Some(event) = &self.start.started {
-                    log.say(event);
-                }
-                // what comes now is mostly waiting, for days
-                dunnage_sys::release_program_pages();
-                self.forwarder.rehearse();
-                if self.config.conduct.manners == Manners::DumbInit {
-                    let _ = std::env::set_current_dir("/");
-                }
-            }
-            Some(Some(failure)) => {
-                self.starting = false;
-                self.refusal = Some(self.refused(failure));
-            }
-        }
-    }
-
-    fn refused(&self, failure: ExecFailure) -> Refusal {
-        let conduct = &self.config.conduct;
-        let mut refusal = explain(&self.start.program, failure);
-        let errno = (failure.stage == Stage::Execute).then_some(failure.errno);
-        refusal.code = conduct.manners.failure_code(errno, refusal.code);
-        if conduct.manners == Manners::Tini {
-            refusal.code = conduct.exit_map.apply(refusal.code);
-        }
-        refusal
     }
 
     fn take_signals(&mut self, signals: &SignalFd, log: &mut Log) {

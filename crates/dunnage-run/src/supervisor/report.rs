@@ -1,0 +1,51 @@
+//! How the program's execve went, which is known some time after the child was started.
+
+use dunnage_policy::event::Event;
+use dunnage_sys::{ExecFailure, Stage};
+
+use super::Supervisor;
+use crate::command::{Refusal, explain};
+use crate::config::Manners;
+use crate::log::Log;
+
+impl Supervisor<'_> {
+    /// How the program's execve went.
+    pub(super) fn take_report(&mut self, log: &mut Log) {
+        if !self.starting {
+            return;
+        }
+        match self.start.spawned.outcome() {
+            None => {}
+            Some(None) => {
+                self.starting = false;
+                if let Some(Event::Started { pid, .. }) = &mut self.start.started {
+                    *pid = self.child;
+                }
+                if let Some(event) = &self.start.started {
+                    log.say(event);
+                }
+                // what comes now is mostly waiting, for days
+                dunnage_sys::release_program_pages();
+                self.forwarder.rehearse();
+                if self.config.conduct.manners == Manners::DumbInit {
+                    let _ = std::env::set_current_dir("/");
+                }
+            }
+            Some(Some(failure)) => {
+                self.starting = false;
+                self.refusal = Some(self.refused(failure));
+            }
+        }
+    }
+
+    fn refused(&self, failure: ExecFailure) -> Refusal {
+        let conduct = &self.config.conduct;
+        let mut refusal = explain(&self.start.program, failure);
+        let errno = (failure.stage == Stage::Execute).then_some(failure.errno);
+        refusal.code = conduct.manners.failure_code(errno, refusal.code);
+        if conduct.manners == Manners::Tini {
+            refusal.code = conduct.exit_map.apply(refusal.code);
+        }
+        refusal
+    }
+}
