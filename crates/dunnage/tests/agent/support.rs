@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -177,4 +179,92 @@ pub fn words(command: &mut Command) -> Vec<String> {
         .split_whitespace()
         .map(str::to_owned)
         .collect()
+}
+
+/// Nothing waits this long unless it is broken.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An application below a supervisor; its output goes to files.
+pub struct Run {
+    supervisor: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Run {
+    pub fn start(program: &Program, python: &Python, options: &[&str], script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| fs::File::create(folder.path().join(name)).unwrap();
+        let mut command = Command::new(&program.path);
+        for (name, value) in program.exec(python).get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let script = format!("import os, signal, sys, time\n{script}");
+        command
+            .args(["run", "--log-format", "json"])
+            .args(options)
+            .arg("--")
+            .arg(&python.path)
+            .args(["-u", "-c", &script])
+            .stdout(file("stdout"))
+            .stderr(file("stderr"));
+        Self {
+            supervisor: command.spawn().unwrap(),
+            folder,
+        }
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    /// Waits for a whole line of stdout.
+    pub fn wait_for(&self, line: &str) {
+        self.wait_until(line, || {
+            self.read("stdout").lines().any(|known| known == line)
+        });
+    }
+
+    /// Waits until something is so.
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(
+                Instant::now() < end,
+                "waited too long for {what}: {}",
+                self.read("stderr")
+            );
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn terminate(&self) {
+        let pid = self.supervisor.id().to_string();
+        let status = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The exit code and what the application printed; nothing had to be killed.
+    pub fn finish(mut self) -> (Option<i32>, String) {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.supervisor.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "waited too long for the end");
+            sleep(Duration::from_millis(5));
+        };
+        let stderr = self.read("stderr");
+        assert!(!stderr.contains("\"event\":\"killed\""), "{stderr}");
+        (status.code(), self.read("stdout"))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
+    }
 }

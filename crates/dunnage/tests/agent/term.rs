@@ -1,90 +1,12 @@
 //! `--term exit`: SIGTERM becomes an exit in the application's main process, and never keeps it from ending.
 
-use std::fs;
-use std::process::{Child, Command};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use super::support::*;
 
-/// Nothing waits this long unless it is broken.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// An application below a supervisor; its output goes to files.
-struct Run {
-    supervisor: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Run {
-    fn start(program: &Program, python: &Python, options: &[&str], script: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| fs::File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(&program.path);
-        for (name, value) in program.exec(python).get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let script = format!("import os, signal, sys, time\n{script}");
-        command
-            .args(["run", "--log-format", "json", "--term", "exit"])
-            .args(options)
-            .arg("--")
-            .arg(&python.path)
-            .args(["-u", "-c", &script])
-            .stdout(file("stdout"))
-            .stderr(file("stderr"));
-        Self {
-            supervisor: command.spawn().unwrap(),
-            folder,
-        }
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap()
-    }
-
-    fn wait_for(&self, line: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.read("stdout").lines().any(|known| known == line) {
-            assert!(
-                Instant::now() < end,
-                "waited too long for {line}: {}",
-                self.read("stderr")
-            );
-            sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn terminate(&self) {
-        let pid = self.supervisor.id().to_string();
-        let status = Command::new("kill").args(["-s", "TERM", &pid]).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// The exit code and what the application printed; nothing had to be killed.
-    fn finish(mut self) -> (Option<i32>, String) {
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.supervisor.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < end, "waited too long for the end");
-            sleep(Duration::from_millis(5));
-        };
-        let stderr = self.read("stderr");
-        assert!(!stderr.contains("\"event\":\"killed\""), "{stderr}");
-        (status.code(), self.read("stdout"))
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.supervisor.kill();
-        let _ = self.supervisor.wait();
-    }
+/// The options, and the one that is tested.
+fn exits<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    [&["--term", "exit"], options].concat()
 }
 
 /// Runs a script below every Python at once, and stops each once it has said `ready`.
@@ -92,7 +14,12 @@ fn stopped(test: &str, options: &[&str], script: &str, expected: (i32, &str)) {
     let program = Program::new();
     let runs: Vec<_> = pythons_with_agent(test)
         .into_iter()
-        .map(|python| (Run::start(&program, &python, options, script), python))
+        .map(|python| {
+            (
+                Run::start(&program, &python, &exits(options), script),
+                python,
+            )
+        })
         .collect();
     for (run, _) in &runs {
         run.wait_for("ready");
@@ -154,7 +81,7 @@ fn a_second_term_ends_it_at_once() {
         \x20   try: time.sleep(0.01)\n\
         \x20   except: print('caught')\n";
     for python in pythons_with_agent("a second TERM") {
-        let run = Run::start(&program, &python, &["--grace", "600"], script);
+        let run = Run::start(&program, &python, &exits(&["--grace", "600"]), script);
         run.wait_for("ready");
         run.terminate();
         run.wait_for("caught");
