@@ -1,6 +1,7 @@
 """Watching the container's memory from inside, for programs that run without the supervisor."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from dunnage import _resources
@@ -34,6 +35,9 @@ class Guard:
         limit, _ = watcher.look()
         if limit is None:
             self.reason = "no memory limit can be seen, so nothing can be short"
+            return
+        if _threads_are_replaced():
+            self.reason = "threads are greenlets here (gevent, eventlet), and native waiting would stop all of them"
             return
         from dunnage import _news
 
@@ -81,6 +85,13 @@ class Guard:
             self.active, self.reason = False, "stopped"
 
 
+def _threads_are_replaced() -> bool:
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    return (gevent is not None and gevent.is_module_patched("threading")) or (
+        eventlet is not None and eventlet.is_monkey_patched("thread")
+    )
+
+
 def guard(*, warn: float = 0.7, high: float = 0.8, critical: float = 0.9) -> Guard:
     """Watches the container's memory and calls the hooks of :func:`on_memory_pressure`, without ``dunnage run``.
 
@@ -89,8 +100,8 @@ def guard(*, warn: float = 0.7, high: float = 0.8, critical: float = 0.9) -> Gua
     has stood there since it began is not told, and after a level was told memory must fall 5 points below it before it
     is told again. One thread looks, in native code without the GIL, the more often the less is left: every 1 to 100 ms
     (the time in which 20 GB/s would fill what is left), which costs less than 0.1 % of a CPU while memory is calm.
-    Where no limit can be seen there is no thread, and ``reason`` says so. It stands still during a fork and lives on in
-    parent and child.
+    Where no limit can be seen, and below gevent or eventlet, there is no thread, and ``reason`` says so. It stands
+    still during a fork and lives on in parent and child.
 
     Raises ``ValueError`` for thresholds that do not rise from above 0 to at most 1. It returns at once, a context
     manager and an object with ``active``, ``reason`` and ``stop()``.

@@ -173,8 +173,8 @@ def on_drain(function: Callable[[Drain], object] | None = None, /) -> Any:
     """Calls the function when the container's shutdown begins: a decorator and a context manager.
 
     ``dunnage run`` tells it before it passes the stop signal on, so that a service can become unready and finish what
-    it has begun; without ``dunnage run`` the function is never called. Registered after the shutdown has begun it is
-    called at once.
+    it has begun; without ``dunnage run`` the function is never called. It is called once in
+    each process; registered after the shutdown has begun it is called at once.
 
     A function that is registered on a running event loop is called on that loop, and awaited if it is a coroutine
     function; any other is called in a thread of ours, one after the other, so that a long one delays those behind it.
@@ -212,13 +212,17 @@ def tell(news: News) -> None:
     """Calls every hook that wants to hear it. Never raises."""
     global _drain
     if isinstance(news, Drain):
+        if _drain is not None:
+            return  # each new connection, as after a fork, is told of a shutdown that is under way
         _drain = news
     for hook in tuple(_hooks):
         hook.deliver(news)
 
 
-def forget_loops() -> None:
-    """In the child of a fork: the loops of the parent do not run here."""
+def begin_child() -> None:
+    """In the child of a fork: the loops of the parent do not run here, and a shutdown is news once more."""
+    global _drain
+    _drain = None
     _hooks[:] = [hook for hook in _hooks if not hook.is_bound_to_a_loop]
     _tasks.clear()
 

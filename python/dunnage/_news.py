@@ -298,7 +298,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _lock
     _lock = threading.Lock()
-    _hooks.forget_loops()
+    _hooks.begin_child()
     for listener in _listeners:
         listener.forget()
     # those that were in a hook while another thread forked, too

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import interpreters
@@ -53,6 +55,20 @@ def test_without_a_limit_there_is_no_thread_and_a_reason(monkeypatch: pytest.Mon
         assert not guard.active
         assert ("no memory limit" if _resources.NATIVE else "no cgroup") in guard.reason
         assert len(os.listdir("/proc/self/task")) == before
+
+
+@pytest.mark.skipif(not _resources.NATIVE, reason="needs the native part")
+def test_where_threads_are_greenlets_nothing_waits_in_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNAGE_MEMORY_LIMIT", "1Ti")
+
+    class Monkey(types.ModuleType):
+        def is_module_patched(self, name: str) -> bool:
+            return name == "threading"
+
+    monkeypatch.setitem(sys.modules, "gevent.monkey", Monkey("gevent.monkey"))
+    guard = dunnage.guard()
+    assert not guard.active
+    assert "greenlets" in guard.reason
 
 
 @pytest.mark.skipif(not _resources.NATIVE, reason="needs the native part")

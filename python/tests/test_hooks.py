@@ -89,7 +89,7 @@ def test_a_hook_is_called_at_its_level_and_above_in_a_thread_of_ours(supervisor:
 
 
 def test_a_drain_says_the_signal_and_the_time_that_is_left(supervisor: Supervisor) -> None:
-    called: queue.Queue[dunnage.Drain] = queue.Queue()
+    called: queue.Queue[object] = queue.Queue()
     dunnage.on_drain(called.put)
     supervisor.await_subscribers(1)
     supervisor.say(DRAIN)
@@ -97,6 +97,11 @@ def test_a_drain_says_the_signal_and_the_time_that_is_left(supervisor: Superviso
     # who comes after it has begun is told at once
     dunnage.on_drain(called.put)
     assert called.get(timeout=SECONDS) == dunnage.Drain("TERM", 2.5)
+    # and nobody twice, as a connection after a fork would be
+    supervisor.say(DRAIN)
+    dunnage.on_memory_pressure(called.put)
+    supervisor.say(pressure("warn"))
+    assert called.get(timeout=SECONDS) == dunnage.MemoryPressure("warn")
 
 
 def test_an_exception_is_reported_and_stops_none_of_the_others(
