@@ -99,7 +99,17 @@ STANDS_FOR = {
 }
 
 
-def calls_of(tree):
+def properties_of(tree):
+    """Functions that an attribute calls."""
+    return {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        and any(getattr(decorator, "id", getattr(decorator, "attr", "")) in ("property", "setter") for decorator in function.decorator_list)
+    }
+
+
+def calls_of(tree, properties):
     calls = {}
     generators = {
         function.name
@@ -120,6 +130,8 @@ def calls_of(tree):
                 allow(node, {"__init__", "__new__"})
             if name in DRAINS:
                 allow(node, generators)
+        elif isinstance(node, ast.Attribute) and node.attr in properties:
+            allow(node, {node.attr})
         elif isinstance(node, ast.With):
             allow(node, {"__enter__", "__exit__"}, node.items[-1].context_expr)
         elif type(node) in NODES:
@@ -138,11 +150,12 @@ def describe():
             sources[module.__file__] = file.read()
     lines = {}
     calls = []
+    properties = set().union(*(properties_of(ast.parse(source)) for source in sources.values()))
     for name, source in sources.items():
         for code in codes_of(compile(source, name, "exec")):
             function = getattr(code, "co_qualname", code.co_name)
             lines.setdefault(name + ":" + function, set()).update(lines_of(code))
-        for line, names in calls_of(ast.parse(source)).items():
+        for line, names in calls_of(ast.parse(source), properties).items():
             calls.append([name, line, sorted(names)])
     return {"lines": {key: sorted(value) for key, value in lines.items()}, "calls": calls}
 
