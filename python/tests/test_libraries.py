@@ -80,6 +80,9 @@ def test_pools_follow_the_quota_and_the_page_says_so(cgroup: Make) -> None:
     assert PROGRAM is not None
     script = str(HERE / "pool_sizes.py")
     leaf = cgroup("cpu", "libraries")
+    worn = subprocess.run([sys.executable, HERE / "face.py", "true"], capture_output=True, text=True, check=False)
+    if worn.returncode != 0:
+        pytest.skip(f"the face of 64 CPUs cannot be put on here: {worn.stderr.strip().rpartition(chr(10))[2]}")
     plain, planned, limited = [], [], []
     for count in COUNTS:
         leaf.set("cpu.cfs_quota_us", count * 100_000)
