@@ -134,12 +134,14 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         let (FrameLayout::Objects { top, .. } | FrameLayout::Interpreter { top, .. }) =
             self.layout.frame;
         let mut next = self.blocks.word(add(thread, top)?)?;
+        let mut entered_from = 0;
         if let FrameLayout::Interpreter {
             through: Some(offset),
             ..
         } = self.layout.frame
             && next != 0
         {
+            entered_from = self.read_entered_from(next, offset)?;
             next = self.blocks.word(add(next, offset)?)?;
         }
         let mut frames = Vec::new();
@@ -168,7 +170,20 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         if needs_entry && !is_entry {
             return Err(Unreadable);
         }
+        // a _PyCFrame is the thread's a moment before it is filled in, and then holds what lay there before
+        if entered_from != 0 && !seen.contains(&entered_from) {
+            return Err(Unreadable);
+        }
         Ok((frames, false))
+    }
+
+    /// The frame from which the interpreter was entered the last time: the current one of the `_PyCFrame` before this one,
+    /// to which `previous`, just behind `current_frame`, leads.
+    fn read_entered_from(&mut self, cframe: u64, current: u64) -> Result<u64, Unreadable> {
+        match self.blocks.word(add(cframe, current + 8)?)? {
+            0 => Ok(0),
+            before => self.blocks.word(add(before, current)?),
+        }
     }
 
     /// One frame, if it is one of Python code, and the address of the one that called it.
