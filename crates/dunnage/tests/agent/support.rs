@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The versions that are looked for; the first three are too old for the agent.
+/// The versions that are looked for; the first four are too old for the agent.
 const VERSIONS: [&str; 11] = [
-    "2.7", "3.6", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "3.7",
+    "2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15",
 ];
 
 /// The oldest minor version of Python 3 that runs the agent.
@@ -39,9 +39,20 @@ impl Python {
     }
 }
 
-/// Every interpreter of this machine, one for each version.
+/// Every interpreter of this machine, one for each version; says which are missing.
 pub fn pythons() -> Vec<Python> {
-    let found: Vec<_> = VERSIONS.into_iter().filter_map(find).collect();
+    let (found, missing): (Vec<_>, Vec<_>) = VERSIONS
+        .into_iter()
+        .map(|version| find(version).ok_or(version))
+        .partition(Result::is_ok);
+    let missing: Vec<_> = missing.into_iter().filter_map(Result::err).collect();
+    if !missing.is_empty() {
+        println!(
+            "skipped: agent: Python {} is not on this machine",
+            missing.join(", ")
+        );
+    }
+    let found: Vec<_> = found.into_iter().flatten().collect();
     assert!(!found.is_empty(), "no Python on this machine");
     found
 }
@@ -220,10 +231,13 @@ impl Run {
         fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
-    /// Waits for a whole line of stdout.
+    /// Waits for a line of stdout, with its end: Python may write that by itself.
     pub fn wait_for(&self, line: &str) {
-        self.wait_until(line, || {
-            self.read("stdout").lines().any(|known| known == line)
+        let line = format!("{line}\n");
+        self.wait_until(&line, || {
+            self.read("stdout")
+                .split_inclusive('\n')
+                .any(|known| known == line)
         });
     }
 
