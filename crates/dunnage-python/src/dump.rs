@@ -27,14 +27,20 @@ pub struct ProcessDump {
 impl ProcessDump {
     /// A process of which nothing could be read.
     pub fn failed(pid: i32, error: &crate::Error) -> Self {
+        let command = crate::process::read_command(pid);
+        Self::unread(pid, command, error.to_string())
+    }
+
+    /// A process that was not read, for a reason in words.
+    pub fn unread(pid: i32, command: Option<String>, reason: impl Into<String>) -> Self {
         Self {
             pid,
-            command: crate::process::read_command(pid),
+            command,
             python: None,
             gil: None,
             threads: Vec::new(),
             threads_torn: false,
-            error: Some(error.to_string()),
+            error: Some(reason.into()),
         }
     }
 }

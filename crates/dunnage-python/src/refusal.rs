@@ -52,7 +52,7 @@ fn look(pid: i32, error: &io::Error) -> Circumstances {
         .unwrap_or(0);
     Circumstances {
         call_is_missing: error.raw_os_error() == Some(ENOSYS),
-        own_user: dunnage_sys::effective_user(),
+        own_user: dunnage_sys::current_uid(),
         has_ptrace: capabilities >> CAP_SYS_PTRACE & 1 == 1,
         yama: std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
             .ok()

@@ -43,7 +43,7 @@ pub use process::{
     current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,
     set_subreaper, signal_checked, stop_self,
 };
-pub use remote::{MAX_SPANS, effective_user, keep_thread_on_cpu, read_process_memory};
+pub use remote::{MAX_SPANS, keep_thread_on_cpu, read_process_memory};
 pub use signalfd::{SignalFd, SignalInfo};
 pub use socket::{PacketConnection, PacketListener, Peer, Received};
 pub use startup::sigpipe_was_ignored;

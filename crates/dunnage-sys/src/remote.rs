@@ -54,12 +54,6 @@ pub fn keep_thread_on_cpu(cpu: usize) -> io::Result<()> {
     }
 }
 
-/// Our effective user id.
-pub fn effective_user() -> u32 {
-    // SAFETY: cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

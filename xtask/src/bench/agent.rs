@@ -4,10 +4,10 @@
 //! pays for the first use of `compile()` by itself, which is a good part of what the first pays for the agent.
 
 use super::median;
+use super::start::time_whole;
 use crate::tools::{Result, say, stdout_of};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 /// Runs of each program, for each way.
 pub(crate) const RUNS: usize = 100;
@@ -92,12 +92,5 @@ fn time_one(python: &Path, program: Option<&Path>, text: &str) -> Result<f64> {
             .env("DUNNAGE_CPU_COUNT", "2")
             .env("DUNNAGE_SOCKET", "/nowhere/control");
     }
-    let begin = Instant::now();
-    let status = command.status()?;
-    let took = begin.elapsed().as_secs_f64() * 1e3;
-    if status.success() {
-        Ok(took)
-    } else {
-        Err(format!("{command:?} ended with {status}").into())
-    }
+    time_whole(&mut command)
 }

@@ -51,6 +51,11 @@ fn time_one(mut command: Command) -> Result<f64> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    time_whole(&mut command)
+}
+
+/// Milliseconds from a command's start to its end, which must be a success.
+pub(crate) fn time_whole(command: &mut Command) -> Result<f64> {
     let begin = Instant::now();
     let status = command.status()?;
     let took = begin.elapsed().as_secs_f64() * 1e3;

@@ -37,25 +37,13 @@ fn try_answer(client: &PacketConnection, pids: &[i32], supervisor: i32) -> io::R
 fn read_if_below(pid: i32, supervisor: i32) -> ProcessDump {
     let process = read_process(pid).filter(|_| descends_from(pid, supervisor));
     let Some(process) = process else {
-        return not_read(pid, None, "no process below the supervisor has this id");
+        return ProcessDump::unread(pid, None, "no process below the supervisor has this id");
     };
     let dump = read_one(pid);
     if is_still(process.identity) {
         dump
     } else {
-        not_read(pid, Some(describe(&process)), "it has ended meanwhile")
-    }
-}
-
-fn not_read(pid: i32, command: Option<String>, reason: &str) -> ProcessDump {
-    ProcessDump {
-        pid,
-        command,
-        python: None,
-        gil: None,
-        threads: Vec::new(),
-        threads_torn: false,
-        error: Some(reason.to_owned()),
+        ProcessDump::unread(pid, Some(describe(&process)), "it has ended meanwhile")
     }
 }
 
