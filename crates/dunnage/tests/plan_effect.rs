@@ -8,10 +8,14 @@
     reason = "a test stops at what it did not expect, and says what it skipped"
 )]
 
-use std::fs;
+#[path = "support/face.rs"]
+mod face;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::available_parallelism;
+
+use face::Face;
 
 /// Threads that a NumPy with its BLAS has beside the main one.
 const NUMPY: &str = "
@@ -141,7 +145,7 @@ fn on_a_node_with_64_cpus_pools_follow_the_plan() {
     let Some(python) = python_with(test, "numexpr") else {
         return;
     };
-    let Some(face) = Face::new(test) else {
+    let Some(face) = Face::new("plan_effect", test) else {
         return;
     };
     let [unplanned, believed] = numbers(&mut face.behind(clean(&python).args(["-c", NUMEXPR])))[..]
@@ -154,44 +158,4 @@ fn on_a_node_with_64_cpus_pools_follow_the_plan() {
     assert_eq!(limited("1"), [1, 64]);
     // never more than the affinity, whatever the node looks like
     assert_eq!(limited("32"), [cpus().min(32), 64]);
-}
-
-/// A machine that looks as if it had 64 CPUs: another file over the kernel's list, in a mount namespace of its own.
-struct Face {
-    folder: tempfile::TempDir,
-}
-
-impl Face {
-    /// `None` where mounting is not allowed.
-    fn new(test: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("online"), "0-63\n").unwrap();
-        let face = Self { folder };
-        let works = face.behind(&Command::new("true")).status();
-        if !works.is_ok_and(|status| status.success()) {
-            println!(
-                "skipped: plan_effect: {test} needs root and unshare, to mount in a namespace"
-            );
-            return None;
-        }
-        Some(face)
-    }
-
-    /// The same command behind the face.
-    fn behind(&self, command: &Command) -> Command {
-        let mut outer = Command::new("unshare");
-        outer
-            .args(["--mount", "--propagation", "private", "sh", "-c"])
-            .arg(r#"mount --bind "$0" /sys/devices/system/cpu/online && exec "$@""#)
-            .arg(self.folder.path().join("online"))
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => outer.env(name, value),
-                None => outer.env_remove(name),
-            };
-        }
-        outer
-    }
 }

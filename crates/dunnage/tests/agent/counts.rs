@@ -3,49 +3,16 @@
 use std::fs;
 use std::process::Command;
 
+use super::face::Face;
 use super::support::*;
 
-/// A machine that looks as if it had 64 CPUs: another file over the kernel's list, in a mount namespace of its own.
-struct Face(tempfile::TempDir);
-
-impl Face {
-    fn new(test: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("online"), "0-63\n").unwrap();
-        let face = Self(folder);
-        let works = face.behind(&Command::new("true")).status();
-        if works.is_ok_and(|status| status.success()) {
-            return Some(face);
-        }
-        println!("skipped: agent: {test} needs root and unshare, to mount in a namespace");
-        None
-    }
-
-    fn behind(&self, command: &Command) -> Command {
-        let mut outer = Command::new("unshare");
-        outer
-            .args(["--mount", "--propagation", "private", "sh", "-c"])
-            .arg(r#"mount --bind "$0" /sys/devices/system/cpu/online && exec "$@""#)
-            .arg(self.0.path().join("online"))
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => outer.env(name, value),
-                None => outer.env_remove(name),
-            };
-        }
-        outer
-    }
-
-    /// What a script prints as numbers.
-    fn numbers(&self, mut command: Command, script: &str) -> Vec<u32> {
-        command.args(["-c", script]);
-        words(&mut self.behind(&command))
-            .iter()
-            .map(|word| word.parse().unwrap())
-            .collect()
-    }
+/// What a script prints as numbers, behind the face.
+fn numbers(face: &Face, mut command: Command, script: &str) -> Vec<u32> {
+    command.args(["-c", script]);
+    words(&mut face.behind(&command))
+        .iter()
+        .map(|word| word.parse().unwrap())
+        .collect()
 }
 
 /// `os.cpu_count`, `os.process_cpu_count` (0 before 3.13), what sizes itself by them as processes, then as threads.
@@ -63,13 +30,19 @@ for kind in (multiprocessing.pool.ThreadPool, multiprocessing.dummy.Pool, Mine):
 #[test]
 fn counts_follow_the_limit_and_pools_of_threads_keep_their_size() {
     let test = "counts";
-    let Some(face) = Face::new(test) else { return };
+    let Some(face) = Face::new("agent", test) else {
+        return;
+    };
     let program = Program::new();
     for python in pythons_with_agent(test) {
-        let plain = face.numbers(python.plainly(), SIZES);
+        let plain = numbers(&face, python.plainly(), SIZES);
         assert_eq!(plain[0], 64);
         for (limit, told) in [("0.5", 2), ("1.5", 2), ("3", 3)] {
-            let packed = face.numbers(program.exec_with(&python, &["--cpu-limit", limit]), SIZES);
+            let packed = numbers(
+                &face,
+                program.exec_with(&python, &["--cpu-limit", limit]),
+                SIZES,
+            );
             // never more than Python would say by itself, nor than the affinity, which is the machine's real count
             let affinity = std::thread::available_parallelism().unwrap().get() as u32;
             let told = told.min(affinity.max(2));
@@ -83,7 +56,9 @@ fn counts_follow_the_limit_and_pools_of_threads_keep_their_size() {
 #[test]
 fn an_event_loop_keeps_its_executor() {
     let test = "the event loop's executor";
-    let Some(face) = Face::new(test) else { return };
+    let Some(face) = Face::new("agent", test) else {
+        return;
+    };
     let program = Program::new();
     let script = "import asyncio\n\
         async def main():\n\
@@ -92,15 +67,17 @@ fn an_event_loop_keeps_its_executor() {
         \x20   print(loop._default_executor._max_workers)\n\
         asyncio.run(main())\n";
     for python in pythons_with_agent(test) {
-        let plain = face.numbers(python.plainly(), script);
-        assert_eq!(face.numbers(program.exec(&python), script), plain);
+        let plain = numbers(&face, python.plainly(), script);
+        assert_eq!(numbers(&face, program.exec(&python), script), plain);
     }
 }
 
 #[test]
 fn children_are_told_however_they_were_started() {
     let test = "children";
-    let Some(face) = Face::new(test) else { return };
+    let Some(face) = Face::new("agent", test) else {
+        return;
+    };
     let program = Program::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("children.py");
@@ -122,7 +99,9 @@ fn children_are_told_however_they_were_started() {
 #[test]
 fn the_users_own_count_decides() {
     let test = "the user's own count";
-    let Some(face) = Face::new(test) else { return };
+    let Some(face) = Face::new("agent", test) else {
+        return;
+    };
     let program = Program::new();
     let script = "import os; print(os.cpu_count())";
     for python in pythons_with_agent(test) {
@@ -130,14 +109,18 @@ fn the_users_own_count_decides() {
         let mut by_variable = program.exec(&python);
         by_variable.env("PYTHON_CPU_COUNT", "9");
         let expected = if has_own { 9 } else { 64 };
-        assert_eq!(face.numbers(by_variable, script), [expected], "{python:?}");
+        assert_eq!(
+            numbers(&face, by_variable, script),
+            [expected],
+            "{python:?}"
+        );
         let mut by_option = program.exec(&python);
         by_option.args(["-X", "cpu_count=9"]);
-        assert_eq!(face.numbers(by_option, script), [expected], "{python:?}");
+        assert_eq!(numbers(&face, by_option, script), [expected], "{python:?}");
         let off = program.exec_with(&python, &["--cpu-limit", "1", "--python-cpu-count", "off"]);
-        assert_eq!(face.numbers(off, script), [64], "{python:?}");
+        assert_eq!(numbers(&face, off, script), [64], "{python:?}");
         let off = program.exec_with(&python, &["--cpu-limit", "1", "--agent", "off"]);
-        assert_eq!(face.numbers(off, script), [64], "{python:?}");
+        assert_eq!(numbers(&face, off, script), [64], "{python:?}");
     }
 }
 

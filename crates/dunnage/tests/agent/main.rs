@@ -12,6 +12,8 @@
 
 mod counts;
 mod doors;
+#[path = "../support/face.rs"]
+mod face;
 mod faults;
 mod silence;
 mod support;
