@@ -26,7 +26,7 @@ struct Case {
     read: fn(&mut Reader) -> Result<(), ReadError>,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         name: "memory_usage",
         controller: "memory",
@@ -71,6 +71,21 @@ const CASES: [Case; 6] = [
             &["memory.events"],
         ],
         read: |reader| reader.memory_events().map(keep),
+    },
+    Case {
+        name: "bound_usage",
+        controller: "memory",
+        files: [&["memory.usage_in_bytes"], &["memory.current"]],
+        read: |reader| reader.bound_usage().map(keep),
+    },
+    Case {
+        name: "memory_bound",
+        controller: "memory",
+        files: [
+            &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],
+            &["memory.max", "memory.high", "memory.swap.max"],
+        ],
+        read: |reader| reader.memory_bound(None).map(keep),
     },
     Case {
         name: "pressure_memory",

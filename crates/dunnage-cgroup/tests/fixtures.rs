@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The nineteen of the conformance table and what was added to them; a folder that gets lost fails the test.
-const AT_LEAST: usize = 105;
+const AT_LEAST: usize = 107;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cgroup");
@@ -86,6 +86,10 @@ fn actual_reads(case: &Path) -> Value {
         "memory": value(reader.memory()),
         "throttling": value(reader.throttling()),
         "events": value(reader.memory_events()),
+        "bound": value(reader.memory_bound(None)),
+        "bound_usage": value(reader.bound_usage()),
+        "bound_memory": value(reader.bound_memory()),
+        "bound_hits": value(reader.bound_hits()),
         "pressure": {
             "cpu": value(reader.pressure(PressureKind::Cpu)),
             "memory": value(reader.pressure(PressureKind::Memory)),
@@ -181,6 +185,9 @@ fn kept_descriptors_tell_the_same_limits_as_a_fresh_reading() {
         if let Ok(memory) = reader.memory() {
             let limit = limits.memory.limit.map(|limit| limit.value);
             assert_eq!(memory.limit, limit, "{}", case.display());
+            let bound = reader.memory_bound(None).unwrap();
+            let bound = bound.and_then(|bound| bound.limit);
+            assert_eq!(bound, limit, "{}", case.display());
         }
     }
 }

@@ -59,6 +59,71 @@ fn a_limit_that_is_set_on_an_ancestor_later_is_seen_at_the_next_read() {
 }
 
 #[test]
+fn the_use_is_read_where_the_tightest_limit_is_and_moves_with_it() {
+    let folder = machine();
+    put(&folder, "sys/fs/cgroup/memory.max", "max\n");
+    put(&folder, "sys/fs/cgroup/memory.current", "3000\n");
+    put(&folder, "sys/fs/cgroup/app/memory.high", "max\n");
+    let mut reader = open(&folder);
+    let capacity = |reader: &mut Reader, stated| {
+        let bound = reader.memory_bound(stated).unwrap();
+        bound.map(|bound| bound.capacity)
+    };
+    assert_eq!(capacity(&mut reader, None), Some(4000));
+    assert_eq!(reader.bound_usage().unwrap(), 1000);
+    put(&folder, "sys/fs/cgroup/memory.max", "3500\n");
+    assert_eq!(capacity(&mut reader, None), Some(3500));
+    assert_eq!(reader.bound_usage().unwrap(), 3000, "the siblings' too");
+    assert!(
+        reader
+            .bound_events()
+            .unwrap()
+            .ends_with("sys/fs/cgroup/memory.events")
+    );
+    put(&folder, "sys/fs/cgroup/app/memory.high", "2000\n");
+    assert_eq!(capacity(&mut reader, None), Some(2000));
+    assert_eq!(reader.bound_usage().unwrap(), 1000);
+    assert_eq!(capacity(&mut reader, Some(1500)), Some(1500));
+    assert_eq!(reader.times_reopened(), 0);
+}
+
+#[test]
+fn swap_that_fills_is_use_and_does_not_shrink_the_capacity() {
+    let folder = machine();
+    let swap = |used: u64, free: u64| {
+        put(
+            &folder,
+            "sys/fs/cgroup/app/memory.swap.current",
+            &format!("{used}\n"),
+        );
+        put(&folder, "proc/meminfo", &format!("SwapFree: {free} kB\n"));
+    };
+    put(&folder, "sys/fs/cgroup/app/memory.swap.max", "max\n");
+    swap(0, 4);
+    let mut reader = open(&folder).check_every(Duration::ZERO);
+    let mut look = || {
+        let capacity = reader.memory_bound(None).unwrap().unwrap().capacity;
+        (reader.bound_usage().unwrap(), capacity)
+    };
+    assert_eq!(look(), (1000, 4000 + 4096));
+    swap(3072, 1);
+    assert_eq!(look(), (1000 + 3072, 4000 + 4096));
+    put(&folder, "sys/fs/cgroup/app/memory.swap.max", "0\n");
+    assert_eq!(look(), (1000, 4000));
+}
+
+#[test]
+fn the_bound_of_a_process_that_was_moved_is_that_of_its_new_place() {
+    let folder = machine();
+    put(&folder, "sys/fs/cgroup/other/memory.max", "8000\n");
+    let mut reader = open(&folder).check_every(Duration::ZERO);
+    assert_eq!(reader.memory_bound(None).unwrap().unwrap().capacity, 4000);
+    put(&folder, "proc/self/cgroup", "0::/other\n");
+    assert_eq!(reader.memory_bound(None).unwrap().unwrap().capacity, 8000);
+    assert_eq!(reader.bound_usage().unwrap(), 2000);
+}
+
+#[test]
 fn a_process_that_was_moved_is_followed() {
     let folder = machine();
     let mut reader = open(&folder).check_every(Duration::ZERO);

@@ -183,6 +183,49 @@ fn the_memory_limit_of_an_ancestor_binds_and_kinds_of_memory_are_told() {
 }
 
 #[test]
+fn an_ancestor_s_limit_is_held_against_the_ancestor_s_use() {
+    let name = "an_ancestor_s_limit_is_held_against_the_ancestor_s_use";
+    let Some(mut stage) = Stage::new(name, "memory") else {
+        return;
+    };
+    let sibling = stage.make("bound/sibling").unwrap();
+    let leaf = stage.make("bound/container").unwrap();
+    let pod = leaf.parent().unwrap().to_path_buf();
+    set(&pod, "memory.limit_in_bytes", "268435456");
+    enter(&sibling);
+    let ballast = vec![1_u8; 64 << 20];
+    enter(&leaf);
+    let mut reader = Reader::open(&Root::system()).check_every(Duration::ZERO);
+    let bound = reader.memory_bound(None).unwrap().unwrap();
+    assert_eq!(
+        (bound.limit, bound.capacity),
+        (Some(268_435_456), 268_435_456)
+    );
+    let (all, own) = (
+        reader.bound_usage().unwrap(),
+        reader.memory_usage().unwrap(),
+    );
+    assert!(all >= own + ballast.len() as u64 / 2, "{all} of {own}");
+    let memory = reader.bound_memory().unwrap();
+    assert!(
+        memory.working_set.unwrap() >= ballast.len() as u64 / 2,
+        "{memory:?}"
+    );
+    assert_eq!(reader.bound_hits().unwrap(), Some(0));
+    set(&leaf, "memory.limit_in_bytes", "134217728");
+    assert_eq!(
+        reader.memory_bound(None).unwrap().unwrap().capacity,
+        134_217_728
+    );
+    assert!(reader.bound_usage().unwrap() < ballast.len() as u64 / 2);
+    set(&leaf, "memory.limit_in_bytes", "-1");
+    assert_eq!(
+        reader.memory_bound(None).unwrap().unwrap().capacity,
+        268_435_456
+    );
+}
+
+#[test]
 fn throttled_periods_are_counted() {
     let Some(mut stage) = Stage::new("throttled_periods_are_counted", "cpu") else {
         return;

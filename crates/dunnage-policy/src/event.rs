@@ -3,6 +3,8 @@
 //! Each event stands here once, with its level, when it is printed and what its fields mean; `docs/events.md` is
 //! generated from this file. Text is for a person who is on call at night, JSON (`dunnage.event/1`) for machines.
 
+mod memory;
+
 use serde::Serialize;
 
 use crate::message::Door;
@@ -181,7 +183,7 @@ events! {
         /// What was done about it.
         action: &'static str,
     }
-    /// When a limit was changed while the application runs (a live resize), seen within a minute.
+    /// When a limit was changed while the application runs (a live resize); seen within a minute, at once where memory is watched.
     LimitsChanged = "limits_changed", Info {
         /// Usable CPUs before.
         cpus_before: f64,
@@ -214,6 +216,86 @@ events! {
     OomKill = "oom_kill", Warn {
         /// How many since the start.
         count: u64,
+    }
+    /// When memory has risen to a rung of the ladder (`docs/memory.md`); one that is not higher than the last that was told, at most once a minute.
+    MemoryPressure = "memory_pressure", Info {
+        /// `watch`, `release`, `shed`, `record` or `brink`.
+        rung: &'static str,
+        /// All that is charged, page cache included, and swap where it may be used, in bytes.
+        usage_bytes: u64,
+        /// The part that the kernel cannot take back by dropping page cache; null where it was not read.
+        working_set_bytes: Option<u64>,
+        /// What there is: the limit or memory.high, whichever is less, and swap that may be used.
+        capacity_bytes: u64,
+        /// How fast it grows; 0 where it does not.
+        bytes_per_second: u64,
+        /// When it will be full at this rate, in milliseconds; null where it does not grow.
+        full_in_ms: Option<u64>,
+    }
+    /// When Python processes were asked to give memory back and have answered, or had five seconds for it.
+    MemoryReleased = "memory_released", Info {
+        /// The processes that answered, as command (pid); at most 16.
+        processes: Vec<String>,
+        /// How many they are; 0 where nobody answered.
+        count: usize,
+        /// By how much the working set of the container has fallen meanwhile, in bytes.
+        returned_bytes: u64,
+        /// What is empty inside these processes and cannot be returned; null where none could say.
+        pinned_bytes: Option<u64>,
+        /// How long it took from the request, in milliseconds.
+        took_ms: u64,
+        /// What they had to say, at most 8 sentences.
+        notes: Vec<String>,
+    }
+    /// When readiness is switched off because memory runs short, and when it is on again; only with --listen or --textfile.
+    Shedding = "shedding", Warn {
+        /// Whether it is off now.
+        on: bool,
+    }
+    /// When it was written down what every process does, because memory runs out.
+    MemoryRecord = "memory_record", Warn {
+        /// Its number in this run.
+        number: u32,
+        /// `level`, `growth`, `limit_hit` or `brink`.
+        why: &'static str,
+        /// Whether it holds everything that was wanted.
+        complete: bool,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+        /// The file; null without --report-dir.
+        path: Option<String>,
+        /// The line of Python that the growing process was at.
+        headline: Option<String>,
+    }
+    /// When a record was wanted and could not be made.
+    MemoryRecordFailed = "memory_record_failed", Warn {
+        /// `level`, `growth`, `limit_hit` or `brink`.
+        why: &'static str,
+        /// Why not.
+        reason: String,
+    }
+    /// With --recycle, when a worker was told to end so that its parent starts a new one.
+    Recycled = "recycled", Warn {
+        /// The worker's process id.
+        pid: i32,
+        /// Its command.
+        command: String,
+        /// Its memory, in bytes (`RssAnon`).
+        rss_bytes: u64,
+        /// The parent that replaces it, as command (pid).
+        parent: String,
+    }
+    /// With --recycle, when no worker could be recycled, or a recycled one was not replaced.
+    RecycleRefused = "recycle_refused", Warn {
+        /// Why, and what to use instead.
+        reason: String,
+    }
+    /// With --on-brink stop or exit, for each thing that was done to the application, or why it was not.
+    Brink = "brink", Warn {
+        /// `stopped`, `continued`, `exit` or `refused`.
+        action: &'static str,
+        /// What about it.
+        text: String,
     }
     /// When lines were lost because nobody read them.
     LinesLost = "lines_lost", Warn {
@@ -341,6 +423,14 @@ impl Event {
             Self::OomKill { count } => format!(
                 "the kernel has OOM-killed {count} of this container's processes since the start"
             ),
+            Self::MemoryPressure { .. }
+            | Self::MemoryReleased { .. }
+            | Self::Shedding { .. }
+            | Self::MemoryRecord { .. }
+            | Self::MemoryRecordFailed { .. }
+            | Self::Recycled { .. }
+            | Self::RecycleRefused { .. }
+            | Self::Brink { .. } => self.memory_text(),
             Self::LinesLost { count } => format!("{count} lines were lost: nobody read stderr"),
             Self::NotExecuted {
                 command, reason, ..

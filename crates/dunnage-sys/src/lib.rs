@@ -14,6 +14,7 @@ mod exec;
 mod fd;
 mod folder;
 mod heap;
+mod inotify;
 mod mask;
 mod memory;
 mod poll;
@@ -34,6 +35,7 @@ pub use exec::{
 pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
 pub use folder::{Folder, current_uid};
 pub use heap::{call_in_main_thread, interpreter_allocator_statistics, malloc_provider, trim_heap};
+pub use inotify::FileWatch;
 pub use mask::{
     Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
 };

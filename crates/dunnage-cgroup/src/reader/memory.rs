@@ -63,16 +63,64 @@ pub struct MemoryEvents {
 
 #[derive(Debug)]
 pub(super) struct MemoryFiles {
-    version: Version,
-    usage: Kept,
-    stat: Kept,
+    kinds: KindFiles,
     limits: Vec<Kept>,
-    /// v2 `memory.swap.current`; v1 `memory.kmem.usage_in_bytes`: what `memory.stat` does not tell.
-    beside: Kept,
     /// v2 `memory.events`; v1 `memory.oom_control`.
     events: Kept,
     /// v1 `memory.failcnt`.
     failcnt: Option<Kept>,
+}
+
+/// What tells one level's memory by kind.
+#[derive(Debug)]
+pub(super) struct KindFiles {
+    version: Version,
+    usage: Kept,
+    stat: Kept,
+    /// v2 `memory.swap.current`; v1 `memory.kmem.usage_in_bytes`: what `memory.stat` does not tell.
+    beside: Kept,
+}
+
+impl KindFiles {
+    pub fn open(opener: &Opener, version: Version, level: &Path) -> Self {
+        let (usage, beside) = match version {
+            Version::V1 => ("memory.usage_in_bytes", "memory.kmem.usage_in_bytes"),
+            Version::V2 => ("memory.current", "memory.swap.current"),
+        };
+        let keep = |name: &str| opener.keep(level.join(name));
+        Self {
+            version,
+            usage: keep(usage),
+            stat: keep("memory.stat"),
+            beside: keep(beside),
+        }
+    }
+
+    pub fn usage(&self, buffer: &mut Buffer) -> Result<u64, ReadError> {
+        self.usage.parse(buffer, parse_u64)
+    }
+
+    /// All but the limit; beside it what v1 tells of the limit over all levels.
+    pub fn read(&self, buffer: &mut Buffer) -> Result<(Memory, Option<Size>), ReadError> {
+        let stat = self.stat.read(buffer)?;
+        let (mut memory, hierarchical) = match self.version {
+            Version::V1 => read_stat_v1(stat),
+            Version::V2 => (read_stat_v2(stat), None),
+        };
+        let beside = self.beside.parse_optional(buffer, parse_u64)?;
+        match self.version {
+            Version::V1 => memory.kernel = beside,
+            Version::V2 => memory.swap = beside,
+        }
+        memory.usage = self.usage.parse_optional(buffer, parse_u64)?;
+        memory.working_set = memory
+            .usage
+            .zip(memory.inactive_file.zip(memory.active_file))
+            .map(|(usage, (inactive, active))| {
+                usage.saturating_sub(inactive.saturating_add(active))
+            });
+        Ok((memory, hierarchical))
+    }
 }
 
 impl MemoryFiles {
@@ -90,22 +138,17 @@ impl MemoryFiles {
                 .filter(Kept::is_open)
                 .collect()
         };
+        let kinds = KindFiles::open(opener, chain.version, leaf);
         match chain.version {
             Version::V1 => Self {
-                version: Version::V1,
-                usage: keep("memory.usage_in_bytes"),
-                stat: keep("memory.stat"),
+                kinds,
                 limits: limits("memory.limit_in_bytes"),
-                beside: keep("memory.kmem.usage_in_bytes"),
                 events: keep("memory.oom_control"),
                 failcnt: Some(keep("memory.failcnt")),
             },
             Version::V2 => Self {
-                version: Version::V2,
-                usage: keep("memory.current"),
-                stat: keep("memory.stat"),
+                kinds,
                 limits: limits("memory.max"),
-                beside: keep("memory.swap.current"),
                 events: keep("memory.events"),
                 failcnt: None,
             },
@@ -113,32 +156,16 @@ impl MemoryFiles {
     }
 
     pub fn usage(&self, buffer: &mut Buffer) -> Result<u64, ReadError> {
-        self.usage.parse(buffer, parse_u64)
+        self.kinds.usage(buffer)
     }
 
     pub fn memory(&self, buffer: &mut Buffer) -> Result<Memory, ReadError> {
-        let stat = self.stat.read(buffer)?;
-        let (mut memory, hierarchical) = match self.version {
-            Version::V1 => read_stat_v1(stat),
-            Version::V2 => (read_stat_v2(stat), None),
-        };
+        let (mut memory, hierarchical) = self.kinds.read(buffer)?;
         memory.limit = match hierarchical {
             Some(Size::Limit(bytes)) => Some(bytes),
             Some(Size::Max) => None,
             None => self.limit(buffer)?,
         };
-        let beside = self.beside.parse_optional(buffer, parse_u64)?;
-        match self.version {
-            Version::V1 => memory.kernel = beside,
-            Version::V2 => memory.swap = beside,
-        }
-        memory.usage = self.usage.parse_optional(buffer, parse_u64)?;
-        memory.working_set = memory
-            .usage
-            .zip(memory.inactive_file.zip(memory.active_file))
-            .map(|(usage, (inactive, active))| {
-                usage.saturating_sub(inactive.saturating_add(active))
-            });
         Ok(memory)
     }
 
@@ -161,7 +188,7 @@ impl MemoryFiles {
         let mut events = MemoryEvents::default();
         let bytes = self.events.read(buffer)?;
         for (key, value) in parse_flat_keyed(bytes) {
-            match (self.version, key) {
+            match (self.kinds.version, key) {
                 (Version::V1 | Version::V2, b"oom_kill") => events.oom_kill = Some(value),
                 (Version::V2, b"low") => events.low = Some(value),
                 (Version::V2, b"high") => events.high = Some(value),

@@ -7,17 +7,20 @@
 //! second, when something is read). Both lead to looking the process up anew, and so does a file that could not be opened
 //! because the process had no descriptor left.
 
+mod bound;
 mod cpu;
 mod kept;
 mod memory;
 
+pub use bound::MemoryBound;
 pub use cpu::Throttling;
 pub use memory::{Memory, MemoryEvents};
 
 use crate::parse::{Pressure, parse_pressure};
-use crate::resolve::{CGROUP_FILE, Cgroups};
+use crate::resolve::{CGROUP_FILE, Cgroups, Chain};
 use crate::root::Reading;
 use crate::{ReadError, Root};
+use bound::BoundFiles;
 use cpu::CpuFiles;
 use kept::{Buffer, Kept, Opener};
 use memory::MemoryFiles;
@@ -59,6 +62,9 @@ struct Open {
     membership: Vec<u8>,
     cpu: Option<CpuFiles>,
     memory: Option<MemoryFiles>,
+    memory_chain: Option<Chain>,
+    /// Opened when it is first asked for.
+    bound: Option<BoundFiles>,
     /// In the order of [`PressureKind`]; the unified hierarchy's, on hybrid too.
     pressure: Option<[Kept; 3]>,
 }
@@ -127,6 +133,41 @@ impl Reader {
         self.read(|open, buffer| open.memory()?.events(buffer))
     }
 
+    /// Looks at all limits anew, and finds the level whose limit is the tightest: where the next kill would come from. From
+    /// then on the `bound_` methods tell of that level. `None` where nothing bounds. `stated` is a limit that the user
+    /// knows of and the kernel does not show; it counts where it is the lowest.
+    ///
+    /// What is dear to read (free swap of the machine, v1's limit over hidden levels) is read again when a limit has
+    /// changed, and else as often as the process's cgroup is looked at.
+    pub fn memory_bound(&mut self, stated: Option<u64>) -> Result<Option<MemoryBound>, ReadError> {
+        let max_age = self.check_every;
+        self.read_with(|open, opener, buffer| {
+            open.bound(opener)?.find(stated, max_age, opener, buffer)
+        })
+    }
+
+    /// What counts against [`MemoryBound::capacity`], in bytes: memory with the page cache, and swap where it may be used.
+    /// One `pread`, with swap two or three.
+    pub fn bound_usage(&mut self) -> Result<u64, ReadError> {
+        self.read_with(|open, opener, buffer| open.bound(opener)?.usage(buffer))
+    }
+
+    /// As [`Reader::memory`], of the level that binds.
+    pub fn bound_memory(&mut self) -> Result<Memory, ReadError> {
+        self.read_with(|open, opener, buffer| open.bound(opener)?.memory(buffer))
+    }
+
+    /// How often the level that binds was about to go over its limit (`max` of `memory.events`; v1: `memory.failcnt`).
+    pub fn bound_hits(&mut self) -> Result<Option<u64>, ReadError> {
+        self.read_with(|open, opener, buffer| open.bound(opener)?.hits(buffer))
+    }
+
+    /// The file that the kernel tells changes of to inotify (v2 `memory.events`), at the level that binds.
+    pub fn bound_events(&self) -> Option<PathBuf> {
+        let path = self.open.bound.as_ref()?.events()?;
+        Some(self.opener.root.locate(&path))
+    }
+
     /// Pressure stall information of the cgroup; on hybrid that of its cgroup on the v2 mount.
     pub fn pressure(&mut self, kind: PressureKind) -> Result<Pressure, ReadError> {
         self.read(|open, buffer| Ok(parse_pressure(open.pressure(kind)?.read(buffer)?)))
@@ -136,13 +177,20 @@ impl Reader {
         &mut self,
         read: impl Fn(&Open, &mut Buffer) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
+        self.read_with(|open, _, buffer| read(open, buffer))
+    }
+
+    fn read_with<T>(
+        &mut self,
+        read: impl Fn(&mut Open, &Opener, &mut Buffer) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         if self.opener.take_starved() || self.is_stale() {
             self.reopen();
         }
-        match read(&self.open, &mut self.buffer) {
+        match read(&mut self.open, &self.opener, &mut self.buffer) {
             Err(vanished @ ReadError::Vanished { .. }) => {
                 self.reopen();
-                match read(&self.open, &mut self.buffer) {
+                match read(&mut self.open, &self.opener, &mut self.buffer) {
                     Err(ReadError::NotVisible { .. }) => Err(vanished),
                     answer => answer,
                 }
@@ -189,7 +237,11 @@ impl Open {
         let unified = cgroups.chain_v2(root).ok().filter(|chain| chain.has_leaf);
         Self {
             cpu: cpu.map(|chain| CpuFiles::open(opener, &chain, buffer)),
-            memory: memory.map(|chain| MemoryFiles::open(opener, &chain)),
+            memory: memory
+                .as_ref()
+                .map(|chain| MemoryFiles::open(opener, chain)),
+            memory_chain: memory,
+            bound: None,
             pressure: unified.and_then(|chain| {
                 let leaf = chain.levels.first()?;
                 let keep = |name| opener.keep(leaf.join(name));
@@ -215,6 +267,15 @@ impl Open {
         self.memory
             .as_ref()
             .ok_or(ReadError::NotVisible { controller })
+    }
+
+    fn bound(&mut self, opener: &Opener) -> Result<&mut BoundFiles, ReadError> {
+        let controller = "memory";
+        let chain = self.memory_chain.as_ref();
+        let chain = chain.ok_or(ReadError::NotVisible { controller })?;
+        Ok(self
+            .bound
+            .get_or_insert_with(|| BoundFiles::open(opener, chain)))
     }
 
     fn pressure(&self, kind: PressureKind) -> Result<&Kept, ReadError> {
