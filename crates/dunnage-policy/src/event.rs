@@ -232,7 +232,7 @@ events! {
         /// When it will be full at this rate, in milliseconds; null where it does not grow.
         full_in_ms: Option<u64>,
     }
-    /// When Python processes were asked to give memory back and have answered, or had five seconds for it.
+    /// When Python processes were asked to give memory back and have answered, or had three seconds for it.
     MemoryReleased = "memory_released", Info {
         /// The processes that answered, as command (pid); at most 16.
         processes: Vec<String>,

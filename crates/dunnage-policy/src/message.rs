@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pressure::Level;
 use crate::signal::Signal;
 
 /// The most bytes of a packet, either way.
@@ -79,6 +80,15 @@ pub enum Reply {
         signal: String,
         /// Milliseconds from now until what is left is killed; null where nothing is.
         deadline_ms: Option<u64>,
+    },
+    /// Memory has become shorter.
+    Pressure {
+        /// How short.
+        level: Level,
+        /// What the kernel cannot take back by dropping page cache, in bytes; where that was not read, all that is charged.
+        working_set: u64,
+        /// What there is, in bytes: the limit or memory.high, and swap that may be used.
+        limit: u64,
     },
     /// A request was not understood, or cannot be met.
     Error {
@@ -223,6 +233,19 @@ mod tests {
         assert_eq!(
             text(None),
             r#"{"op":"drain","signal":"TERM","deadline_ms":null}"#
+        );
+    }
+
+    #[test]
+    fn news_of_pressure_have_the_level_s_name_and_bytes() {
+        let news = Reply::Pressure {
+            level: Level::High,
+            working_set: 230,
+            limit: 256,
+        };
+        assert_eq!(
+            String::from_utf8(news.to_packet()).unwrap(),
+            r#"{"op":"pressure","level":"high","working_set":230,"limit":256}"#
         );
     }
 

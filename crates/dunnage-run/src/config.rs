@@ -1,6 +1,7 @@
 //! What a run is told: the command, how to behave as an init, and what to say.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,10 +40,23 @@ pub struct Config {
     pub evidence: bool,
     /// Whether there is a control socket.
     pub control: Control,
+    /// The folder of records.
+    pub report_dir: Option<PathBuf>,
+    /// Who may ask how it goes.
+    pub health: Health,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.
     pub unknown_variables: Vec<String>,
     /// Things to say at start.
     pub notes: Vec<String>,
+}
+
+/// Who may ask how it goes, and where that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Where HTTP is answered.
+    pub listen: Option<SocketAddr>,
+    /// The folder of node-exporter's textfile collector.
+    pub textfile: Option<PathBuf>,
 }
 
 /// What is looked at once a minute.

@@ -16,8 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dunnage_policy::event::Event;
-use dunnage_policy::message::{MAX_PACKET, Reply, Request, Topic};
-use dunnage_policy::signal::Signal;
+use dunnage_policy::message::{MAX_PACKET, Reply, Request};
 use dunnage_sys::{Epoll, Interest, PacketConnection, PacketListener, Peer, Received, current_uid};
 
 use crate::dump;
@@ -27,15 +26,14 @@ use crate::runtime_folder::RuntimeFolder;
 
 mod agents;
 mod connection;
+mod news;
 
 use agents::Agents;
 use connection::{Connection, Fate};
+use news::{Pressure, Stop};
 
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 64;
-
-/// The most of them that subscribe; the rest is for those who say a word and go.
-const MAX_SUBSCRIBERS: usize = 56;
 
 /// The most connections that are taken in, and packets of one that are read, in a turn of the loop.
 const BATCH: usize = 16;
@@ -63,17 +61,11 @@ pub struct Control {
     last_token: u64,
     agents: Agents,
     stop: Option<Stop>,
+    pressure: Option<Pressure>,
     paused_until: Option<Duration>,
     crowd_reported: bool,
     /// Threads that answer with tracebacks.
     dumps: Vec<JoinHandle<()>>,
-}
-
-/// A shutdown under way.
-#[derive(Debug, Clone, Copy)]
-struct Stop {
-    signal: Signal,
-    deadline: Option<Duration>,
 }
 
 impl Control {
@@ -94,6 +86,7 @@ impl Control {
             last_token: LISTENER,
             agents: Agents::default(),
             stop: None,
+            pressure: None,
             paused_until: None,
             crowd_reported: false,
             dumps: Vec::new(),
@@ -147,21 +140,6 @@ impl Control {
                 self.serve(token, &mut buffer, now, log);
             }
         }
-    }
-
-    /// Tells everybody who wants to know that a shutdown has begun. Only the first one counts.
-    pub fn announce_stop(&mut self, signal: Signal, now: Duration, budget: Option<Duration>) {
-        if self.stop.is_some() {
-            return;
-        }
-        self.agents.expect_no_more();
-        let deadline = budget.map(|budget| now + budget);
-        self.stop = Some(Stop { signal, deadline });
-        let packet = Reply::drain(signal, budget).to_packet();
-        let epoll = &self.epoll;
-        self.connections.retain(|_, connection| {
-            !connection.wants_drain || connection.post(packet.clone(), epoll) == Fate::Keep
-        });
     }
 
     fn accept(&mut self, now: Duration) {
@@ -288,40 +266,6 @@ impl Control {
             return None;
         };
         Some(Reply::error(refusal))
-    }
-
-    fn subscribe(
-        &mut self,
-        token: u64,
-        to: &[Topic],
-        now: Duration,
-        log: &mut Log,
-    ) -> Option<Reply> {
-        let others = self
-            .connections
-            .iter()
-            .filter(|(other, connection)| connection.subscribed && **other != token)
-            .count();
-        if others >= MAX_SUBSCRIBERS {
-            let what = format!("there are {MAX_SUBSCRIBERS} subscribers already");
-            if !std::mem::replace(&mut self.crowd_reported, true) {
-                log.say(&Event::Degraded {
-                    what: "the control socket: some processes are not told of a shutdown inside Python".to_owned(),
-                    reason: what.clone(),
-                });
-            }
-            return Some(Reply::error(what));
-        }
-        let connection = self.connections.get_mut(&token)?;
-        let wanted_before = connection.wants_drain;
-        connection.wants_drain |= to.contains(&Topic::Drain);
-        connection.subscribed = true;
-        // who comes late is told at once
-        let stop = self
-            .stop
-            .filter(|_| connection.wants_drain && !wanted_before)?;
-        let left = stop.deadline.map(|deadline| deadline.saturating_sub(now));
-        Some(Reply::drain(stop.signal, left))
     }
 }
 

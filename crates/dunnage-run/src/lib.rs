@@ -26,7 +26,7 @@ mod watch;
 
 pub use command::{Refusal, explain, prepare};
 pub use config::{
-    Conduct, Config, Control, Forwarded, JobControl, Manners, PlanMode, Voice, Watched,
+    Conduct, Config, Control, Forwarded, Health, JobControl, Manners, PlanMode, Voice, Watched,
 };
 pub use dump::{AskError, ask, find_supervisor, read_below, read_one};
 pub use log::LogFormat;

@@ -21,7 +21,7 @@ use dunnage_cgroup::Overrides;
 use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 
-use crate::config::{Conduct, Config, Control, PlanMode, Voice, Watched};
+use crate::config::{Conduct, Config, Control, Health, PlanMode, Voice, Watched};
 use crate::log::LogFormat;
 
 /// What the name, the command line and the environment ask for.
@@ -95,6 +95,8 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         watched: Watched::default(),
         evidence: false,
         control: Control::Off,
+        report_dir: None,
+        health: Health::default(),
         unknown_variables: Vec::new(),
         notes: Vec::new(),
     }))

@@ -22,6 +22,7 @@ pub struct Connection {
     token: u64,
     pub peer: Peer,
     pub wants_drain: bool,
+    pub wants_pressure: bool,
     /// It waits for what may come any time: never closed to make room.
     pub subscribed: bool,
     queue: VecDeque<Vec<u8>>,
@@ -43,6 +44,7 @@ impl Connection {
             token,
             peer,
             wants_drain: false,
+            wants_pressure: false,
             subscribed: false,
             queue: VecDeque::new(),
             last_heard: token,

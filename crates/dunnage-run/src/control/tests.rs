@@ -1,6 +1,9 @@
 use super::*;
+use crate::control::news::MAX_SUBSCRIBERS;
 use crate::log::LogFormat;
 use crate::procfs::read_process;
+use dunnage_policy::pressure::Level;
+use dunnage_policy::signal::Signal;
 
 const NOW: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,35 @@ fn a_subscriber_hears_of_the_first_stop_only_and_a_late_one_what_is_left() {
     control.turn(NOW + Duration::from_secs(3), &mut log);
     assert_eq!(next(&silent), Some(told(5000)));
     assert_eq!(next(&silent), None);
+}
+
+#[test]
+fn a_subscriber_of_pressure_hears_each_level_once_and_a_late_one_what_holds() {
+    let (_place, mut control, mut log) = control();
+    let subscribe = br#"{"op":"subscribe","to":["pressure"]}"#;
+    let (early, drained) = (connect(&control), connect(&control));
+    early.send(subscribe).unwrap();
+    drained.send(SUBSCRIBE).unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    let high = news::Pressure {
+        level: Level::High,
+        working_set: 81,
+        limit: 100,
+    };
+    let told = r#"{"op":"pressure","level":"high","working_set":81,"limit":100}"#;
+    control.announce_pressure(high);
+    assert_eq!(next(&early).as_deref(), Some(told));
+    assert_eq!((next(&early), next(&drained)), (None, None));
+    drained.send(subscribe).unwrap();
+    control.turn(NOW, &mut log);
+    assert_eq!(next(&drained).as_deref(), Some(told));
+    control.settle_pressure(None);
+    let late = connect(&control);
+    late.send(subscribe).unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    assert_eq!((next(&late), next(&early)), (None, None));
 }
 
 #[test]

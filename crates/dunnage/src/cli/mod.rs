@@ -4,6 +4,7 @@
 //! before the environment, the environment before the default. See [`env`].
 
 pub mod env;
+pub mod memory_args;
 pub mod plan_args;
 pub mod run_args;
 pub mod values;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use dunnage_policy::signal::Signal;
 
+use super::memory_args::MemoryArgs;
 use super::plan_args::PlanArgs;
 use super::values::{
     Grace, Rewrite, Switch, TerminationLog, parse_exit_map, parse_grace, parse_off_or_duration,
@@ -106,6 +107,9 @@ pub struct RunArgs {
         help_heading = "What is done"
     )]
     pub control: Switch,
+
+    #[command(flatten)]
+    pub memory_args: MemoryArgs,
 
     /// Who gets a signal that is passed on: `auto` is the direct child and, where that is a shell that neither became its
     /// command nor catches the signal, the shell's children too; `child`, its process `group`, or `all` descendants

@@ -1,5 +1,6 @@
 //! Values of options, as people write them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,6 +131,35 @@ pub fn parse_termination_log(text: &str) -> Result<TerminationLog, String> {
     }
 }
 
+/// Reads an absolute path of a folder.
+pub fn parse_folder(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') {
+        Ok(text.into())
+    } else {
+        Err("give an absolute path".to_owned())
+    }
+}
+
+/// Reads a share in percent, more than 0 and at most 100.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("give a share in percent, more than 0 and at most 100".to_owned()),
+    }
+}
+
+/// Reads an address to listen at; without a host it means all of IPv4.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let whole = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.to_owned(),
+    };
+    whole.parse().map_err(|_| {
+        "give an address and a port, such as 0.0.0.0:9464, [::]:9464 or :9464".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,12 +177,26 @@ mod tests {
         );
         assert_eq!(parse_rewrite("HUP=none"), Ok((Signal::HUP, None)));
         assert_eq!(parse_exit_map("143=0"), Ok((143, 0)));
+        assert_eq!(parse_percent("92.5"), Ok(92.5));
+        assert_eq!(parse_percent("90 %"), Ok(90.0));
+        assert_eq!(parse_folder("/report"), Ok("/report".into()));
+        let address = |text| parse_address(text).map(|address| address.to_string());
+        assert_eq!(address(":9464"), Ok("0.0.0.0:9464".to_owned()));
+        assert_eq!(address("[::1]:80"), Ok("[::1]:80".to_owned()));
     }
 
     #[test]
     fn what_cannot_be_read_says_what_can() {
         assert!(parse_off_or_duration("auto").unwrap_err().contains("off"));
         assert!(parse_exit_map("300=0").unwrap_err().contains("0 to 255"));
+        for text in ["0", "-1", "101", "NaN", "inf", ""] {
+            assert!(
+                parse_percent(text).unwrap_err().contains("percent"),
+                "{text}"
+            );
+        }
+        assert!(parse_folder("report").unwrap_err().contains("absolute"));
+        assert!(parse_address("9464").unwrap_err().contains("port"));
         assert!(parse_rewrite("TERM").unwrap_err().contains("TERM=INT"));
         assert!(
             parse_termination_log("log")

@@ -13,7 +13,8 @@ use dunnage_policy::signal::Signal;
 use dunnage_policy::target::SignalTo;
 use dunnage_policy::verdict::{ExitMap, seconds};
 use dunnage_run::{
-    Conduct, Config, Control, Forwarded, Inherited, JobControl, Manners, PlanMode, Voice, Watched,
+    Conduct, Config, Control, Forwarded, Health, Inherited, JobControl, Manners, PlanMode, Voice,
+    Watched,
 };
 
 use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs, Term};
@@ -123,6 +124,11 @@ fn config(args: &RunArgs) -> Config {
         },
         evidence: true,
         control: control(args, observe),
+        report_dir: args.memory_args.report_dir.clone(),
+        health: Health {
+            listen: args.memory_args.listen,
+            textfile: args.memory_args.textfile.clone(),
+        },
         unknown_variables: env::unknown_variables(&Cli::command()),
         notes,
     }

@@ -1,0 +1,96 @@
+//! The options of the memory watch, of records and of health.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::values::{Switch, parse_address, parse_folder, parse_percent};
+
+/// What is done to the application when memory is about to run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnBrink {
+    /// Nothing: the kernel decides.
+    Continue,
+    /// The fattest worker stands still for at most a second, so that the record gets done.
+    Stop,
+    /// The ordinary shutdown begins.
+    Exit,
+}
+
+/// What is done before the kernel kills.
+#[derive(Debug, Clone, Args)]
+pub struct MemoryArgs {
+    /// Watch memory against the limit (docs/memory.md): warn Python, ask it to give memory back, say that this container is
+    /// not ready, write down what every process does. Costs nothing without a limit
+    #[arg(
+        long,
+        value_enum,
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true,
+        help_heading = "Memory"
+    )]
+    pub watch: Switch,
+
+    /// From this share of the limit on, one line is printed and `on_memory_pressure("warn")` called. What it grows from here
+    /// is what there is time to answer for; dask's workers spill from 60 to 70 % on
+    #[arg(long, value_parser = parse_percent, default_value = "70", value_name = "PERCENT", help_heading = "Memory")]
+    pub memory_watch: f64,
+
+    /// Ask Python to give memory back (once each 30 s): at 80 % of 256 MiB there are 51 MiB left, and giving back takes 0.1
+    /// to 0.6 s
+    #[arg(long, value_parser = parse_percent, default_value = "80", value_name = "PERCENT", help_heading = "Memory")]
+    pub memory_release: f64,
+
+    /// Not ready for new work (--listen), only while memory grows too: nothing came back, or not enough
+    #[arg(long, value_parser = parse_percent, default_value = "85", value_name = "PERCENT", help_heading = "Memory")]
+    pub memory_shed: f64,
+
+    /// Write down what every process does, or when 32 MiB (at most 10 %) are left. From here 48 of 48 records were complete
+    /// before the kill, in six ways of growing at 256 MiB and 1 GiB
+    #[arg(long, value_parser = parse_percent, default_value = "90", value_name = "PERCENT", help_heading = "Memory")]
+    pub memory_record: f64,
+
+    /// From here, or when 8 MiB (at most 4 %) are left, and while memory grows, --on-brink is done: growth that was stopped
+    /// here took 0.1 to 2.3 % more
+    #[arg(long, value_parser = parse_percent, default_value = "97", value_name = "PERCENT", help_heading = "Memory")]
+    pub memory_brink: f64,
+
+    /// When memory grows into the shed rung and nothing came back, tell the fattest worker to end gracefully; only below a
+    /// parent that replaces it (gunicorn's master, uvicorn's with --workers)
+    #[arg(
+        long,
+        value_enum,
+        default_value = "off",
+        value_name = "on|off",
+        hide_possible_values = true,
+        help_heading = "Memory"
+    )]
+    pub recycle: Switch,
+
+    /// At the brink: `continue` leaves it to the kernel, since a peak may pass; `stop` lets the fattest of several workers
+    /// stand still, for at most a second and only as PID 1, so that the record gets done; `exit` begins the shutdown
+    #[arg(
+        long,
+        value_enum,
+        default_value = "continue",
+        value_name = "continue|stop|exit",
+        hide_possible_values = true,
+        help_heading = "Memory"
+    )]
+    pub on_brink: OnBrink,
+
+    /// Where records are written: a folder on a volume that outlives the container (an emptyDir outlives its restarts).
+    /// Without it a record is one line here and a text in the termination log
+    #[arg(long, value_parser = parse_folder, value_name = "DIR", help_heading = "Memory")]
+    pub report_dir: Option<PathBuf>,
+
+    /// Answer /livez, /readyz and /metrics (Prometheus) over HTTP, such as 0.0.0.0:9464 or :9464
+    #[arg(long, value_parser = parse_address, value_name = "ADDRESS", help_heading = "Health")]
+    pub listen: Option<SocketAddr>,
+
+    /// Write the metrics as a file of node-exporter's textfile collector into this folder
+    #[arg(long, value_parser = parse_folder, value_name = "DIR", help_heading = "Health")]
+    pub textfile: Option<PathBuf>,
+}
