@@ -77,6 +77,7 @@ pub struct Supervisor<'a> {
     waited: Option<Duration>,
     oom_reported: u64,
     look_at: Option<Duration>,
+    settle_at: Option<Duration>,
     more: bool,
     end: Option<End>,
 }
@@ -109,6 +110,7 @@ impl<'a> Supervisor<'a> {
             waited: None,
             oom_reported: 0,
             look_at: start.watch.as_ref().map(|_| INTERVAL),
+            settle_at: None,
             more: false,
             end: None,
             start,
@@ -156,10 +158,21 @@ impl<'a> Supervisor<'a> {
         self.reap(log);
         self.step(Input::Time, log);
         self.look(log);
-        let now = self.now();
-        if let Some(control) = &mut self.start.control {
-            control.turn(now, log);
+        self.take_control(log);
+        if self.settle_at.is_some_and(|at| self.now() >= at) {
+            self.settle();
         }
+    }
+
+    fn take_control(&mut self, log: &mut Log) {
+        let now = self.now();
+        let Some(control) = &mut self.start.control else {
+            return;
+        };
+        if control.wake_at().is_some_and(|at| now >= at) {
+            self.settle_at = Some(now);
+        }
+        control.turn(now, log);
     }
 
     fn now(&self) -> Duration {
@@ -168,10 +181,15 @@ impl<'a> Supervisor<'a> {
 
     fn timeout(&self) -> Option<Duration> {
         let control = self.start.control.as_ref().and_then(Control::wake_at);
-        let next = [self.sequence.wake_at(), self.look_at, control]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = [
+            self.sequence.wake_at(),
+            self.look_at,
+            self.settle_at,
+            control,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         next.map(|at| at.saturating_sub(self.now()))
     }
 
@@ -385,6 +403,7 @@ impl<'a> Supervisor<'a> {
             return;
         }
         self.look_at = Some(self.now() + INTERVAL);
+        self.settle_at = Some(self.now());
         if let Some(watch) = &mut self.start.watch {
             for event in watch.look() {
                 log.say(&event);

@@ -9,6 +9,15 @@ pub fn release_program_pages() {
     unsafe { libc::dl_iterate_phdr(Some(release_segments), std::ptr::null_mut()) };
 }
 
+/// Gives free heap back to the kernel, where the C library can do that (glibc: `malloc_trim(3)`).
+pub fn release_free_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Releases the read-only segments of the first object, which is the program itself.
 unsafe extern "C" fn release_segments(
     info: *mut libc::dl_phdr_info,

@@ -1,5 +1,7 @@
 //! How the program's execve went, which is known some time after the child was started.
 
+use std::time::Duration;
+
 use dunnage_policy::event::Event;
 use dunnage_sys::{ExecFailure, Stage};
 
@@ -8,7 +10,18 @@ use crate::command::{Refusal, explain};
 use crate::config::Manners;
 use crate::log::Log;
 
+/// How long after the start its pages are given back: an application that ends at once need not pay for it.
+const SETTLE: Duration = Duration::from_secs(1);
+
 impl Supervisor<'_> {
+    /// Gives back what only the start or a look around needed: what comes now is mostly waiting, for days.
+    pub(super) fn settle(&mut self) {
+        self.settle_at = None;
+        dunnage_sys::release_program_pages();
+        dunnage_sys::release_free_heap();
+        self.forwarder.rehearse();
+    }
+
     /// How the program's execve went.
     pub(super) fn take_report(&mut self, log: &mut Log) {
         if !self.starting {
@@ -24,9 +37,7 @@ impl Supervisor<'_> {
                 if let Some(event) = &self.start.started {
                     log.say(event);
                 }
-                // what comes now is mostly waiting, for days
-                dunnage_sys::release_program_pages();
-                self.forwarder.rehearse();
+                self.settle_at = Some(self.now() + SETTLE);
                 if self.config.conduct.manners == Manners::DumbInit {
                     let _ = std::env::set_current_dir("/");
                 }

@@ -142,12 +142,9 @@ pub fn is_disabled() -> Result<bool, String> {
     }
 }
 
-/// The variables called `DUNNAGE_…` that mean nothing to `command`'s subcommands, sorted.
-pub fn unknown_variables(command: &Command) -> Vec<String> {
-    let known: Vec<String> = command
-        .get_subcommands()
-        .flat_map(|command| command.get_arguments().filter_map(variable))
-        .collect();
+/// The variables called `DUNNAGE_…` that mean nothing to `command`'s subcommands, sorted. Mostly there are none, and all
+/// the options need not be built.
+pub fn unknown_variables(command: impl FnOnce() -> Command) -> Vec<String> {
     let mut unknown: Vec<String> = env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| {
@@ -155,8 +152,17 @@ pub fn unknown_variables(command: &Command) -> Vec<String> {
                 && !is_service_link(name)
                 && !name.starts_with("DUNNAGE_TEST_")
         })
-        .filter(|name| !OTHERS.contains(&name.as_str()) && !known.contains(name))
+        .filter(|name| !OTHERS.contains(&name.as_str()))
         .collect();
+    if unknown.is_empty() {
+        return unknown;
+    }
+    let command = command();
+    let known: Vec<String> = command
+        .get_subcommands()
+        .flat_map(|command| command.get_arguments().filter_map(variable))
+        .collect();
+    unknown.retain(|name| !known.contains(name));
     unknown.sort();
     unknown
 }

@@ -26,10 +26,25 @@ pub struct Cli {
     command: Command,
 }
 
+/// `dunnage run` alone. It stands before every application's start and stays in memory, so the options of the other
+/// commands are not built for it.
+#[derive(Debug, Parser)]
+#[command(name = "dunnage", version, disable_help_subcommand = true)]
+struct RunCli {
+    #[command(subcommand)]
+    command: Init,
+}
+
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Init {
     /// Run an application as its init: size its pools, reap, pass signals on, stop it in time
     Run(Box<run_args::RunArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Init(Init),
     /// Show what `run` would set here, and why, from which file
     Plan(commands::plan::PlanCommand),
     /// Run a command with the plan's environment, as `kubectl exec` and probes need it
@@ -54,7 +69,12 @@ pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCod
             Err(message) => return output::fail(failure, &message),
         }
     }
-    let matches = match env::parse(Cli::command(), arguments) {
+    let command = if inherited.is_some() {
+        RunCli::command()
+    } else {
+        Cli::command()
+    };
+    let matches = match env::parse(command, arguments) {
         Ok(matches) => matches,
         Err(env::Failure::Variable { name, message }) => {
             return output::fail(failure, &format!("{name}: {message}"));
@@ -69,7 +89,7 @@ pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCod
 
 fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode {
     let result = match command {
-        Command::Run(args) => match inherited {
+        Command::Init(Init::Run(args)) => match inherited {
             Some(inherited) => return commands::run::run(&args, inherited),
             None => Err(anyhow::anyhow!("`run` must be the first word")),
         },

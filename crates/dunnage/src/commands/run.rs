@@ -129,7 +129,7 @@ fn config(args: &RunArgs) -> Config {
             listen: args.memory_args.listen,
             textfile: args.memory_args.textfile.clone(),
         },
-        unknown_variables: env::unknown_variables(&Cli::command()),
+        unknown_variables: env::unknown_variables(Cli::command),
         notes,
     }
 }

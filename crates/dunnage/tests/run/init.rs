@@ -49,6 +49,8 @@ fn an_idle_supervisor_never_wakes_up() {
     let run = start(Place::Below, &[], &["sleep", "600"]);
     run.wait_for_event("\"started\"");
     let supervisor = run.supervisor();
+    // a second after the start it gives back what only the start needed
+    std::thread::sleep(Duration::from_secs(2));
     wait_until("calm", || stat_field(supervisor, 0).as_deref() == Some("S"));
     let switches = || status_line(supervisor, "voluntary_ctxt_switches");
     let before = switches();
