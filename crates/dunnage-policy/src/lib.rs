@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod event;
+pub mod ladder;
 pub mod message;
 pub mod plan;
 pub mod pressure;

@@ -1,0 +1,261 @@
+use super::*;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// An application whose working set follows a course, and a supervisor that looks when the ladder says so.
+struct Play {
+    ladder: Ladder,
+    capacity: f64,
+    /// Page cache besides the working set, as a share.
+    cache: f64,
+    /// The limit is hit at each look.
+    hits: bool,
+    threads: u32,
+    /// What a release gives back, as a share, half a second later; `None`: nobody answers.
+    gives_back: Option<f64>,
+    /// Given back so far.
+    given: f64,
+    /// The next looks come this much later: the supervisor is throttled.
+    late: Duration,
+    now: Duration,
+    looks: u64,
+    steps: Vec<(Duration, f64, Step)>,
+    answer_at: Option<Duration>,
+    record_at: Option<Duration>,
+}
+
+impl Play {
+    fn new(capacity_mib: f64, rules: Rules) -> Self {
+        Self {
+            ladder: Ladder::new(rules),
+            capacity: capacity_mib * MIB,
+            cache: 0.0,
+            hits: false,
+            threads: 1,
+            gives_back: None,
+            given: 0.0,
+            late: Duration::ZERO,
+            now: Duration::ZERO,
+            looks: 0,
+            steps: Vec::new(),
+            answer_at: None,
+            record_at: None,
+        }
+    }
+
+    /// Plays a course, shares of the capacity at seconds since its beginning, until its end or until it is killed.
+    fn run(&mut self, seconds: f64, course: impl Fn(f64) -> f64) -> &mut Self {
+        let begin = self.now;
+        loop {
+            let time = self.now.saturating_sub(begin).as_secs_f64();
+            let share = course(time) - self.given;
+            if time > seconds || share > 1.0 {
+                return self;
+            }
+            self.look(share);
+            self.now += self.ladder.next_look() + self.late;
+        }
+    }
+
+    fn look(&mut self, share: f64) {
+        if self.record_at.is_some_and(|at| at <= self.now) {
+            self.record_at = None;
+            self.ladder.recorded(self.now);
+        }
+        if self.answer_at.is_some_and(|at| at <= self.now) {
+            self.answer_at = None;
+            let given = self.gives_back.unwrap_or(0.0);
+            self.given += given;
+            self.ladder
+                .released(Some((given * self.capacity) as u64), self.now);
+        }
+        self.looks += 1;
+        let level = share * self.capacity;
+        let usage = ((share + self.cache).min(1.0) * self.capacity) as u64;
+        let wants = self.ladder.wants_working_set(usage, self.capacity as u64);
+        let sample = Sample {
+            usage,
+            working_set: wants.then_some(level as u64),
+            capacity: self.capacity as u64,
+            hits: Some(if self.hits { self.looks } else { 0 }),
+            threads: self.threads,
+        };
+        for step in self.ladder.observe(&sample, self.now) {
+            match step {
+                Step::Release if self.gives_back.is_some() => {
+                    self.answer_at = Some(self.now + ms(500));
+                }
+                Step::Record(_) => self.record_at = Some(self.now + ms(20)),
+                _ => {}
+            }
+            self.steps.push((self.now, share, step));
+        }
+    }
+
+    fn taken(&self) -> Vec<Step> {
+        self.steps.iter().map(|(_, _, step)| *step).collect()
+    }
+
+    fn count(&self, what: impl Fn(Step) -> bool) -> usize {
+        self.steps.iter().filter(|(_, _, step)| what(*step)).count()
+    }
+
+    fn records(&self) -> Vec<Why> {
+        let whys = self.steps.iter().filter_map(|(_, _, step)| match step {
+            Step::Record(why) => Some(*why),
+            _ => None,
+        });
+        whys.collect()
+    }
+
+    /// Steps but for preparations and telling.
+    fn acts(&self) -> Vec<Step> {
+        let mut steps = self.taken();
+        steps.retain(|step| !matches!(step, Step::Prepare | Step::Tell(_)));
+        steps
+    }
+}
+
+fn eager() -> Rules {
+    Rules {
+        recycle: true,
+        on_brink: OnBrink::Exit,
+        ..Rules::default()
+    }
+}
+
+/// A small generator of numbers from 0 to 1, the same each time.
+fn noise(seed: u64, time: f64) -> f64 {
+    let mut value = seed
+        .wrapping_add((time * 1e6) as u64)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    value ^= value >> 29;
+    value = value.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value ^= value >> 32;
+    (value >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Runs up to a level, and then stays there, give or take a point.
+fn steady(play: &mut Play, rise: f64, level: f64, seconds: f64) {
+    play.run(rise, |time| level * time / rise);
+    play.run(seconds, |time| level - 0.01 + 0.02 * noise(7, time));
+}
+
+#[test]
+fn a_steady_load_is_recorded_at_most_once_and_never_touched() {
+    for (level, capacity, threads) in [
+        (0.85, 256.0, 1),
+        (0.90, 128.0, 20),
+        (0.93, 1024.0, 1),
+        (0.95, 256.0, 20),
+        (0.98, 128.0, 1),
+        (0.98, 1024.0, 20),
+    ] {
+        for (rise, hits) in [(0.05, true), (0.5, false), (2.0, true)] {
+            let mut play = Play::new(capacity, eager());
+            play.threads = threads;
+            play.hits = hits;
+            play.late = ms(5);
+            // at the brink nobody can tell a rise of a moment from the end
+            play.ladder.rules.on_brink = OnBrink::Continue;
+            steady(&mut play, rise, level, 100.0);
+            let name = format!("{level} of {capacity} MiB in {rise} s: {:?}", play.steps);
+            assert!(play.records().len() <= 1, "{name}");
+            assert_eq!(play.count(Step::touches), 0, "{name}");
+            assert_eq!(play.count(|step| step == Step::Release), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn once_it_stands_at_the_brink_it_is_not_ended_for_its_noise() {
+    let mut play = Play::new(128.0, eager());
+    steady(&mut play, 20.0, 0.96, 20.0);
+    play.run(60.0, |time| 0.97 + 0.02 * noise(3, time));
+    assert_eq!(play.acts(), [Step::Release, Step::Record(Why::Level)]);
+}
+
+#[test]
+fn page_cache_that_fills_the_limit_is_no_pressure() {
+    let mut play = Play::new(256.0, eager());
+    play.hits = true;
+    play.cache = 1.0;
+    play.run(30.0, |time| 0.2 + 0.01 * noise(1, time));
+    assert_eq!(play.acts(), []);
+    assert_eq!(play.ladder.rung(), Rung::Calm);
+}
+
+#[test]
+fn a_transient_that_comes_back_is_recorded_and_not_touched() {
+    let mut play = Play::new(
+        256.0,
+        Rules {
+            recycle: true,
+            ..Rules::default()
+        },
+    );
+    play.run(10.0, |_| 0.4);
+    play.run(0.8, |time| 0.4 + 0.58 * (time / 0.5).min(1.0));
+    play.run(20.0, |_| 0.4);
+    assert_eq!(play.acts().len(), 2, "{:?}", play.steps);
+    assert_eq!(play.count(Step::touches), 0);
+    assert_eq!(play.count(|step| step == Step::Release), 1);
+    assert_eq!(play.ladder.rung(), Rung::Calm);
+}
+
+#[test]
+fn a_leak_that_nobody_can_give_back_is_shed_recycled_and_at_last_recorded_twice() {
+    let mut play = Play::new(1024.0, eager());
+    play.gives_back = Some(0.01);
+    // ten points in ten seconds
+    play.run(200.0, |time| 0.3 + 0.01 * time);
+    let acts = play.acts();
+    let expected = [
+        Step::Release,
+        Step::Shed(true),
+        Step::Recycle,
+        Step::Record(Why::Level),
+        Step::Record(Why::Brink),
+    ];
+    for step in expected {
+        assert!(acts.contains(&step), "{step:?} of {:?}", play.steps);
+    }
+    assert_eq!(play.records(), [Why::Level, Why::Brink]);
+}
+
+#[test]
+fn growth_that_a_release_answers_is_not_shed() {
+    let mut play = Play::new(1024.0, eager());
+    play.gives_back = Some(0.2);
+    play.run(100.0, |time| 0.6 + 0.01 * time);
+    assert_eq!(play.count(Step::touches), 0, "{:?}", play.steps);
+    assert!(play.count(|step| step == Step::Release) >= 3);
+}
+
+#[test]
+fn growth_without_time_is_recorded_before_the_level_says_so() {
+    let mut play = Play::new(1024.0, Rules::default());
+    // 2 GiB a second
+    play.run(1.0, |time| 2.0 * time);
+    assert_eq!(play.records(), [Why::Growth]);
+    let (_, share, _) = play
+        .steps
+        .iter()
+        .find(|(_, _, step)| matches!(step, Step::Record(_)))
+        .unwrap();
+    assert!((0.70..0.85).contains(share), "{share}");
+}
+
+#[test]
+fn the_kernel_s_word_that_the_limit_is_hit_is_believed_only_where_the_working_set_is_high() {
+    let mut play = Play::new(256.0, Rules::default());
+    play.run(10.0, |_| 0.87);
+    assert_eq!(play.records(), []);
+    play.hits = true;
+    play.run(1.0, |_| 0.87);
+    assert_eq!(play.records(), [Why::LimitHit]);
+}
