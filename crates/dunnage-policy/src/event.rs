@@ -113,6 +113,25 @@ events! {
         /// Why.
         reason: String,
     }
+    /// At start, for each earlier run of which the report folder holds no end; once each, and three at most.
+    LastTime = "last_time", Warn {
+        /// One sentence: what its file says, and no more than can be known from it.
+        text: String,
+        /// The file; `dunnage report FILE` prints it.
+        path: String,
+        /// The host that it ran on; null where that is this one.
+        host: Option<String>,
+        /// How many records it holds.
+        records: usize,
+        /// The last working set that is known, in bytes.
+        working_set_bytes: Option<u64>,
+        /// What might have been charged in all then, in bytes.
+        capacity_bytes: Option<u64>,
+        /// When that was.
+        at: Option<String>,
+        /// The signal of a shutdown that had begun; null without one.
+        stop_signal: Option<String>,
+    }
     /// When the agent in a Python process says that it is there; once for each process.
     AgentPresent = "agent_present", Debug {
         /// The process id.
@@ -346,6 +365,13 @@ impl Event {
             }
             Self::Observed { would } => format!("observe: would {would}"),
             Self::Degraded { what, reason } => format!("{what}: {reason}"),
+            Self::LastTime {
+                text,
+                path,
+                host,
+                records,
+                ..
+            } => last_time_text(text, path, host.as_deref(), *records),
             Self::AgentPresent { pid, python, door } => {
                 let way = match door {
                     Door::Path => "PYTHONPATH",
@@ -534,6 +560,17 @@ fn stopping_text(
         |budget| format!("what is left in {} is killed", seconds(budget)),
     );
     format!("got {signal} {from}: stopping; {delay}{deadline}")
+}
+
+/// What a file of an earlier run says is not trusted with a terminal.
+fn last_time_text(text: &str, path: &str, host: Option<&str>, records: usize) -> String {
+    let host = host.map_or_else(String::new, |host| format!(" on {host}"));
+    let rest = match records {
+        0 => String::new(),
+        _ => format!("; read it with `dunnage report {path}`"),
+    };
+    let text = format!("last time{host}: {text}{rest}");
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn list(processes: &[String], count: usize) -> String {

@@ -27,3 +27,4 @@ mod tidy;
 pub use dump::{Dump, Frame, Gil, ProcessDump, ThreadDump};
 pub use error::Error;
 pub use target::{GilHolder, Target};
+pub use tidy::{shorten, tidy_threads};

@@ -9,7 +9,7 @@ use crate::process::{TaskStat, read_command, read_futex, read_start, read_task};
 use crate::refusal::explain;
 use crate::stack::{Stack, StackReader};
 use crate::still::{GilView, SchedView};
-use crate::tidy::{MAX_DUMP_BYTES, drop_double_ids, keep_one_holder, shorten};
+use crate::tidy::{MAX_DUMP_BYTES, shorten, tidy_threads};
 use crate::{Error, layout::Version};
 
 /// The most threads of a process, and interpreters, that are read.
@@ -111,41 +111,45 @@ impl Target {
 
     /// Reads the stacks of all threads, the innermost call first.
     pub fn dump(&self) -> Result<ProcessDump, Error> {
-        self.check_identity()?;
-        let tasks = Tasks::read(self.pid).map_err(|error| explain(self.pid, &error))?;
-        let (threads, threads_torn) = self.list_threads().ok_or(Error::NoInterpreter(self.pid))?;
-        let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
-        let mut dumped = Vec::with_capacity(threads.len());
+        let mut threads = Vec::new();
         let mut room = MAX_DUMP_BYTES;
-        let tids = self.find_tids(&tasks, &threads);
-        let trusts_gil = self.trusts_gil(&threads);
-        for (thread, tid) in threads.into_iter().zip(tids) {
-            let reading = self.read_thread(&mut reader, thread, tid, trusts_gil);
-            if reading.is_linked {
-                let mut thread = self.describe(thread, tid, reading);
-                shorten(&mut thread, &mut room);
-                dumped.push(thread);
-            }
-        }
-        self.check_identity()?;
-        keep_one_holder(&mut dumped);
-        drop_double_ids(&mut dumped);
-        dumped.sort_by_key(|thread| {
-            (
-                thread.tid.is_none(),
-                thread.tid != Some(self.pid),
-                thread.tid,
-            )
-        });
+        let threads_torn = self.dump_each(|mut thread| {
+            shorten(&mut thread, &mut room);
+            threads.push(thread);
+        })?;
+        tidy_threads(self.pid, &mut threads);
         Ok(ProcessDump {
             pid: self.pid,
             command: read_command(self.pid),
             python: Some(self.found.version.to_string()),
             gil: Some(self.has_gil()),
-            threads: dumped,
+            threads,
             threads_torn,
             error: None,
         })
+    }
+
+    /// Gives out the stack of each thread as soon as it is read: first of the one that holds the GIL, then of the main
+    /// thread. Whether the list of threads changed each time that it was read. What was given out before an error was
+    /// real; [`tidy_threads`] makes one account of it.
+    pub fn dump_each(&self, mut take: impl FnMut(ThreadDump)) -> Result<bool, Error> {
+        self.check_identity()?;
+        let tasks = Tasks::read(self.pid).map_err(|error| explain(self.pid, &error))?;
+        let (threads, threads_torn) = self.list_threads().ok_or(Error::NoInterpreter(self.pid))?;
+        let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
+        let tids = self.find_tids(&tasks, &threads);
+        let trusts_gil = self.trusts_gil(&threads);
+        let mut listed: Vec<_> = threads.into_iter().zip(tids).collect();
+        listed
+            .sort_by_cached_key(|(thread, tid)| (!self.holds_gil(*thread), *tid != Some(self.pid)));
+        for (thread, tid) in listed {
+            let reading = self.read_thread(&mut reader, thread, tid, trusts_gil);
+            if reading.is_linked {
+                take(self.describe(thread, tid, reading));
+            }
+        }
+        self.check_identity()?;
+        Ok(threads_torn)
     }
 
     fn check_identity(&self) -> Result<(), Error> {

@@ -1,12 +1,22 @@
 //! Making one account of threads that were read one after another.
 
+use std::collections::BTreeSet;
+
 use crate::dump::{Frame, Gil, ThreadDump};
 
 /// The most memory that the frames of a dump take: PID 1 may be the reader. Some 15,000 calls.
 pub(crate) const MAX_DUMP_BYTES: usize = 2 << 20;
 
-/// Keeps as many of a thread's innermost calls as there is room for.
-pub(crate) fn shorten(thread: &mut ThreadDump, room: &mut usize) {
+/// Makes one account of a process's threads, each of which was read at its own time, and sorts them by their ids, the main
+/// thread first.
+pub fn tidy_threads(pid: i32, threads: &mut [ThreadDump]) {
+    keep_one_holder(threads);
+    drop_double_ids(threads);
+    threads.sort_by_key(|thread| (thread.tid.is_none(), thread.tid != Some(pid), thread.tid));
+}
+
+/// Keeps as many of a thread's innermost calls as there is room for: `room` is in bytes of memory, and is used up.
+pub fn shorten(thread: &mut ThreadDump, room: &mut usize) {
     let kept = thread.frames.iter().take_while(|frame| {
         let size = size_of::<Frame>() + frame.function.len() + frame.file.len();
         let left = room.checked_sub(size);
@@ -21,8 +31,8 @@ pub(crate) fn shorten(thread: &mut ThreadDump, room: &mut usize) {
 
 /// Threads are read one after another, and the GIL may move on in between: each was the holder when it was read, but a
 /// reader of the dump expects one in an interpreter. The last one stays.
-pub(crate) fn keep_one_holder(threads: &mut [ThreadDump]) {
-    let mut named = std::collections::BTreeSet::new();
+fn keep_one_holder(threads: &mut [ThreadDump]) {
+    let mut named = BTreeSet::new();
     for thread in threads.iter_mut().rev() {
         if thread.gil == Some(Gil::Holds) && !named.insert(thread.interpreter) {
             thread.gil = None;
@@ -31,19 +41,14 @@ pub(crate) fn keep_one_holder(threads: &mut [ThreadDump]) {
 }
 
 /// A thread that is being made still has its creator's `pthread_t` up to CPython 3.11, and no frame.
-pub(crate) fn drop_double_ids(threads: &mut [ThreadDump]) {
-    for at in 0..threads.len() {
-        let tid = threads[at].tid;
-        let is_double = |(other, thread): (usize, &ThreadDump)| {
-            other != at && thread.tid == tid && !thread.frames.is_empty()
-        };
-        if tid.is_some()
-            && threads[at].frames.is_empty()
-            && threads.iter().enumerate().any(is_double)
-        {
-            threads[at].tid = None;
-            threads[at].name = None;
-            threads[at].state = None;
+fn drop_double_ids(threads: &mut [ThreadDump]) {
+    let with_frames = threads.iter().filter(|thread| !thread.frames.is_empty());
+    let taken: BTreeSet<i32> = with_frames.filter_map(|thread| thread.tid).collect();
+    for thread in threads {
+        if thread.frames.is_empty() && thread.tid.is_some_and(|tid| taken.contains(&tid)) {
+            thread.tid = None;
+            thread.name = None;
+            thread.state = None;
         }
     }
 }

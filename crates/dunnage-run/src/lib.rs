@@ -1,11 +1,13 @@
-//! The supervisor: one thread, one poll loop, that carries an application through its container's life.
+//! The supervisor: one poll loop that carries an application through its container's life.
 //!
 //! It blocks every signal before anything else, reads limits and plans, starts the child with the signal state that it
 //! was itself given, and then waits: for signals, for the child's execve, for a deadline, and otherwise for ever. All
-//! decisions are `dunnage-policy`'s; this crate looks and acts. It never blocks on a reader, never starts a thread, and
-//! an optional part that fails is reported and left out.
+//! decisions are `dunnage-policy`'s; this crate looks and acts. It never blocks on a reader or a disk: what may wait is
+//! done by threads ([`black_box`], and one while tracebacks are read for a client). An optional part that fails is
+//! reported and left out.
 
 pub mod agent;
+pub mod black_box;
 mod command;
 pub mod compat;
 mod config;
@@ -15,6 +17,7 @@ mod dump;
 mod forward;
 mod log;
 mod procfs;
+pub mod record;
 mod reserve;
 mod runtime_folder;
 mod setup;

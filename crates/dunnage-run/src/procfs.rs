@@ -19,6 +19,11 @@ fn read(pid: i32, name: &str, limit: u64, buffer: &mut Vec<u8>) -> Option<()> {
 
 /// Every process that can be seen. Empty where `/proc` is not mounted or hides others (`hidepid`).
 pub fn read_process_table() -> ProcessTable {
+    read_process_table_up_to(MAX_PROCESSES)
+}
+
+/// The same, of at most so many processes.
+pub fn read_process_table_up_to(most: usize) -> ProcessTable {
     let Ok(folder) = std::fs::read_dir("/proc") else {
         return ProcessTable::default();
     };
@@ -26,7 +31,7 @@ pub fn read_process_table() -> ProcessTable {
     folder
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .take(MAX_PROCESSES)
+        .take(most)
         .filter_map(|pid| read_process_into(pid, &mut buffer))
         .collect()
 }
@@ -89,6 +94,40 @@ pub fn descends_from(pid: i32, ancestor: i32) -> bool {
 /// Whether the process of that id is still the one it was.
 pub fn is_still(identity: Identity) -> bool {
     read_process(identity.pid).is_some_and(|process| process.identity == identity)
+}
+
+/// Anonymous resident memory in bytes, from `statm`: a tenth of the time that `status` takes. `None` where it has gone.
+pub fn read_rss_anon(pid: i32, buffer: &mut Vec<u8>) -> Option<u64> {
+    read(pid, "statm", 256, buffer)?;
+    parse_statm(buffer)?.checked_mul(dunnage_sys::page_size())
+}
+
+/// `resident` less `shared` of `statm` (`proc_pid_statm(5)`), in pages.
+pub fn parse_statm(bytes: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut fields = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(resident.saturating_sub(shared))
+}
+
+/// The proportional set size in bytes (`smaps_rollup`). The kernel walks all pages for it: some 9 ms a GiB.
+pub fn read_pss(pid: i32, buffer: &mut Vec<u8>) -> Option<u64> {
+    read(pid, "smaps_rollup", 4096, buffer)?;
+    parse_pss(buffer)
+}
+
+/// The `Pss` line of `smaps_rollup`.
+pub fn parse_pss(bytes: &[u8]) -> Option<u64> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(b"Pss:"))?;
+    let text = std::str::from_utf8(line).ok()?.trim();
+    let kib: u64 = text.strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The file that a process runs; empty where it cannot be read.
+pub fn read_program(pid: i32) -> Vec<u8> {
+    read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe"))).unwrap_or_default()
 }
 
 fn read_arguments(pid: i32) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -33,4 +34,33 @@ pub fn read_bounded(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> io::Result
 pub fn read_link_bounded(path: &Path) -> io::Result<Vec<u8>> {
     use std::os::unix::ffi::OsStringExt;
     Ok(std::fs::read_link(path)?.into_os_string().into_vec())
+}
+
+/// Gives a file its room on the disk, from its beginning: later writes there find it (`fallocate(2)`). Where the file
+/// system cannot, the file gets the size alone, as a hole; whether it got the room.
+pub fn allocate(file: &File, bytes: u64) -> io::Result<bool> {
+    let length = i64::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    // SAFETY: the descriptor is open, the rest are plain integers.
+    if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EOPNOTSUPP | libc::ENOSYS) => file.set_len(bytes).map(|()| false),
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_as_long_as_was_asked_for_and_reads_as_zeros() {
+        let mut file = tempfile::tempfile().unwrap();
+        allocate(&file, 8192).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [0; 8192]);
+    }
 }

@@ -60,6 +60,33 @@ impl Folder {
         check(unsafe { libc::mkdirat(self.0.as_raw_fd(), name.as_ptr(), 0o700) })
     }
 
+    /// Makes a file in this folder, for its owner only, and opens it for reading and writing; an error where anything has
+    /// that name.
+    pub fn create_file(&self, name: &str) -> io::Result<File> {
+        self.open_file_with(name, libc::O_CREAT | libc::O_EXCL)
+    }
+
+    /// Opens a file in this folder for reading and writing. A link, a FIFO or a device is refused.
+    pub fn open_file(&self, name: &str) -> io::Result<File> {
+        let file = self.open_file_with(name, 0)?;
+        if file.metadata()?.file_type().is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EINVAL))
+        }
+    }
+
+    fn open_file_with(&self, name: &str, flags: i32) -> io::Result<File> {
+        const CAREFUL: i32 =
+            libc::O_RDWR | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let name = plain(name)?;
+        // SAFETY: the descriptor is open, the name ends with a zero byte; the mode is read where a file is made.
+        let fd = unsafe { libc::openat(self.0.as_raw_fd(), name.as_ptr(), CAREFUL | flags, 0o600) };
+        check(fd)?;
+        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        Ok(unsafe { File::from_raw_fd(fd) })
+    }
+
     /// Removes a file, socket or link in this folder.
     pub fn remove_file(&self, name: &str) -> io::Result<()> {
         self.unlink(name, 0)
@@ -125,5 +152,19 @@ mod tests {
         assert!(folder.make("made").is_err());
         folder.open_in("made").unwrap();
         folder.remove_folder("made").unwrap();
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_what_is_none_is_not_opened() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        assert!(folder.open_file("made").is_err());
+        let made = folder.create_file("made").unwrap();
+        assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(folder.create_file("made").is_err());
+        folder.open_file("made").unwrap();
+        std::os::unix::fs::symlink("made", scratch.path().join("link")).unwrap();
+        assert!(folder.open_file("link").is_err() && folder.create_file("link").is_err());
+        assert!(folder.open_file("/etc/hostname").is_err());
     }
 }

@@ -10,6 +10,7 @@
 
 mod affinity;
 mod epoll;
+mod eventfd;
 mod exec;
 mod fd;
 mod folder;
@@ -29,17 +30,18 @@ mod wait;
 
 pub use affinity::affinity_count;
 pub use epoll::Epoll;
+pub use eventfd::EventFd;
 pub use exec::{
     ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
 };
-pub use fd::{open_existing_regular, read_bounded, read_link_bounded};
+pub use fd::{allocate, open_existing_regular, read_bounded, read_link_bounded};
 pub use folder::{Folder, current_uid};
 pub use heap::{call_in_main_thread, interpreter_allocator_statistics, malloc_provider, trim_heap};
 pub use inotify::FileWatch;
 pub use mask::{
     Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
 };
-pub use memory::{release_free_heap, release_program_pages};
+pub use memory::{page_size, release_free_heap, release_program_pages};
 pub use poll::{Interest, Ready, poll};
 pub use process::{
     current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,

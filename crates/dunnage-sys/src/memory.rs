@@ -2,6 +2,12 @@
 
 use std::ffi::c_void;
 
+/// The bytes of a page.
+pub fn page_size() -> u64 {
+    // SAFETY: asks for a constant of the system.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// Gives back the pages of our own program file that only the start needed (option parsing, planning). They are clean and
 /// backed by the file: whatever is needed again is mapped again from the page cache, by a minor fault.
 pub fn release_program_pages() {
@@ -24,8 +30,7 @@ unsafe extern "C" fn release_segments(
     _: usize,
     _: *mut c_void,
 ) -> i32 {
-    // SAFETY: asks for a constant of the system.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let page = page_size() as usize;
     // SAFETY: the C library passes a valid record whose table has `dlpi_phnum` entries.
     let (base, headers) = unsafe {
         let info = &*info;

@@ -1,0 +1,365 @@
+//! The black box: a thread that knows the application's processes beforehand and, asked for a record, reads their
+//! tracebacks and writes everything down before the kernel kills.
+//!
+//! It is a thread of the supervisor since under Yama only an ancestor may read a process. Everything that may wait is its
+//! work, a report folder on a network included: the loop gives it requests and looks for answers, and neither waits. A
+//! panic ends it alone: the loop then learns that it is dead.
+
+mod book;
+mod take;
+mod words;
+mod worker;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dunnage_cgroup::{Memory, Pressure, Throttling};
+use dunnage_policy::event::Event;
+use dunnage_sys::EventFd;
+
+use crate::record::{Ended, Released};
+use worker::Worker;
+
+/// The thread's stack. The deepest it gets is some 30 KiB; what is not touched costs nothing.
+const STACK: usize = 256 << 10;
+
+/// How many requests may wait.
+const QUEUE: usize = 4;
+
+/// How many answers may wait: an event for each thing that can go wrong, and a record.
+const ANSWERS: usize = 16;
+
+/// How long a clean end waits for the thread.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What the black box must know of the run.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where record files lie; `None` keeps none.
+    pub folder: Option<PathBuf>,
+    /// The termination log, where it is to be written.
+    pub termination_log: Option<PathBuf>,
+    /// The application, as a person would name it.
+    pub command: String,
+    /// The memory limit, in bytes.
+    pub limit: Option<u64>,
+    /// The process below which it looks: ours.
+    pub supervisor: i32,
+}
+
+/// A look at the memory, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The working set.
+    pub working_set: u64,
+    /// What may be charged in all.
+    pub capacity: u64,
+}
+
+/// All that the loop knows when it wants a record.
+#[derive(Debug, Clone, Default)]
+pub struct RecordRequest {
+    /// What was the reason: `level`, `growth`, `limit_hit`, `brink`.
+    pub why: &'static str,
+    /// The first of the run is 1.
+    pub number: u32,
+    /// Memory by kind.
+    pub memory: Memory,
+    /// What may be charged in all, in bytes.
+    pub capacity: u64,
+    /// Growth of the working set, in bytes per second.
+    pub rate: f64,
+    /// The time to the limit at that rate.
+    pub time_to_limit: Option<Duration>,
+    /// The working set over time: milliseconds ago, bytes; the oldest first.
+    pub samples: Vec<(u32, u64)>,
+    /// Pressure stall information of memory.
+    pub pressure: Option<Pressure>,
+    /// The CPU quota's counters, since the start.
+    pub throttling: Option<Throttling>,
+    /// What agents gave back.
+    pub released: Vec<Released>,
+    /// What was decided, one sentence each.
+    pub decisions: Vec<String>,
+}
+
+/// A record that was taken.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recorded {
+    /// Its number.
+    pub number: u32,
+    /// Whether it is complete in its file or, without a folder, whether all was read.
+    pub complete: bool,
+    /// From the request to the `complete` marker.
+    pub took: Duration,
+    /// The file, where it is in one.
+    pub path: Option<PathBuf>,
+    /// Where the growing process is: `shop/report.py:41 in build (python -m shop (17), MainThread)`.
+    pub headline: Option<String>,
+    /// At most 4 KB for the termination log, where it has been written already if [`Settings`] name one.
+    pub text: String,
+    /// Why it is in no file, or not whole.
+    pub error: Option<String>,
+}
+
+/// Why a record is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The one before is still being taken.
+    #[error("the record before is still being taken")]
+    Busy,
+    /// The thread has ended.
+    #[error("the thread that takes records has ended")]
+    Dead,
+}
+
+/// What the loop asks for.
+enum Request {
+    Prepare(Seen),
+    Record(Box<RecordRequest>, Instant),
+    Stopping(crate::record::Stopping),
+    Finish(Box<Ended>),
+    #[cfg(test)]
+    Panic,
+}
+
+/// What the thread answers.
+enum Answer {
+    Say(Event),
+    Recorded(Box<Recorded>),
+    Finished,
+}
+
+/// The loop's end of it.
+#[derive(Debug)]
+pub struct BlackBox {
+    requests: SyncSender<Request>,
+    answers: Receiver<Answer>,
+    wake: Arc<EventFd>,
+    /// A `Prepare` waits or is being met: another would say nothing new.
+    preparing: Arc<AtomicBool>,
+    /// A record was asked for and is not done.
+    recording: bool,
+    is_dead: bool,
+    done: VecDeque<Recorded>,
+    events: VecDeque<Event>,
+    _thread: JoinHandle<()>,
+}
+
+impl BlackBox {
+    /// Starts the thread, after the application was started. What goes wrong in its folder is told by
+    /// [`BlackBox::take_event`].
+    pub fn start(settings: Settings) -> io::Result<Self> {
+        let (requests, inbox) = sync_channel(QUEUE);
+        let (outbox, answers) = sync_channel(ANSWERS);
+        let wake = Arc::new(EventFd::new()?);
+        let preparing = Arc::new(AtomicBool::new(false));
+        let post = Post {
+            outbox: Some(outbox),
+            wake: Arc::clone(&wake),
+        };
+        let flag = Arc::clone(&preparing);
+        let thread = std::thread::Builder::new()
+            .name("black box".to_owned())
+            .stack_size(STACK)
+            .spawn(move || Worker::new(settings, post, flag).run(&inbox))?;
+        Ok(Self {
+            requests,
+            answers,
+            wake,
+            preparing,
+            recording: false,
+            is_dead: false,
+            done: VecDeque::new(),
+            events: VecDeque::new(),
+            _thread: thread,
+        })
+    }
+
+    /// Lets the thread look at the processes, so that a record finds them known, and note what was seen. Dropped where the
+    /// last one is still being met.
+    pub fn prepare(&self, seen: Seen) {
+        if !self.preparing.swap(true, Ordering::AcqRel) {
+            // a queue that is full holds something more important
+            if self.requests.try_send(Request::Prepare(seen)).is_err() {
+                self.preparing.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// Has a record taken; [`BlackBox::take_done`] gives it out.
+    pub fn record(&mut self, request: RecordRequest) -> Result<(), Refused> {
+        if self.is_dead {
+            return Err(Refused::Dead);
+        }
+        if self.recording {
+            return Err(Refused::Busy);
+        }
+        self.send(Request::Record(Box::new(request), Instant::now()))?;
+        self.recording = true;
+        Ok(())
+    }
+
+    /// Notes that a shutdown has begun, by which a later start tells a kill after it from one out of nothing.
+    pub fn stopping(&mut self, signal: &str, budget: Option<Duration>) {
+        let _ = self.send(Request::Stopping(crate::record::Stopping {
+            time: crate::record::now(),
+            signal: signal.to_owned(),
+            budget_ms: budget.map(crate::setup::milliseconds),
+        }));
+    }
+
+    fn send(&self, request: Request) -> Result<(), Refused> {
+        self.requests
+            .try_send(request)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Refused::Busy,
+                TrySendError::Disconnected(_) => Refused::Dead,
+            })
+    }
+
+    /// A record that was taken.
+    pub fn take_done(&mut self) -> Option<Recorded> {
+        self.collect();
+        self.done.pop_front()
+    }
+
+    /// Something to say: what happened last time, what does not work, and, once, that the thread is dead.
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.collect();
+        self.events.pop_front()
+    }
+
+    /// Whether a record is being taken.
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    fn collect(&mut self) {
+        self.wake.lower();
+        loop {
+            match self.answers.try_recv() {
+                Ok(answer) => drop(self.take(answer)),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.bury(),
+            }
+        }
+    }
+
+    /// Whether the thread has finished.
+    fn take(&mut self, answer: Answer) -> bool {
+        match answer {
+            Answer::Say(event) => self.events.push_back(event),
+            Answer::Recorded(recorded) => {
+                self.recording = false;
+                self.done.push_back(*recorded);
+            }
+            Answer::Finished => return true,
+        }
+        false
+    }
+
+    fn bury(&mut self) {
+        self.recording = false;
+        if !std::mem::replace(&mut self.is_dead, true) {
+            self.events.push_back(Event::Degraded {
+                what: "no more memory records are taken".to_owned(),
+                reason: Refused::Dead.to_string(),
+            });
+        }
+    }
+
+    /// A clean end: a file with records gets its last line, one without is removed. Waits for that a moment at most.
+    pub fn finish(&mut self, ended: Ended) {
+        if self.send(Request::Finish(Box::new(ended))).is_err() {
+            return;
+        }
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left) {
+                Ok(answer) => {
+                    if self.take(answer) {
+                        // that it has ended now is nothing to say
+                        self.is_dead = true;
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+impl AsFd for BlackBox {
+    /// Ready to be read when there is something to take.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// The thread's way to the loop.
+struct Post {
+    outbox: Option<SyncSender<Answer>>,
+    wake: Arc<EventFd>,
+}
+
+impl Post {
+    fn send(&self, answer: Answer) {
+        if let Some(outbox) = &self.outbox {
+            // a loop that does not look is not waited for
+            let _ = outbox.try_send(answer);
+        }
+        self.wake.raise();
+    }
+
+    fn degrade(&self, what: impl Into<String>, reason: &impl ToString) {
+        self.send(Answer::Say(Event::Degraded {
+            what: what.into(),
+            reason: reason.to_string(),
+        }));
+    }
+}
+
+impl Drop for Post {
+    /// However the thread ends, the loop is woken to see it, and then it can be seen.
+    fn drop(&mut self) {
+        self.outbox = None;
+        self.wake.raise();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_dead_to_the_loop_and_said_once() {
+        let mut black_box = BlackBox::start(Settings::default()).unwrap();
+        black_box.requests.try_send(Request::Panic).unwrap();
+        let wanted = [Some((black_box.as_fd(), dunnage_sys::Interest::Read))];
+        let is_woken = dunnage_sys::poll(&wanted, Some(Duration::from_mins(1)))
+            .unwrap()
+            .has(0);
+        assert!(is_woken);
+        let event = black_box.take_event();
+        assert!(matches!(event, Some(Event::Degraded { .. })), "{event:?}");
+        assert_eq!(black_box.take_event(), None);
+        assert_eq!(
+            black_box.record(RecordRequest::default()),
+            Err(Refused::Dead)
+        );
+        black_box.prepare(Seen::default());
+        black_box.finish(Ended::default());
+        assert_eq!(black_box.take_event(), None);
+    }
+}
