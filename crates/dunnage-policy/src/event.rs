@@ -365,13 +365,6 @@ impl Event {
             }
             Self::Observed { would } => format!("observe: would {would}"),
             Self::Degraded { what, reason } => format!("{what}: {reason}"),
-            Self::LastTime {
-                text,
-                path,
-                host,
-                records,
-                ..
-            } => last_time_text(text, path, host.as_deref(), *records),
             Self::AgentPresent { pid, python, door } => {
                 let way = match door {
                     Door::Path => "PYTHONPATH",
@@ -449,7 +442,8 @@ impl Event {
             Self::OomKill { count } => format!(
                 "the kernel has OOM-killed {count} of this container's processes since the start"
             ),
-            Self::MemoryPressure { .. }
+            Self::LastTime { .. }
+            | Self::MemoryPressure { .. }
             | Self::MemoryReleased { .. }
             | Self::Shedding { .. }
             | Self::MemoryRecord { .. }
@@ -560,17 +554,6 @@ fn stopping_text(
         |budget| format!("what is left in {} is killed", seconds(budget)),
     );
     format!("got {signal} {from}: stopping; {delay}{deadline}")
-}
-
-/// What a file of an earlier run says is not trusted with a terminal.
-fn last_time_text(text: &str, path: &str, host: Option<&str>, records: usize) -> String {
-    let host = host.map_or_else(String::new, |host| format!(" on {host}"));
-    let rest = match records {
-        0 => String::new(),
-        _ => format!("; read it with `dunnage report {path}`"),
-    };
-    let text = format!("last time{host}: {text}{rest}");
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn list(processes: &[String], count: usize) -> String {

@@ -9,6 +9,13 @@ impl Event {
     /// The line of an event of the memory watch; empty for others.
     pub(super) fn memory_text(&self) -> String {
         match self {
+            Self::LastTime {
+                text,
+                path,
+                host,
+                records,
+                ..
+            } => last_time_text(text, path, host.as_deref(), *records),
             Self::MemoryPressure { .. } => self.pressure_text(),
             Self::MemoryReleased { .. } => self.released_text(),
             Self::MemoryRecord { .. } => self.record_text(),
@@ -131,6 +138,17 @@ impl Event {
     }
 }
 
+/// What a file of an earlier run says is not trusted with a terminal.
+fn last_time_text(text: &str, path: &str, host: Option<&str>, records: usize) -> String {
+    let host = host.map_or_else(String::new, |host| format!(" on {host}"));
+    let rest = match records {
+        0 => String::new(),
+        _ => format!("; read it with `dunnage report {path}`"),
+    };
+    let text = format!("last time{host}: {text}{rest}");
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// A speed as a person would say it.
 fn rate(bytes_per_second: u64) -> String {
     let megabytes = bytes_per_second as f64 / MB;
@@ -192,6 +210,24 @@ mod tests {
             *count = 0;
         }
         assert!(event.text().contains("none answered"));
+    }
+
+    #[test]
+    fn what_happened_last_time_is_told_with_the_place_to_read_on_and_steers_no_terminal() {
+        let event = Event::LastTime {
+            text: "the working set was 97 % of 256 MiB\u{1b}[2J".to_owned(),
+            path: "/reports/a.jsonl".to_owned(),
+            host: Some("shop-6d4f".to_owned()),
+            records: 1,
+            working_set_bytes: None,
+            capacity_bytes: None,
+            at: None,
+            stop_signal: None,
+        };
+        assert_eq!(
+            event.text(),
+            "last time on shop-6d4f: the working set was 97 % of 256 MiB[2J; read it with `dunnage report /reports/a.jsonl`"
+        );
     }
 
     #[test]
