@@ -9,9 +9,11 @@ mod bench;
 mod demo;
 mod dist;
 mod generate;
+mod growth;
 mod lab;
 mod lint;
 mod python;
+mod record;
 mod test;
 mod tools;
 
@@ -30,6 +32,8 @@ usage: cargo xtask TASK
                     or that part of it alone
   libraries [--check]
                     real libraries: how large their pools are, for docs/libraries.md; what they give back
+  growth [OPTION..] programs that grow until the kernel kills, and work that only looks so, hundreds of times; for
+                    docs/memory.md
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         ("bench", [part]) if part == "python" => bench::run_module(),
         ("libraries", []) => python::libraries(false),
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),
+        ("growth", rest) => growth::run(rest),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);

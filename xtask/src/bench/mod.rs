@@ -6,7 +6,7 @@
 mod agent;
 mod idle;
 mod inits;
-mod machine;
+pub(crate) mod machine;
 mod orphans;
 mod python;
 mod report;

@@ -3,6 +3,7 @@
 //! A case says what to start, under which limits, what happens to it and what must then be observed. It does not say
 //! where: each place starts it in its own way. Unknown keys are errors, so that a misspelled expectation cannot pass.
 
+use super::vary;
 use crate::tools::Result;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,9 +14,12 @@ use std::path::Path;
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
-    /// The folder's name.
+    /// The folder's name, and the values where it varies.
     #[serde(skip)]
     pub(crate) name: String,
+    /// The folder's name.
+    #[serde(skip)]
+    pub(crate) folder: String,
     /// What is promised, as a sentence for the table.
     pub(crate) promise: String,
     /// Places (`host`, `runc`, `runc-hostns`, `crun`), `vm`, `real` (not emulated machines), cgroup versions (`v1`,
@@ -53,6 +57,9 @@ pub(crate) struct Case {
     /// Longest time for each step and for the end, in seconds.
     #[serde(default = "default_patience")]
     pub(crate) patience: u64,
+    /// Played only by name or with `--set full`: it takes minutes.
+    #[serde(default)]
+    pub(crate) is_long: bool,
 }
 
 const fn default_patience() -> u64 {
@@ -67,6 +74,9 @@ pub(crate) struct Limits {
     pub(crate) cpus: Option<f64>,
     /// Memory in MiB.
     pub(crate) memory_mib: Option<u64>,
+    /// Swap in MiB beside the memory; none if not given, where the machine has some.
+    #[serde(default)]
+    pub(crate) swap_mib: u64,
     /// Processes and threads.
     pub(crate) pids: Option<u64>,
     /// Open files of a process (a resource limit, not a cgroup's).
@@ -206,6 +216,8 @@ pub(crate) struct Expect {
     pub(crate) files: BTreeMap<String, Value>,
     /// The termination log's text at the end.
     pub(crate) termination_log: Option<Value>,
+    /// Records in the folder `{out}/report`.
+    pub(crate) records: Option<ExpectedRecords>,
     /// The answers to the requests, in the order in which these were made: the status line's code, or what is wrong.
     #[serde(default)]
     pub(crate) responses: Vec<Value>,
@@ -221,29 +233,52 @@ pub(crate) struct ExpectedEvent {
     pub(crate) fields: BTreeMap<String, Value>,
 }
 
+/// What the supervisor must have written down of a container that was short of memory.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectedRecords {
+    /// How many are complete.
+    pub(crate) complete: Value,
+    /// A function that a traceback of the process that grows must show, in a complete one.
+    pub(crate) grows_in: Option<String>,
+    /// Values of the first complete one by kind of part and field, as `/memory/shmem`.
+    #[serde(default)]
+    pub(crate) parts: BTreeMap<String, Value>,
+}
+
 /// Every case below a lab folder, by name.
 pub(crate) fn read_all(lab: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for entry in std::fs::read_dir(lab.join("cases"))? {
         let folder = entry?.path();
         if folder.join("case.json").is_file() {
-            cases.push(read(&folder)?);
+            cases.extend(read(&folder)?);
         }
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(cases)
 }
 
-fn read(folder: &Path) -> Result<Case> {
+fn read(folder: &Path) -> Result<Vec<Case>> {
     let file = folder.join("case.json");
     let text = std::fs::read_to_string(&file)?;
-    let mut case: Case =
-        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    case.name = folder
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let variants = vary::expand(text).map_err(|error| wrong(&error))?;
+    let cases = variants.into_iter().map(|variant| {
+        let mut case: Case = serde_json::from_value(variant.case).map_err(|error| wrong(&error))?;
+        case.name = format!("{name}{}", variant.suffix);
+        case.folder = name.clone().into_owned();
+        case.is_long |= !variant.is_needed;
+        complete(&mut case);
+        Ok(case)
+    });
+    cases.collect()
+}
+
+/// Adds what follows from what a case does.
+fn complete(case: &mut Case) {
     if !case.mounts.is_usual() {
         let why = "changes the container's mounts".to_owned();
         case.not_in.entry("host".to_owned()).or_insert(why);
@@ -252,7 +287,6 @@ fn read(folder: &Path) -> Result<Case> {
         let why = "sets the machine's clock".to_owned();
         case.not_in.entry("real".to_owned()).or_insert(why);
     }
-    Ok(case)
 }
 
 #[cfg(test)]
@@ -266,6 +300,7 @@ mod tests {
                 || case.expect.stdout.is_some()
                 || !case.expect.stdout_has.is_empty()
                 || !case.expect.stdout_json.is_empty()
+                || case.expect.records.is_some()
                 || !case.expect.files.is_empty();
             assert!(is_judged, "{} expects nothing but a code", case.name);
         }

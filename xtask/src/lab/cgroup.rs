@@ -111,6 +111,10 @@ impl Group {
                 }
                 if let Some(mib) = limits.memory_mib {
                     values.push(("memory", "memory.limit_in_bytes", bytes(mib)));
+                    if has_swap() {
+                        let both = bytes(mib + limits.swap_mib);
+                        values.push(("memory", "memory.memsw.limit_in_bytes", both));
+                    }
                 }
                 if let Some(pids) = limits.pids {
                     values.push(("pids", "pids.max", pids.to_string()));
@@ -122,6 +126,9 @@ impl Group {
                 }
                 if let Some(mib) = limits.memory_mib {
                     values.push(("", "memory.max", bytes(mib)));
+                    if has_swap() {
+                        values.push(("", "memory.swap.max", bytes(limits.swap_mib)));
+                    }
                 }
                 if let Some(pids) = limits.pids {
                     values.push(("", "pids.max", pids.to_string()));
@@ -134,6 +141,11 @@ impl Group {
         }
         Ok(())
     }
+}
+
+/// Whether the machine has swap, so that a limit of memory alone would not be one.
+pub(crate) fn has_swap() -> bool {
+    fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
 }
 
 /// Microseconds per period.

@@ -140,7 +140,7 @@ fn fill(text: &str, setting: &Setting, case: &Case, folder: &Path) -> String {
         _ => ("/lab".into(), "/out".into()),
     };
     let lab = lab.display().to_string();
-    text.replace("{case}", &format!("{lab}/cases/{}", case.name))
+    text.replace("{case}", &format!("{lab}/cases/{}", case.folder))
         .replace("{lab}", &lab)
         .replace("{packages}", &packages_folder(setting))
         .replace("{out}", &out.display().to_string())

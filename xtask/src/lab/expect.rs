@@ -4,8 +4,9 @@
 //! `{"starts_with": TEXT}`, `{"any_of": [V, …]}`, `{"not": V}`, `{"all": [V, …]}`, or `{"by": {PLACE: V, "v1": V,
 //! "v2": V, "else": V}}`, which chooses by place, then by cgroup version. A value whose choice is missing is anything.
 
-use super::case::{Expect, ExpectedEvent};
+use super::case::{Expect, ExpectedEvent, ExpectedRecords};
 use super::run::Observed;
+use crate::record::Record;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -46,6 +47,9 @@ pub(crate) fn judge(expect: &Expect, observed: &Observed, here: &Where) -> Vec<S
         if let Err(why) = holds(value, Some(&text), here) {
             wrong.push(format!("termination log: {why}"));
         }
+    }
+    if let Some(expected) = &expect.records {
+        wrong.extend(judge_records(expected, &observed.records(), here));
     }
     for (index, value) in expect.responses.iter().enumerate() {
         let response = observed.responses.get(index).cloned().map(Value::from);
@@ -121,6 +125,42 @@ fn judge_event(expected: &ExpectedEvent, events: &[Value], here: &Where) -> Opti
         named.len(),
         reasons.join("; ")
     ))
+}
+
+fn judge_records(expected: &ExpectedRecords, records: &[Record], here: &Where) -> Vec<String> {
+    let complete: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.is_complete())
+        .collect();
+    let mut wrong = Vec::new();
+    let count = Value::from(complete.len());
+    if let Err(why) = holds(&expected.complete, Some(&count), here) {
+        let torn = records.iter().filter(|record| !record.is_complete());
+        let ends: Vec<&str> = torn.map(Record::last_part).collect();
+        wrong.push(format!("complete records: {why}; others end with {ends:?}"));
+    }
+    let mut functions = expected.grows_in.iter();
+    if let Some(function) =
+        functions.find(|function| !complete.iter().any(|record| record.grows_in(function)))
+    {
+        let stacks: Vec<_> = complete.iter().map(|record| record.stacks()).collect();
+        wrong.push(format!(
+            "no record says that it grows in {function}: {}",
+            shorten(&format!("{stacks:?}"))
+        ));
+    }
+    for (pointer, value) in &expected.parts {
+        let (kind, field) = pointer
+            .trim_start_matches('/')
+            .split_once('/')
+            .unwrap_or((pointer, ""));
+        let part = complete.first().and_then(|record| record.part(kind));
+        let there = part.and_then(|part| part.pointer(&format!("/{field}")));
+        if let Err(why) = holds(value, there, here) {
+            wrong.push(format!("record {pointer}: {why}"));
+        }
+    }
+    wrong
 }
 
 /// Whether a value is as expected; if not, why.

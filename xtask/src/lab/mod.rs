@@ -18,6 +18,7 @@ mod rootfs;
 mod run;
 mod seccomp;
 mod table;
+mod vary;
 mod vm;
 
 use crate::tools::{Result, complain, say, target_dir};
@@ -49,6 +50,9 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) case: String,
+    /// The case's folder, which cases that vary share.
+    #[serde(default)]
+    pub(crate) folder: String,
     pub(crate) promise: String,
     pub(crate) place: String,
     pub(crate) python: String,
@@ -96,6 +100,8 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     }
     if !options.cases.is_empty() {
         cases.retain(|case| options.cases.contains(&case.name));
+    } else if options.set != Set::Full {
+        cases.retain(|case| !case.is_long);
     }
     Ok(cases)
 }
@@ -146,6 +152,7 @@ fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Resu
     let mut rows = Vec::new();
     let row = |case: &Case, python: &str, outcome| Row {
         case: case.name.clone(),
+        folder: case.folder.clone(),
         promise: case.promise.clone(),
         place: place.name().to_owned(),
         python: python.to_owned(),

@@ -311,6 +311,7 @@ mod tests {
     fn a_case_that_was_not_played_notices_nothing() {
         let row = |outcome| Row {
             case: "c".into(),
+            folder: "c".into(),
             promise: "p".into(),
             place: "vm host".into(),
             python: String::new(),

@@ -5,7 +5,7 @@
 //! `capabilities: drop: [ALL]`. With `User::Root` the capabilities are an engine's default ones.
 
 use super::case::{Case, User};
-use super::cgroup::{Version, quota, version};
+use super::cgroup::{Version, has_swap, quota, version};
 use super::seccomp;
 use crate::tools::Result;
 use serde_json::{Value, json};
@@ -110,6 +110,10 @@ fn resources(case: &Case) -> Value {
     let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}], "cpu": cpu});
     if let Some(mib) = case.limits.memory_mib {
         resources["memory"] = json!({"limit": mib << 20});
+        if has_swap() {
+            // of both together, on either version
+            resources["memory"]["swap"] = ((mib + case.limits.swap_mib) << 20).into();
+        }
     }
     if let Some(pids) = case.limits.pids {
         resources["pids"] = json!({"limit": pids});

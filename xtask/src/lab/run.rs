@@ -6,6 +6,7 @@ use super::command::{container_command, entering, environment, host_command, id,
 use super::expect::{json_values, texts};
 use super::place::{Place, Setting};
 use super::request::request;
+use crate::record::{Record, read_folder};
 use crate::tools::Result;
 use serde_json::Value;
 use std::fs;
@@ -38,6 +39,11 @@ impl Observed {
         lines
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
+    }
+
+    /// What is in the report folder.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        read_folder(&self.out.join("report"))
     }
 
     /// The text of a file in the out folder.

@@ -117,7 +117,7 @@ fn render(rows: &[Row]) -> String {
         if !places.contains(&row.place.as_str()) {
             places.push(&row.place);
         }
-        cases.insert(&row.case, &row.promise);
+        cases.insert(&row.folder, &row.promise);
     }
     let mut reasons: Vec<String> = Vec::new();
     let mut text = format!("| case | promise | {} |\n", places.join(" | "));
@@ -127,9 +127,21 @@ fn render(rows: &[Row]) -> String {
         for place in &places {
             let here = rows
                 .iter()
-                .filter(|row| row.case == case && row.place == *place);
-            let cell: Vec<String> = here.map(|row| cell(row, &mut reasons)).collect();
-            let _ = write!(text, " {} |", cell.join(", "));
+                .filter(|row| row.folder == case && row.place == *place);
+            // a case that varies has many, most of them alike
+            let mut cells: Vec<(String, usize)> = Vec::new();
+            for row in here {
+                let cell = cell(row, &mut reasons);
+                match cells.iter_mut().find(|(known, _)| *known == cell) {
+                    Some((_, count)) => *count += 1,
+                    None => cells.push((cell, 1)),
+                }
+            }
+            let shown = cells.into_iter().map(|(cell, count)| match count {
+                1 => cell,
+                _ => format!("{cell} ×{count}"),
+            });
+            let _ = write!(text, " {} |", shown.collect::<Vec<_>>().join(", "));
         }
         text.push('\n');
     }
@@ -166,6 +178,7 @@ mod tests {
     fn row(case: &str, place: &str, outcome: Outcome) -> Row {
         Row {
             case: case.to_owned(),
+            folder: case.to_owned(),
             promise: format!("{case} works"),
             place: place.to_owned(),
             python: "3.11".to_owned(),

@@ -21,6 +21,8 @@ use std::process::{Command, Stdio};
 pub(crate) const INNER: [Place; 2] = [Place::Host, Place::Runc];
 /// How a row looks on the console.
 pub(crate) const ROW: &str = "lab-row ";
+/// For the cases about swap.
+const SWAP_BYTES: u64 = 256 << 20;
 /// Comes before the rows of a trial.
 const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
@@ -45,6 +47,7 @@ impl Trial<'_> {
     fn rows(&self, kernel: Kernel, outcome: &Outcome) -> Vec<Row> {
         let row = |place: Place, case: &Case| Row {
             case: case.name.clone(),
+            folder: case.folder.clone(),
             promise: case.promise.clone(),
             place: kernel.named(place.name()),
             python: String::new(),
@@ -107,7 +110,9 @@ pub(crate) fn play_trials(kernel: Kernel, trials: &[Trial], work: &Work) -> Resu
         }
     };
     let job = job(kernel, trials, work)?;
-    let mut played = boot(kernel, &image, &job, trials.len())?;
+    let swap = work.folder.join(format!("swap-{}", kernel.name));
+    fs::File::create(&swap)?.set_len(SWAP_BYTES)?;
+    let mut played = boot(kernel, &image, &[&job, &swap], trials.len())?;
     let lost = Outcome::Fail(vec![LOST.to_owned()]);
     for (trial, rows) in trials.iter().zip(&mut played) {
         for row in trial.rows(kernel, &lost) {
@@ -140,7 +145,8 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
         let _ = fs::remove_dir_all(kept.join(group));
     }
     let mut script =
-        "cd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n"
+        // only groups that ask for it may swap
+        "mkswap /dev/vdc >/dev/null && swapon /dev/vdc\ncd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n"
             .to_owned();
     for (number, trial) in trials.iter().enumerate() {
         let program = format!("dunnage-{number}");
@@ -170,8 +176,14 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
 }
 
 /// Boots, shows what the machine says, collects the rows of each trial.
-fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<Vec<Row>>> {
-    let drive = |file: &Path| format!("file={},format=raw,if=virtio,readonly=on", file.display());
+fn boot(
+    kernel: Kernel,
+    image: &Path,
+    [job, swap]: &[&Path; 2],
+    trials: usize,
+) -> Result<Vec<Vec<Row>>> {
+    let drive = |file: &Path| format!("file={},format=raw,if=virtio", file.display());
+    let fixed = |file: &Path| format!("{},readonly=on", drive(file));
     say(&format!("booting the emulated machine {}", kernel.name));
     let mut machine = emulator::command()?
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
@@ -192,7 +204,8 @@ fn boot(kernel: Kernel, image: &Path, job: &Path, trials: usize) -> Result<Vec<V
             "-append",
             "console=ttyS0 loglevel=1 panic=-1 mitigations=off cgroup_no_v1=all psi=1 rdinit=/init",
         ])
-        .args(["-drive", &drive(&image.join("disk")), "-drive", &drive(job)])
+        .args(["-drive", &fixed(&image.join("disk"))])
+        .args(["-drive", &fixed(job), "-drive", &drive(swap)])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;

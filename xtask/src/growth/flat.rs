@@ -1,0 +1,239 @@
+//! Work that looks like pressure and is none: no rung may touch the application, and nothing of it may be lost.
+
+use super::play::{Run, Seen, Stage};
+use super::statistics::lower_bound;
+use crate::tools::{Result, say};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const LIMITS_MIB: [u64; 3] = [128, 256, 1024];
+const SHARES: [u32; 5] = [85, 90, 93, 95, 98];
+const THREADS: [u32; 3] = [1, 4, 20];
+/// Everything that could touch an application is switched on.
+const OPTIONS: [&str; 6] = [
+    "--recycle",
+    "on",
+    "--on-brink",
+    "exit",
+    "--textfile",
+    "{files}",
+];
+/// What would be said if it did.
+const TOUCHES: [&str; 5] = [
+    "shedding",
+    "recycled",
+    "recycle_refused",
+    "brink",
+    "stopping",
+];
+/// They wait most of the time.
+const AT_ONCE: usize = 3;
+
+/// One piece of work.
+#[derive(Debug, Clone)]
+pub(crate) struct Flat {
+    kind: &'static str,
+    limit_mib: u64,
+    words: Vec<String>,
+}
+
+/// All of them, each for so many seconds.
+pub(crate) fn plan(seconds: u32) -> Vec<Flat> {
+    let mut all = Vec::new();
+    let mut add = |kind: &'static str, limit_mib: u64, words: &str| {
+        let words =
+            format!("lab/apps/flat.py {kind} --seconds {seconds} --folder {{files}} {words}");
+        all.push(Flat {
+            kind,
+            limit_mib,
+            words: words.split_whitespace().map(str::to_owned).collect(),
+        });
+    };
+    for limit in LIMITS_MIB {
+        for share in SHARES {
+            for threads in THREADS {
+                add(
+                    "steady",
+                    limit,
+                    &format!("--share {share} --threads {threads}"),
+                );
+            }
+        }
+        add("transient", limit, "--share 98");
+        for kind in ["gc", "alloc"] {
+            add(kind, limit, "--share 75");
+            add(kind, limit, "--share 88");
+        }
+        add("cache", limit, "--share 40");
+        add("stream", limit, "--share 40");
+    }
+    all
+}
+
+/// What is wrong with a run; nothing if all is well.
+fn judge(seen: &Seen) -> (bool, Vec<String>) {
+    let mut wrong = Vec::new();
+    let touches: Vec<&str> = TOUCHES
+        .into_iter()
+        .filter(|name| seen.count(name) > 0)
+        .collect();
+    if !touches.is_empty() {
+        wrong.push(format!("touched: {}", touches.join(", ")));
+    }
+    if seen.code != 0 || !seen.stdout.contains("done") {
+        let last = seen
+            .stderr
+            .trim()
+            .lines()
+            .rfind(|line| !line.starts_with('{'))
+            .unwrap_or("nothing");
+        wrong.push(format!("did not end well: code {}, {last}", seen.code));
+    }
+    let records = seen.records.len();
+    if records > 1 {
+        wrong.push(format!("{records} records"));
+    }
+    (!touches.is_empty(), wrong)
+}
+
+#[derive(Default)]
+struct Line {
+    n: u32,
+    alarms: u32,
+    broken: u32,
+    records: usize,
+    most: usize,
+}
+
+/// Plays them, some at a time.
+pub(crate) fn play(stage: &Stage, plan: &[Flat]) -> Result<(String, bool)> {
+    let next = AtomicUsize::new(0);
+    let all = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((number, flat)) = take(&next, plan) {
+                    let seen = play_one(stage, number, flat);
+                    if let Ok(mut all) = all.lock() {
+                        all.push((number, seen));
+                    }
+                }
+            });
+        }
+    });
+    let mut all = all.into_inner().unwrap_or_default();
+    all.sort_by_key(|(number, _)| *number);
+    let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
+    let mut wrongs = String::new();
+    for (number, seen) in all {
+        let seen = seen?;
+        let flat = &plan[number];
+        let (is_alarm, wrong) = judge(&seen);
+        for name in ["**all**", flat.kind] {
+            let line = lines.entry(name).or_default();
+            line.n += 1;
+            line.alarms += u32::from(is_alarm);
+            line.broken += u32::from(seen.code != 0);
+            line.records += seen.records.len();
+            line.most = line.most.max(seen.records.len());
+        }
+        if !wrong.is_empty() {
+            let _ = writeln!(
+                wrongs,
+                "- {} MiB, {}: {}",
+                flat.limit_mib,
+                flat.words[1..].join(" "),
+                wrong.join("; ")
+            );
+        }
+    }
+    let is_met = wrongs.is_empty();
+    Ok((render(&lines, &wrongs), is_met))
+}
+
+fn take<'a>(next: &AtomicUsize, plan: &'a [Flat]) -> Option<(usize, &'a Flat)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    Some((number, plan.get(number)?))
+}
+
+fn play_one(stage: &Stage, number: usize, flat: &Flat) -> std::result::Result<Seen, String> {
+    let run = Run {
+        name: format!("flat-{number}"),
+        limit_mib: flat.limit_mib,
+        options: Some(OPTIONS.to_vec()),
+        words: flat.words.clone(),
+        ..Run::default()
+    };
+    let seen = stage.play(&run).map_err(|error| error.to_string())?;
+    say(&format!(
+        "flat {number}: {} MiB, {}: {:?}, {} records",
+        flat.limit_mib,
+        flat.words[1..].join(" "),
+        judge(&seen).1,
+        seen.records.len()
+    ));
+    Ok(seen)
+}
+
+fn render(lines: &BTreeMap<&str, Line>, wrongs: &str) -> String {
+    let mut text = "| work | n | false alarms | none in at least, with 95 % confidence | ended badly | records, most in a run |\n|---|---|---|---|---|---|\n".to_owned();
+    for (name, line) in lines {
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} | {:.1} % | {} | {}, {} |",
+            line.n,
+            line.alarms,
+            100.0 * lower_bound(line.alarms, line.n),
+            line.broken,
+            line.records,
+            line.most
+        );
+    }
+    if !wrongs.is_empty() {
+        text.push('\n');
+        text.push_str(wrongs);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn seen(events: &[&str], code: i32, stdout: &str) -> Seen {
+        Seen {
+            code,
+            out_of_memory: None,
+            in_time: true,
+            most_held: 0,
+            stdout: stdout.to_owned(),
+            stderr: String::new(),
+            limit_hits: 0,
+            throttled: String::new(),
+            events: events.iter().map(|name| json!({"event": name})).collect(),
+            records: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_rung_that_touches_is_an_alarm_and_one_that_only_looks_is_none() {
+        let quiet = judge(&seen(
+            &["memory_pressure", "memory_released", "memory_record"],
+            0,
+            "up\ndone\n",
+        ));
+        assert_eq!(quiet, (false, Vec::new()));
+        for touch in TOUCHES {
+            assert!(judge(&seen(&[touch], 0, "up\ndone\n")).0, "{touch}");
+        }
+    }
+
+    #[test]
+    fn work_that_did_not_come_to_its_end_is_not_well() {
+        assert_eq!(judge(&seen(&[], 137, "up\n")).1.len(), 1);
+        assert_eq!(judge(&seen(&[], 0, "up\n")).1.len(), 1);
+    }
+}
