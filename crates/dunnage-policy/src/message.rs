@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::pressure::Level;
 use crate::signal::Signal;
@@ -22,6 +22,16 @@ const MAX_TOPICS: usize = 16;
 
 /// The most processes that can be named at once.
 const MAX_PIDS: usize = 256;
+
+/// The most sentences of an agent, and the most bytes of one.
+const MAX_NOTES: usize = 8;
+const MAX_NOTE: usize = 240;
+
+/// The longest that anything can have taken.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// The most bytes that a process can have: what an address has room for.
+const MAX_BYTES: u64 = 1 << 57;
 
 /// What a process says to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,6 +55,24 @@ pub enum Request {
         #[serde(default)]
         pids: Vec<i32>,
     },
+    /// Has given memory back, as it was asked to. Nothing is answered.
+    Released(Released),
+}
+
+/// What an agent gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Released {
+    /// Bytes by which resident memory fell; negative where it grew meanwhile.
+    pub rss: i64,
+    /// Bytes that survivors hold in Python's heap of small objects; `None` where that is not known.
+    #[serde(default)]
+    pub pinned: Option<u64>,
+    /// How long it took.
+    #[serde(rename = "seconds", deserialize_with = "parse_seconds")]
+    pub took: Duration,
+    /// What a person should know, a sentence each, without control characters.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The way that the agent came into a Python.
@@ -114,16 +142,44 @@ impl Request {
         if packet.len() > MAX_PACKET {
             return Err(MessageError::TooLong("the packet"));
         }
-        let request = serde_json::from_slice(packet)
+        let mut request = serde_json::from_slice(packet)
             .map_err(|error| MessageError::Malformed(shorten(&error.to_string())))?;
-        match &request {
+        match &mut request {
             Self::Hello { python, .. } if python.len() > MAX_VERSION => {
                 Err(MessageError::TooLong("python"))
             }
             Self::Subscribe { to } if to.len() > MAX_TOPICS => Err(MessageError::TooLong("to")),
             Self::Dump { pids } if pids.len() > MAX_PIDS => Err(MessageError::TooLong("pids")),
+            Self::Released(released) => released.check().map(|()| request),
             _ => Ok(request),
         }
+    }
+}
+
+impl Released {
+    fn check(&mut self) -> Result<(), MessageError> {
+        if self.rss.unsigned_abs() > MAX_BYTES || self.pinned > Some(MAX_BYTES) {
+            return Err(MessageError::Malformed(
+                "more bytes than any process can have".to_owned(),
+            ));
+        }
+        if self.notes.len() > MAX_NOTES || self.notes.iter().any(|note| note.len() > MAX_NOTE) {
+            return Err(MessageError::TooLong("notes"));
+        }
+        for note in &mut self.notes {
+            *note = note.replace(char::is_control, " ");
+        }
+        Ok(())
+    }
+}
+
+/// A number of seconds that time can have.
+fn parse_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    if (0.0..=MAX_SECONDS).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(serde::de::Error::custom("seconds: not a length of time"))
     }
 }
 
@@ -188,6 +244,46 @@ mod tests {
         };
         assert_eq!(pids(br#"{"op":"dump","pids":[7,8]}"#), [7, 8]);
         assert_eq!(pids(br#"{"op":"dump"}"#), [0; 0]);
+    }
+
+    #[test]
+    fn what_was_given_back_is_read_and_what_it_says_has_no_control_characters() {
+        let packet = br#"{"op":"released","rss":-4096,"pinned":null,"seconds":0.25,"notes":["a\u001b[2Jb\nc"]}"#;
+        let expected = Released {
+            rss: -4096,
+            pinned: None,
+            took: Duration::from_millis(250),
+            notes: vec!["a [2Jb c".to_owned()],
+        };
+        assert_eq!(Request::parse(packet).unwrap(), Request::Released(expected));
+        let short = br#"{"op":"released","rss":5,"pinned":7,"seconds":0}"#;
+        let Request::Released(released) = Request::parse(short).unwrap() else {
+            panic!("another kind")
+        };
+        assert_eq!((released.pinned, released.notes.len()), (Some(7), 0));
+    }
+
+    #[test]
+    fn what_no_process_can_have_given_back_is_no_answer() {
+        let notes = |notes: &[&str]| {
+            serde_json::json!({"op": "released", "rss": 1, "seconds": 1, "notes": notes})
+                .to_string()
+        };
+        assert!(Request::parse(notes(&["x"; MAX_NOTES]).as_bytes()).is_ok());
+        for packet in [
+            notes(&["x"; MAX_NOTES + 1]),
+            notes(&["x".repeat(MAX_NOTE + 1).as_str()]),
+            r#"{"op":"released"}"#.to_owned(),
+            r#"{"op":"released","rss":1.5,"seconds":1}"#.to_owned(),
+            r#"{"op":"released","rss":-9223372036854775808,"seconds":1}"#.to_owned(),
+            r#"{"op":"released","rss":1,"pinned":18446744073709551615,"seconds":1}"#.to_owned(),
+            r#"{"op":"released","rss":1,"pinned":-1,"seconds":1}"#.to_owned(),
+            r#"{"op":"released","rss":1,"seconds":-1}"#.to_owned(),
+            r#"{"op":"released","rss":1,"seconds":1e300}"#.to_owned(),
+            r#"{"op":"released","rss":1,"seconds":null}"#.to_owned(),
+        ] {
+            assert!(Request::parse(packet.as_bytes()).is_err(), "{packet}");
+        }
     }
 
     #[test]

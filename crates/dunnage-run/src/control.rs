@@ -27,10 +27,19 @@ use crate::runtime_folder::RuntimeFolder;
 mod agents;
 mod connection;
 mod news;
+mod page;
+mod released;
 
 use agents::Agents;
 use connection::{Connection, Fate};
 use news::{Pressure, Stop};
+use page::Page;
+use released::Answers;
+#[allow(
+    unused_imports,
+    reason = "the watch of memory, which asks, is not here yet"
+)]
+pub use released::ReleasedBy;
 
 /// The most connections at a time.
 const MAX_CONNECTIONS: usize = 64;
@@ -66,12 +75,16 @@ pub struct Control {
     crowd_reported: bool,
     /// Threads that answer with tracebacks.
     dumps: Vec<JoinHandle<()>>,
+    page: Result<Page, String>,
+    answers: Answers,
 }
 
 impl Control {
     /// Makes the folder and the socket. The error is a reason for a person.
     pub fn open(chosen: Option<&Path>) -> Result<Self, String> {
         let (folder, listener) = RuntimeFolder::create(chosen)?;
+        let page = Page::create(&folder.page())
+            .map_err(|error| format!("{}: {error}", folder.page().display()));
         let epoll = Epoll::new().map_err(|error| error.to_string())?;
         epoll
             .add(listener.as_fd(), LISTENER, Interest::Read)
@@ -90,6 +103,8 @@ impl Control {
             paused_until: None,
             crowd_reported: false,
             dumps: Vec::new(),
+            page,
+            answers: Answers::default(),
         })
     }
 
@@ -241,6 +256,10 @@ impl Control {
             }
             Ok(Request::Subscribe { to }) => self.subscribe(token, &to, now, log),
             Ok(Request::Dump { pids }) => self.dump(token, pids),
+            Ok(Request::Released(released)) => {
+                self.hear(self.connections.get(&token)?.peer.pid, released);
+                None
+            }
             Err(error) => Some(Reply::error(error.to_string())),
         }
     }

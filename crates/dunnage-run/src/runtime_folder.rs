@@ -1,4 +1,4 @@
-//! The folder for the control socket: `dunnage-<pid namespace's inode>-<pid>` in the first place that can be trusted.
+//! The folder for the control socket and the page of memory: `dunnage-<pid namespace's inode>-<pid>` in the first place that can be trusted.
 //!
 //! `/dev/shm` and `/tmp` belong to everybody, and the containers of a pod share the first. So: no link is followed; a
 //! place where others could rename our folder away is not used; a folder of that name that somebody else made is left
@@ -14,6 +14,9 @@ use dunnage_sys::{Folder, PacketConnection, PacketListener, current_uid};
 
 /// The socket's name in the folder.
 pub const SOCKET: &str = "control";
+
+/// The name of the page by which the agents are asked to give memory back.
+pub const PAGE: &str = "memory";
 
 /// The longest path that fits into a socket's address, `unix(7)`.
 const MAX_PATH: usize = 107;
@@ -56,6 +59,11 @@ impl RuntimeFolder {
     /// The socket's path.
     pub fn socket(&self) -> PathBuf {
         self.place.join(&self.name).join(SOCKET)
+    }
+
+    /// The page's path.
+    pub fn page(&self) -> PathBuf {
+        self.place.join(&self.name).join(PAGE)
     }
 }
 
@@ -152,7 +160,7 @@ fn sweep(place: &Path, parent: &Folder) {
                 && age.is_ok_and(|age| age.is_ok_and(|age| age > SETTLED))
         });
         if is_old && is_abandoned(&folder) {
-            let _ = folder.remove_file(SOCKET);
+            empty(&folder);
             let _ = parent.remove_folder(name);
         }
     }
@@ -183,9 +191,19 @@ fn take_over(folder: &Folder) -> io::Result<()> {
     if !is_abandoned(folder) {
         return Err(io::Error::other("a supervisor that is alive uses it"));
     }
-    match folder.remove_file(SOCKET) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    for name in [SOCKET, PAGE] {
+        match folder.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes what we make in a folder, and nothing else.
+fn empty(folder: &Folder) {
+    for name in [SOCKET, PAGE] {
+        let _ = folder.remove_file(name);
     }
 }
 
@@ -201,7 +219,7 @@ impl Drop for RuntimeFolder {
             .metadata()
             .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
         if ours {
-            let _ = folder.remove_file(SOCKET);
+            empty(&folder);
             let _ = parent.remove_folder(&self.name);
         }
     }

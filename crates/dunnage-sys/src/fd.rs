@@ -2,9 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// `include/uapi/linux/magic.h`
+const RAMFS_MAGIC: i128 = 0x8584_58f6;
 
 /// Opens an existing regular file for reading and writing. A link, a FIFO or a device is refused; a missing file is not made.
 pub fn open_existing_regular(path: &Path) -> io::Result<File> {
@@ -28,6 +32,19 @@ pub fn read_bounded(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> io::Result
     buffer.clear();
     File::open(path)?.take(limit).read_to_end(buffer)?;
     Ok(())
+}
+
+/// Whether a file is in a file system that lives in memory, so that writing it waits for no disk.
+pub fn is_in_memory(file: &File) -> io::Result<bool> {
+    let mut found = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the descriptor is open; the kernel writes into `found`, which has its size.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled by the kernel; it is made of integers.
+    let kind = unsafe { found.assume_init() }.f_type;
+    // wide enough for the field's type in every C library
+    Ok([i128::from(libc::TMPFS_MAGIC), RAMFS_MAGIC].contains(&i128::from(kind)))
 }
 
 /// Where a link points to, as bytes.

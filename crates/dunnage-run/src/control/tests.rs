@@ -368,3 +368,47 @@ fn a_client_that_leaves_its_answers_lying_costs_a_place_and_holds_nobody_up() {
     drop(python.stdin.take());
     python.wait().unwrap();
 }
+
+const RELEASED: &[u8] = br#"{"op":"released","rss":4096,"pinned":null,"seconds":0.1,"notes":[]}"#;
+
+#[test]
+fn an_answer_counts_once_a_release_was_asked_for_and_a_flood_of_them_once() {
+    let (place, mut control, mut log) = control();
+    let page = control.socket().with_file_name("memory");
+    assert!(page.starts_with(place.path()));
+    assert_eq!(control.no_release(), None);
+    let peer = connect(&control);
+    let mut flood = |control: &mut Control| {
+        for _ in 0..100 {
+            peer.send(RELEASED).unwrap();
+            control.turn(NOW, &mut log);
+        }
+        control.take_released().len()
+    };
+    assert_eq!(flood(&mut control), 0, "nobody has asked");
+    assert_eq!(control.ask_release(), 1);
+    assert_eq!(flood(&mut control), 1);
+    assert_eq!(flood(&mut control), 0);
+    assert_eq!(control.ask_release(), 2);
+    assert_eq!(flood(&mut control), 1);
+    drop(control);
+    assert!(!page.exists());
+}
+
+#[test]
+fn where_the_page_cannot_be_the_socket_still_is() {
+    let (place, control, _) = control();
+    let socket = control.socket();
+    let folder = socket.parent().unwrap();
+    assert!(folder.starts_with(place.path()));
+    // as if somebody had been faster
+    let error = Page::create(&folder.join("memory")).unwrap_err();
+    let mut control = Control {
+        page: Err(error.to_string()),
+        ..control
+    };
+    assert!(control.no_release().unwrap().contains("exists"));
+    assert_eq!(control.ask_release(), 0);
+    control.set_level(Some(Level::High));
+    connect(&control);
+}
