@@ -132,6 +132,11 @@ events! {
         /// The signal of a shutdown that had begun; null without one.
         stop_signal: Option<String>,
     }
+    /// At start, with --listen.
+    Listening = "listening", Info {
+        /// The address and port on which health and metrics can be asked for.
+        address: String,
+    }
     /// When the agent in a Python process says that it is there; once for each process.
     AgentPresent = "agent_present", Debug {
         /// The process id.
@@ -365,14 +370,10 @@ impl Event {
             }
             Self::Observed { would } => format!("observe: would {would}"),
             Self::Degraded { what, reason } => format!("{what}: {reason}"),
-            Self::AgentPresent { pid, python, door } => {
-                let way = match door {
-                    Door::Path => "PYTHONPATH",
-                    Door::Pth => "a .pth file",
-                };
-                let python: String = python.chars().filter(|c| !c.is_control()).collect();
-                format!("the agent is in process {pid}, Python {python}, by {way}")
+            Self::Listening { address } => {
+                format!("listens on http://{address} for /livez, /readyz and /metrics")
             }
+            Self::AgentPresent { pid, python, door } => present_text(*pid, python, *door),
             Self::AgentAbsent { pid, command } => format!(
                 "{command} ({pid}) runs without the agent: CPU counts are not told in it (python -I, -E or -S, one before 3.9 \
                  or another implementation, or PYTHONPATH was set anew; nothing else is lost)"
@@ -531,6 +532,15 @@ impl Event {
         }
         text
     }
+}
+
+fn present_text(pid: i32, python: &str, door: Door) -> String {
+    let way = match door {
+        Door::Path => "PYTHONPATH",
+        Door::Pth => "a .pth file",
+    };
+    let python: String = python.chars().filter(|c| !c.is_control()).collect();
+    format!("the agent is in process {pid}, Python {python}, by {way}")
 }
 
 fn stopping_text(

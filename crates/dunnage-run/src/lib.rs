@@ -3,7 +3,7 @@
 //! It blocks every signal before anything else, reads limits and plans, starts the child with the signal state that it
 //! was itself given, and then waits: for signals, for the child's execve, for a deadline, and otherwise for ever. All
 //! decisions are `dunnage-policy`'s; this crate looks and acts. It never blocks on a reader or a disk: what may wait is
-//! done by threads ([`black_box`], and one while tracebacks are read for a client). An optional part that fails is
+//! done by threads ([`black_box`], health and metrics, and one while tracebacks are read for a client). An optional part that fails is
 //! reported and left out.
 
 pub mod agent;
@@ -15,6 +15,7 @@ mod control;
 mod counters;
 mod dump;
 mod forward;
+mod health;
 mod log;
 mod procfs;
 pub mod record;
@@ -32,6 +33,7 @@ pub use config::{
     Conduct, Config, Control, Forwarded, Health, JobControl, Manners, PlanMode, Voice, Watched,
 };
 pub use dump::{AskError, ask, find_supervisor, read_below, read_one};
+pub use health::{Head, parse_head};
 pub use log::LogFormat;
 pub use procfs::{parse_caught, parse_stat};
 pub use setup::{Inherited, execute_directly, run};

@@ -14,6 +14,7 @@ use crate::command::{Refusal, prepare};
 use crate::config::{self, Conduct, Config, Manners, PlanMode};
 use crate::control::Control;
 use crate::counters::Counters;
+use crate::health::Health;
 use crate::log::Log;
 use crate::reserve::Reserve;
 use crate::stated::hand_on_overrides;
@@ -141,6 +142,10 @@ fn start<'a>(
         counts,
     } = read_and_plan(config, log);
     let control = open_control(&config.control, &mut environment, log);
+    if !conduct.observe {
+        // they are this run's: one that is started inside it could only find the address taken
+        environment.retain(|(name, _)| name != "DUNNAGE_LISTEN" && name != "DUNNAGE_TEXTFILE");
+    }
     let program = prepare(&config.command, &environment)?;
     let (terminal, hang_up) = match (conduct.terminal, conduct.group) {
         (false, _) | (true, Group::Inherited) => (None, false),
@@ -156,6 +161,10 @@ fn start<'a>(
     };
     let spawned = dunnage_sys::spawn(&spawn)
         .map_err(|error| internal("cannot make a process (pids limit or memory?)", &error.0))?;
+    let (health, said) = Health::start(&config.health, &config.overrides);
+    for event in said {
+        log.say(&event);
+    }
     let mut reserve = Reserve::default();
     reserve.hold();
     let start = Start {
@@ -167,6 +176,7 @@ fn start<'a>(
         // after the fork: it takes as long as the child's way to its program
         counters: counts.then(Counters::open),
         control,
+        health,
         terminal: terminal.is_some(),
         hang_up,
     };

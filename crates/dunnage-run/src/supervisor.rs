@@ -2,6 +2,7 @@
 
 mod last_words;
 mod report;
+mod told;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -18,11 +19,14 @@ use crate::config::{Config, JobControl};
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::forward::Forwarder;
+use crate::health::Health;
 use crate::log::Log;
 use crate::reserve::Reserve;
 use crate::setup::milliseconds;
 use crate::terminal::{can_be_continued, give_foreground};
 use crate::watch::{INTERVAL, Watch};
+
+use told::Counts;
 
 /// How many signals or ended children are taken before the loop looks at everything else again.
 const BATCH: usize = 256;
@@ -43,6 +47,8 @@ pub struct Start {
     pub counters: Option<Counters>,
     /// The control socket.
     pub control: Option<Control>,
+    /// Health and metrics.
+    pub health: Option<Health>,
     /// Whether the child was given a terminal.
     pub terminal: bool,
     /// Whether leaving the terminal has hung up on us.
@@ -78,6 +84,7 @@ pub struct Supervisor<'a> {
     oom_reported: u64,
     look_at: Option<Duration>,
     settle_at: Option<Duration>,
+    counts: Counts,
     more: bool,
     end: Option<End>,
 }
@@ -111,6 +118,7 @@ impl<'a> Supervisor<'a> {
             oom_reported: 0,
             look_at: start.watch.as_ref().map(|_| INTERVAL),
             settle_at: None,
+            counts: Counts::default(),
             more: false,
             end: None,
             start,
@@ -143,11 +151,14 @@ impl<'a> Supervisor<'a> {
         let blocked = log.blocked_on().map(|fd| (fd, Interest::Write));
         let control = self.start.control.as_ref();
         let control = control.map(|control| (control.as_fd(), Interest::Read));
+        let health = self.start.health.as_ref();
+        let health = health.map(|health| (health.as_fd(), Interest::Read));
         let wanted = [
             Some((signals.as_fd(), Interest::Read)),
             report,
             blocked,
             control,
+            health,
         ];
         // a poll that fails (memory) is looked at as one that timed out: everything below asks again
         let _ = poll(&wanted, timeout);
@@ -162,6 +173,7 @@ impl<'a> Supervisor<'a> {
         if self.settle_at.is_some_and(|at| self.now() >= at) {
             self.settle();
         }
+        self.tell_health(log);
     }
 
     fn take_control(&mut self, log: &mut Log) {
@@ -298,8 +310,11 @@ impl<'a> Supervisor<'a> {
         } else if let Some(command) = self.forwarder.command_behind_shell(pid) {
             self.behind_shell = Some((command.clone(), status));
         }
-        if pid != self.child && self.config.conduct.report_reaped {
-            log.say(&Event::Reaped { pid });
+        if pid != self.child {
+            self.counts.orphans_reaped += 1;
+            if self.config.conduct.report_reaped {
+                log.say(&Event::Reaped { pid });
+            }
         }
         if status == Status::Signaled(Signal::KILL) {
             self.report_oom(log);
@@ -355,6 +370,7 @@ impl<'a> Supervisor<'a> {
             match action {
                 Action::Announce { .. } => {}
                 Action::Forward(signal) => {
+                    self.counts.signals_forwarded += 1;
                     let remember = self.config.conduct.rules.stop_signals.contains(&signal);
                     self.forwarder.forward(signal, remember, log);
                 }

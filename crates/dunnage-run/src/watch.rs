@@ -32,6 +32,11 @@ impl Watch {
         })
     }
 
+    /// How many zombies that stay the last look found; `None` where nobody looks, or has not yet.
+    pub fn zombies(&self) -> Option<u64> {
+        self.zombies.as_ref()?.count
+    }
+
     /// Looks; returns what there is to say.
     pub fn look(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -66,6 +71,8 @@ pub struct ZombieWatch {
     /// How many had been reported for each parent.
     reported: BTreeMap<Identity, usize>,
     before: BTreeMap<Identity, usize>,
+    /// How many stayed at the last look.
+    count: Option<u64>,
 }
 
 impl ZombieWatch {
@@ -89,6 +96,7 @@ impl ZombieWatch {
                 .or_insert_with(|| (0, zombie.command.clone()))
                 .0 += 1;
         }
+        self.count = Some(counts.values().map(|(count, _)| *count as u64).sum());
         self.seen = zombies.iter().map(|zombie| zombie.identity).collect();
         let mut events = Vec::new();
         for (parent, (count, example)) in &counts {
@@ -166,7 +174,9 @@ mod tests {
             None,
             "they may be reaped any moment"
         );
+        assert_eq!(watch.count, Some(0));
         assert_eq!(count(&watch.look(&table(100..110), 1)), Some((10, false)));
+        assert_eq!(watch.count, Some(10));
         assert_eq!(count(&watch.look(&table(100..115), 1)), None);
         assert_eq!(
             count(&watch.look(&table(100..130), 1)),

@@ -46,6 +46,7 @@ impl Supervisor<'_> {
             throttled: throttling.map(|(_, throttled, _)| throttled),
             throttled_usec: throttling.map(|(_, _, usec)| usec),
         });
+        self.finish_health();
         code
     }
 

@@ -86,11 +86,12 @@ pub struct MemoryArgs {
     #[arg(long, value_parser = parse_folder, value_name = "DIR", help_heading = "Memory")]
     pub report_dir: Option<PathBuf>,
 
-    /// Answer /livez, /readyz and /metrics (Prometheus) over HTTP, such as 0.0.0.0:9464 or :9464
+    /// Answer /livez, /readyz and /metrics (Prometheus) over HTTP on this address, such as 0.0.0.0:9393 or :9393; port 0 is
+    /// a free one, which is said at start. Without it nobody listens
     #[arg(long, value_parser = parse_address, value_name = "ADDRESS", help_heading = "Health")]
     pub listen: Option<SocketAddr>,
 
-    /// Write the metrics as a file of node-exporter's textfile collector into this folder
+    /// Write the metrics to dunnage.prom in this folder, for node-exporter's textfile collector, every 15 s and at the end
     #[arg(long, value_parser = parse_folder, value_name = "DIR", help_heading = "Health")]
     pub textfile: Option<PathBuf>,
 }

@@ -156,7 +156,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     whole.parse().map_err(|_| {
-        "give an address and a port, such as 0.0.0.0:9464, [::]:9464 or :9464".to_owned()
+        "give an address and a port, such as 0.0.0.0:9393, [::]:9393 or :9393".to_owned()
     })
 }
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(parse_percent("90 %"), Ok(90.0));
         assert_eq!(parse_folder("/report"), Ok("/report".into()));
         let address = |text| parse_address(text).map(|address| address.to_string());
-        assert_eq!(address(":9464"), Ok("0.0.0.0:9464".to_owned()));
+        assert_eq!(address(":9393"), Ok("0.0.0.0:9393".to_owned()));
         assert_eq!(address("[::1]:80"), Ok("[::1]:80".to_owned()));
     }
 
@@ -196,7 +196,7 @@ mod tests {
             );
         }
         assert!(parse_folder("report").unwrap_err().contains("absolute"));
-        assert!(parse_address("9464").unwrap_err().contains("port"));
+        assert!(parse_address("9393").unwrap_err().contains("port"));
         assert!(parse_rewrite("TERM").unwrap_err().contains("TERM=INT"));
         assert!(
             parse_termination_log("log")

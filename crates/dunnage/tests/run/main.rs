@@ -12,6 +12,7 @@ mod control;
 mod dump;
 mod edges;
 mod ends;
+mod health;
 mod init;
 mod shutdown;
 mod signals;

@@ -1,0 +1,193 @@
+//! Health and metrics: what is answered over a run's life, and that nobody who asks can hold the supervisor up.
+
+use super::support::*;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+
+/// A run that listens on a free port, and where.
+fn listening(place: Place, options: &[&str], words: &[&str]) -> (Run, SocketAddr) {
+    let options = [&["--listen", "127.0.0.1:0"], options].concat();
+    let run = start(place, &options, words);
+    run.wait_for_event("\"listening\"");
+    run.wait_for_event("\"started\"");
+    let said = std::fs::read_to_string(run.path("stderr")).unwrap();
+    let address = said.lines().find_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        event["address"].as_str()?.parse().ok()
+    });
+    (run, address.unwrap())
+}
+
+/// The answer to a request: status line, head and body.
+fn ask(address: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .count()
+}
+
+fn is_ok(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200 ")
+}
+
+#[test]
+fn probes_are_answered_and_readiness_goes_when_the_drain_begins() {
+    for place in places("probes_are_answered") {
+        let options = ["--grace", "120", "--drain-delay", "50"];
+        let script = graceful(0.0);
+        let (run, address) = listening(place, &options, &["python3", "-c", &script]);
+        run.wait_for("up");
+        assert!(is_ok(&ask(address, "/livez")) && is_ok(&ask(address, "/readyz")));
+        let page = ask(address, "/metrics");
+        assert!(page.contains("\ndunnage_ready 1\n"), "{page}");
+        run.signal("TERM");
+        run.wait_for_event("\"stopping\"");
+        // the application still works: TERM is 50 s away
+        let answer = ask(address, "/readyz");
+        assert!(
+            answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("stopping\n"),
+            "{answer}"
+        );
+        assert!(is_ok(&ask(address, "/livez")));
+        run.signal("TERM");
+        let finished = run.finish();
+        assert_eq!(finished.code, 0);
+        assert_eq!(finished.all("degraded").len(), 0, "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn signals_and_orphans_are_counted() {
+    for place in places("signals_and_orphans_are_counted") {
+        // the shell leaves two behind, which then end
+        let script = "trap 'echo got' USR1; (sleep 0.01 & sleep 0.02 &); echo up; while :; do sleep 0.05; done";
+        let (run, address) = listening(place, &[], &["sh", "-c", script]);
+        run.wait_for("up");
+        run.signal("USR1");
+        run.wait_for("got");
+        wait_until("the counts", || {
+            let page = ask(address, "/metrics");
+            page.contains("\ndunnage_signals_forwarded_total 1\n")
+                && page.contains("\ndunnage_orphans_reaped_total 2\n")
+        });
+    }
+}
+
+#[test]
+fn without_the_options_nobody_listens_and_there_is_no_thread() {
+    for place in places("without_the_options") {
+        let run = start(place, &[], &["sleep", "600"]);
+        run.wait_for_event("\"started\"");
+        assert_eq!(threads(run.supervisor()), 1);
+        let (run, _) = listening(place, &[], &["sleep", "600"]);
+        assert_eq!(threads(run.supervisor()), 2);
+    }
+}
+
+/// Resident memory in KiB.
+fn resident(pid: i32) -> u64 {
+    let line = status_line(pid, "VmRSS");
+    line.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_thousand_hostile_clients_cost_little_and_hold_nothing_up() {
+    for place in places("a_thousand_hostile_clients") {
+        let (run, address) = listening(place, &[], &["python3", "-c", &graceful(0.0)]);
+        run.wait_for("up");
+        let supervisor = run.supervisor();
+        assert!(is_ok(&ask(address, "/metrics")));
+        let before = resident(supervisor);
+        let long = format!("GET /metrics HTTP/1.1\r\nA: {}", "b".repeat(100_000));
+        let words = [
+            "",
+            "GET /met",
+            "GET /metrics HTTP/1.1\r\n\r\n",
+            "\0\u{1}garbage\r\n\r\n",
+            &long,
+        ];
+        let mut kept = Vec::new();
+        for number in 0..1000_usize {
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            // none of them reads; one that was let go already cannot be written to
+            let _ = socket.write(words[number % words.len()].as_bytes());
+            if number % 4 == 0 {
+                kept.push(socket);
+            }
+            if number % 100 == 0 {
+                assert!(is_ok(&ask(address, "/livez")));
+            }
+        }
+        assert!(is_ok(&ask(address, "/readyz")));
+        let more = resident(supervisor).saturating_sub(before);
+        assert!(more <= 2048, "{more} KiB more");
+        run.signal("TERM");
+        let finished = run.finish();
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+        assert!(finished.stdout.contains("done"));
+    }
+}
+
+#[test]
+fn an_address_in_use_costs_one_line_and_the_application_runs() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for place in places("an_address_in_use") {
+        let finished = run(place, &["--listen", &address], &["sh", "-c", "exit 7"]);
+        assert_eq!(finished.code, 7);
+        let reason = finished.one("degraded")["reason"].as_str().unwrap();
+        assert!(reason.contains("in use"), "{reason}");
+    }
+}
+
+#[test]
+fn the_metrics_file_has_the_last_word() {
+    for place in places("the_metrics_file") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let finished = run(place, &["--textfile", path], &["sh", "-c", "exit 3"]);
+        assert_eq!(finished.code, 3);
+        let text = std::fs::read_to_string(folder.path().join("dunnage.prom")).unwrap();
+        assert!(text.contains("\ndunnage_draining 1\n"), "{text}");
+        let names = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, 1, "nothing is left beside it");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_costs_one_line() {
+    let run = start(
+        Place::Below,
+        &["--textfile", "/nowhere/at/all"],
+        &["sleep", "600"],
+    );
+    run.wait_for_event("/nowhere/at/all/dunnage.prom");
+    run.signal("TERM");
+    let finished = run.finish();
+    assert_eq!(finished.code, 143);
+    assert_eq!(finished.all("degraded").len(), 1, "{}", finished.stderr);
+    assert!(!Path::new("/nowhere").exists());
+}
+
+#[test]
+fn the_address_is_not_handed_on_to_a_run_inside() {
+    let mut outer = command(
+        Place::Below,
+        &[],
+        &["sh", "-c", "echo listen=$DUNNAGE_LISTEN"],
+    );
+    outer.env("DUNNAGE_LISTEN", "127.0.0.1:0");
+    let finished = start_command(outer).finish();
+    assert_eq!(finished.all("listening").len(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stdout, "listen=\n");
+}
