@@ -42,7 +42,7 @@ fn an_application_behind_a_shell_finishes_its_cleanup() {
 #[test]
 fn a_shell_with_a_trap_is_left_to_do_its_work() {
     for place in places("a_shell_with_a_trap_is_left_to_do_its_work") {
-        let script = "trap 'echo trapped; kill $!; wait; exit 5' TERM; sleep 60 & echo up; wait";
+        let script = "trap 'echo trapped; kill $!; wait; exit 5' TERM; sh -c 'echo up; exec sleep 60' & wait";
         let run = start(place, &[], &["sh", "-c", script]);
         run.wait_for("up");
         run.signal("TERM");
