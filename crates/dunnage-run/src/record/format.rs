@@ -56,6 +56,7 @@ pub enum Part {
 
 /// Who writes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: String,
@@ -75,6 +76,7 @@ pub struct Run {
 
 /// A look at the memory, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Seen {
     /// When.
     pub time: String,
@@ -86,6 +88,7 @@ pub struct Seen {
 
 /// A shutdown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stopping {
     /// When the signal came.
     pub time: String,
@@ -97,6 +100,7 @@ pub struct Stopping {
 
 /// The head of a record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Begin {
     /// The first of a run is 1.
     pub number: u32,
@@ -124,6 +128,7 @@ pub struct Begin {
 
 /// Memory by kind, in bytes; null is unknown. See [`dunnage_cgroup::Memory`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[allow(missing_docs, reason = "the fields of dunnage_cgroup::Memory")]
 pub struct MemoryNow {
     pub limit: Option<u64>,
@@ -153,6 +158,7 @@ impl From<&Memory> for MemoryNow {
 
 /// The working set over time: milliseconds before the record, bytes; the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Curve {
     /// The points.
     pub samples: Vec<(u32, u64)>,
@@ -160,6 +166,7 @@ pub struct Curve {
 
 /// What an agent gave back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Released {
     /// The process.
     pub pid: i32,
@@ -175,6 +182,7 @@ pub struct Released {
 
 /// A decision.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Decision {
     /// One sentence.
     pub text: String,
@@ -182,6 +190,7 @@ pub struct Decision {
 
 /// A process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProcessNow {
     /// Its id.
     pub pid: i32,
@@ -203,6 +212,7 @@ pub struct ProcessNow {
 
 /// A Python process whose tracebacks follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Python {
     /// Its id.
     pub pid: i32,
@@ -226,6 +236,7 @@ pub struct Thread {
 
 /// The end of a process's tracebacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Read {
     /// The process.
     pub pid: i32,
@@ -237,6 +248,7 @@ pub struct Read {
 
 /// The end of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Complete {
     /// The record's number.
     pub number: u32,
@@ -250,6 +262,7 @@ pub struct Complete {
 
 /// Proportional shares.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pss {
     /// The record's number.
     pub number: u32,
@@ -259,6 +272,7 @@ pub struct Pss {
 
 /// The end of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ended {
     /// When.
     pub time: String,
@@ -272,6 +286,7 @@ pub struct Ended {
 
 /// Where the run goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Continued {
     /// When.
     pub time: String,
@@ -281,6 +296,7 @@ pub struct Continued {
 
 /// Somebody said what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Told {
     /// When.
     pub time: String,

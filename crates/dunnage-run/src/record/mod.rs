@@ -8,6 +8,8 @@ mod folder;
 mod format;
 mod last_time;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use folder::{Place, ReportFolder, newest};
