@@ -27,6 +27,7 @@ use dunnage_policy::event::Event;
 use dunnage_sys::EventFd;
 
 use crate::record::{Ended, Released};
+pub use words::{Best, whereabouts};
 use worker::Worker;
 
 /// The thread's stack. The deepest it gets is some 30 KiB; what is not touched costs nothing.

@@ -50,9 +50,9 @@ fn rank(pid: i32, thread: &ThreadDump) -> u8 {
     }
 }
 
-/// `shop/report.py:41 in build (python -m shop (17), MainThread)`: the innermost call of the application's own code, and
-/// the library that it is in.
-pub fn headline(command: &str, pid: i32, thread: &ThreadDump) -> Option<String> {
+/// `shop/report.py:41 in build, calling concat (…/reshape/concat.py:395)`: the innermost call of the application's own
+/// code, and what of a library that has led to.
+pub fn whereabouts(thread: &ThreadDump) -> Option<String> {
     let own = thread
         .frames
         .iter()
@@ -62,24 +62,24 @@ pub fn headline(command: &str, pid: i32, thread: &ThreadDump) -> Option<String> 
     let _ = write!(text, " in {}", printable(&frame.function));
     if let Some(inner) = thread.frames.first().filter(|_| own.unwrap_or(0) > 0) {
         let place = place(&inner.file, inner.line);
-        let _ = write!(
-            text,
-            ", which is in {} ({place})",
-            printable(&inner.function)
-        );
+        let _ = write!(text, ", calling {} ({place})", printable(&inner.function));
     }
-    let name = thread.name.as_deref().unwrap_or("a thread without a name");
-    let _ = write!(
-        text,
-        " ({} ({pid}), {})",
-        printable(command),
-        printable(name)
-    );
     Some(text)
 }
 
+/// `shop/report.py:41 in build (python -m shop (17), MainThread)`.
+pub(super) fn headline(command: &str, pid: i32, thread: &ThreadDump) -> Option<String> {
+    let place = whereabouts(thread)?;
+    let name = thread.name.as_deref().unwrap_or("a thread without a name");
+    Some(format!(
+        "{place} ({} ({pid}), {})",
+        printable(command),
+        printable(name)
+    ))
+}
+
 /// Whether a file is the standard library's or an installed package's.
-pub fn is_library(file: &str) -> bool {
+fn is_library(file: &str) -> bool {
     let python = || file.split('/').any(|part| part.starts_with("python3."));
     file.starts_with("<frozen")
         || file.contains("/site-packages/")

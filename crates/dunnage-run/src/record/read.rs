@@ -168,7 +168,10 @@ impl Record {
     fn take(&mut self, part: Part) {
         match part {
             Part::Memory(memory) => self.memory = Some(memory),
-            Part::Curve(curve) => self.curve = curve,
+            Part::Curve(mut curve) => {
+                curve.samples.truncate(MAX_PARTS);
+                self.curve = curve;
+            }
             Part::Released(released) => push(&mut self.released, released),
             Part::Decision(decision) => push(&mut self.decisions, decision.text),
             Part::Process(process) => push(&mut self.processes, process),

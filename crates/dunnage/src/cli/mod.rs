@@ -51,6 +51,8 @@ enum Command {
     Exec(commands::exec::ExecCommand),
     /// Show where every thread of every Python process is, now
     Dump(commands::dump::DumpCommand),
+    /// Show what a memory record says: how the memory grew, who held it, where every thread was
+    Report(commands::report::ReportCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -96,6 +98,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Plan(args) => commands::plan::run(&args),
         Command::Exec(args) => commands::exec::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };

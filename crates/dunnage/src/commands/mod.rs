@@ -6,4 +6,5 @@ pub mod dump;
 pub mod exec;
 pub mod picture;
 pub mod plan;
+pub mod report;
 pub mod run;
