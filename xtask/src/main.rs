@@ -12,6 +12,7 @@ mod generate;
 mod growth;
 mod lab;
 mod lint;
+mod metrics;
 mod python;
 mod record;
 mod test;
@@ -34,6 +35,7 @@ usage: cargo xtask TASK
                     real libraries: how large their pools are, for docs/libraries.md; what they give back
   growth [OPTION..] programs that grow until the kernel kills, and work that only looks so, hundreds of times; for
                     docs/memory.md
+  metrics           a real Prometheus scrapes a real run and answers every query of deploy/
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         ("libraries", []) => python::libraries(false),
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),
         ("growth", rest) => growth::run(rest),
+        ("metrics", []) => metrics::run(),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);

@@ -3,9 +3,9 @@
 //! A case is a folder under `lab/cases/`; `docs/lab.md` tells how to write one and what each place proves. Here is
 //! what plays them.
 
-mod case;
-mod cgroup;
-mod command;
+pub(crate) mod case;
+pub(crate) mod cgroup;
+pub(crate) mod command;
 mod emulator;
 mod expect;
 mod image;
