@@ -79,6 +79,8 @@ fn signals_and_orphans_are_counted() {
             page.contains("\ndunnage_signals_forwarded_total 1\n")
                 && page.contains("\ndunnage_orphans_reaped_total 2\n")
         });
+        run.signal("TERM");
+        run.finish();
     }
 }
 
@@ -87,9 +89,13 @@ fn without_the_options_nobody_listens_and_there_is_no_thread() {
     for place in places("without_the_options") {
         let run = start(place, &[], &["sleep", "600"]);
         run.wait_for_event("\"started\"");
-        assert_eq!(threads(run.supervisor()), 1);
+        let without = threads(run.supervisor());
+        run.signal("TERM");
+        run.finish();
         let (run, _) = listening(place, &[], &["sleep", "600"]);
-        assert_eq!(threads(run.supervisor()), 2);
+        assert_eq!(threads(run.supervisor()), without + 1);
+        run.signal("TERM");
+        run.finish();
     }
 }
 
