@@ -157,10 +157,21 @@ fn render_cpu(page: &mut Page, readings: &Readings) {
 
 fn render_memory(page: &mut Page, readings: &Readings) {
     let memory = readings.memory.unwrap_or_default();
+    let bound = readings.bound;
     page.gauge(
         "dunnage_memory_limit_bytes",
         "The tightest memory limit; absent without one.",
-        &[("", memory.limit)],
+        &[("", bound.and_then(|bound| bound.limit))],
+    );
+    page.gauge(
+        "dunnage_memory_high_bytes",
+        "The tightest memory.high, above which allocations are slowed down; absent without one.",
+        &[("", bound.and_then(|bound| bound.high))],
+    );
+    page.gauge(
+        "dunnage_memory_capacity_bytes",
+        "What there is: the limit or memory.high, whichever is less, and the swap that may be used.",
+        &[("", bound.map(|bound| bound.capacity))],
     );
     page.gauge(
         "dunnage_memory_usage_bytes",
@@ -250,7 +261,7 @@ impl Page {
 mod tests {
     use super::super::snapshot::MemoryWork;
     use super::*;
-    use dunnage_cgroup::{Memory, MemoryEvents, Pressure, Stall, Throttling};
+    use dunnage_cgroup::{Memory, MemoryBound, MemoryEvents, Pressure, Stall, Throttling};
 
     fn everything() -> Facts<'static> {
         let stall = |total_usec| {
@@ -284,6 +295,12 @@ mod tests {
             }),
             readings: Readings {
                 cpu_limit: Some(0.5),
+                bound: Some(MemoryBound {
+                    limit: Some(536_870_912),
+                    high: Some(500_000_000),
+                    swap: 1_000_000,
+                    capacity: 501_000_000,
+                }),
                 memory: Some(Memory {
                     limit: Some(536_870_912),
                     usage: Some(400_000_000),

@@ -4,7 +4,7 @@
 //! not watched.
 
 use dunnage_cgroup::{
-    Memory, MemoryEvents, Overrides, Pressure, PressureKind, Reader, Root, Throttling,
+    Memory, MemoryBound, MemoryEvents, Overrides, Pressure, PressureKind, Reader, Root, Throttling,
 };
 
 /// Values of the cgroup; `None` where the kernel does not tell.
@@ -12,7 +12,9 @@ use dunnage_cgroup::{
 pub struct Readings {
     /// CPUs by quota or by the user's word.
     pub cpu_limit: Option<f64>,
-    /// Memory by kind.
+    /// What bounds memory.
+    pub bound: Option<MemoryBound>,
+    /// Memory by kind, where it is bounded: an ancestor's limit counts what its other children use too.
     pub memory: Option<Memory>,
     /// How often memory limits were met.
     pub memory_events: Option<MemoryEvents>,
@@ -43,13 +45,16 @@ impl Readers {
         let reader = self
             .reader
             .get_or_insert_with(|| Reader::open(&Root::system()));
-        let mut memory = reader.memory().ok();
-        if let (Some(memory), Some(bytes)) = (&mut memory, self.overrides.memory_bytes) {
-            memory.limit = Some(bytes);
-        }
+        let stated = self.overrides.memory_bytes;
+        let bound = reader.memory_bound(stated).ok().flatten();
+        let memory = match bound {
+            Some(_) => reader.bound_memory().ok(),
+            None => reader.memory().ok(),
+        };
         let cpu_limit = reader.cpu_limit().ok().flatten();
         Readings {
             cpu_limit: self.overrides.cpus.or(cpu_limit),
+            bound,
             memory,
             memory_events: reader.memory_events().ok(),
             throttling: reader.throttling().ok(),
