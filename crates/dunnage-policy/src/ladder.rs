@@ -9,11 +9,14 @@
 //! The machine holds no clock and reads no file: it is given looks at the memory and the time since the start, and
 //! answers with steps. Level alone does what is harmless: it watches, asks for memory once and writes one record. What
 //! touches the application (shed, recycle, stop, exit) needs *growth* as well, because a full application is not a dying
-//! one: many live at 95 % for months. What counts as growth is in `growth.rs`; the numbers, with their reasons, are in
+//! one: many live at 95 % for months. What counts as growth is in `crest.rs`; the numbers, with their reasons, are in
 //! `rules.rs`. A single look never proves much here, so each rung has a hysteresis and a pause, and an upper bound (usage
 //! with its page cache) can prove that memory has fallen but never that it has risen.
 
+mod brink;
+mod crest;
 mod growth;
+mod prepare;
 mod record;
 mod release;
 mod rules;
@@ -24,7 +27,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::pressure::{self, GROWTH, Level, Watch};
-use growth::{Growth, Span, time_to};
+use brink::Brink;
+use crest::Span;
+use growth::{Growth, time_to};
+use prepare::Preparing;
 use record::Records;
 use release::Releases;
 use rules::{HALF, Marks, NEAR, SHORT};
@@ -32,6 +38,13 @@ use shed::Shedding;
 
 pub use record::Why;
 pub use rules::{BadRules, OnBrink, Rules};
+
+/// The shortest time between two looks while nothing grows: a look with `memory.stat` takes 20 to 40 µs, so 1 to 2 % of
+/// a CPU where a small container lives near its limit. The first look that sees growth has the next after 1 ms.
+const AT_REST: Duration = Duration::from_millis(2);
+
+/// The same once the record is written: what comes after it is no longer a matter of milliseconds.
+const AT_REST_RECORDED: Duration = Duration::from_millis(5);
 
 /// One look at the memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,7 +56,8 @@ pub struct Sample {
     pub working_set: Option<u64>,
     /// What can be used: the smaller of limit and `memory.high`, and the swap that may be used. 0: not known.
     pub capacity: u64,
-    /// How often the limit was hit (`max` of v2's `memory.events`, v1's `memory.failcnt`).
+    /// How often the limit was hit (`max` of v2's `memory.events`, v1's `memory.failcnt`). Counts only where the look
+    /// before had it too: else the hits may be old.
     pub hits: Option<u64>,
     /// Threads of the application.
     pub threads: u32,
@@ -139,11 +153,15 @@ struct Look {
     marks: Marks,
     /// The limit was hit since the last look.
     is_hit: bool,
+    /// It grows, beyond noise.
+    grows: bool,
     /// It has grown by twice what is left within a second, and at the rate of just now the limit is a moment off.
     runs_out: bool,
     /// It grows, and at the highest rate of the last second the limit is a moment off.
     bursts_out: bool,
-    /// It grows and has grown for seconds, and the limit is near.
+    /// It has grown for seconds, and the limit is near.
+    is_trend: bool,
+    /// And it grows still.
     is_sustained: bool,
 }
 
@@ -163,6 +181,8 @@ pub struct Ladder {
     hits: Option<u64>,
     /// What is left, in bytes; `None` before the first look and where the capacity is not known.
     headroom: Option<f64>,
+    /// It grew at the last look.
+    grows: bool,
 }
 
 impl Ladder {
@@ -181,6 +201,7 @@ impl Ladder {
             now: Duration::ZERO,
             hits: None,
             headroom: None,
+            grows: false,
         }
     }
 
@@ -189,8 +210,7 @@ impl Ladder {
     /// Any value may be given: what makes no sense leads to no step.
     pub fn observe(&mut self, sample: &Sample, now: Duration) -> Vec<Step> {
         self.now = self.now.max(now);
-        let hits = self.hits;
-        self.hits = sample.hits.or(hits);
+        let hits = std::mem::replace(&mut self.hits, sample.hits);
         if sample.capacity == 0 {
             self.headroom = None;
             return Vec::new();
@@ -200,6 +220,7 @@ impl Ladder {
         let is_hit = hits.zip(sample.hits).is_some_and(|(old, new)| new > old);
         let look = self.look(sample, is_hit);
         self.headroom = Some(look.capacity - look.level);
+        self.grows = look.grows;
 
         let mut steps = self.fall(&look);
         if sample.working_set.is_some() {
@@ -221,6 +242,8 @@ impl Ladder {
         let grows = gained > 0.0 && gained >= enough;
         // no single step, however steep, is the end before it is twice what is left
         let ends = gained > 0.0 && gained >= 2.0 * headroom;
+        let is_trend =
+            ends_within(NEAR, self.growth.slow()) && self.growth.gained(Span::TenSeconds) >= enough;
         Look {
             now: self.now,
             level,
@@ -230,9 +253,9 @@ impl Ladder {
             is_hit,
             runs_out: ends && ends_within(SHORT, self.growth.fast()),
             bursts_out: grows && ends_within(SHORT, self.growth.burst()),
-            is_sustained: ends_within(NEAR, self.growth.slow())
-                && ends_within(NEAR, gained)
-                && self.growth.gained(Span::TenSeconds) >= enough,
+            grows,
+            is_trend,
+            is_sustained: is_trend && ends_within(NEAR, gained),
         }
     }
 
@@ -243,6 +266,9 @@ impl Ladder {
         self.releases.fall(look.share, &self.rules);
         self.records.fall(look.share, &self.rules, look.now);
         self.brink.fall(look.share, &self.rules, look.now);
+        if look.share < self.rules.thresholds().calm() {
+            self.watch.observe(look.level as u64, look.capacity as u64);
+        }
         let shed = self.shedding.fall(look.share, &self.rules, look.now);
         shed.into_iter().collect()
     }
@@ -288,14 +314,22 @@ impl Ladder {
         self.records.written();
     }
 
-    /// How long not to look: by what is left ([`pressure::interval`]), and at least four times before the limit at the
-    /// present rate; 1 to 100 ms.
+    /// How long not to look: by what is left ([`pressure::interval`]), and where it grows at least four times before the
+    /// limit at that rate; 1 to 100 ms.
     pub fn next_look(&self) -> Duration {
         let headroom = self.headroom.map_or(u64::MAX, |bytes| bytes as u64);
-        let by_growth = self
-            .time_to_limit()
-            .map_or(Duration::MAX, |time| (time / 4).max(pressure::interval(0)));
-        pressure::interval(headroom).min(by_growth)
+        let interval = pressure::interval(headroom);
+        if !self.grows {
+            let is_recorded = self.records.is_made();
+            return interval.max(if is_recorded {
+                AT_REST_RECORDED
+            } else {
+                AT_REST
+            });
+        }
+        let shortest = pressure::interval(0);
+        let by_growth = self.time_to_limit().map(|time| (time / 4).max(shortest));
+        by_growth.map_or(interval, |time| time.min(interval))
     }
 
     /// Whether a look at this usage is worth reading how much of it is page cache: below, nothing is to be done anyway.
@@ -317,88 +351,6 @@ impl Ladder {
     /// When the limit would be reached at the highest rate of the last second; `None` where it does not grow.
     pub fn time_to_limit(&self) -> Option<Duration> {
         time_to(self.headroom?.max(0.0), self.growth.burst())
-    }
-}
-
-/// When the helper prepares to read: long before it must, and again, since processes come and go.
-#[derive(Debug, Clone, Default)]
-struct Preparing {
-    last: Option<Duration>,
-    /// The rung that it was last prepared on.
-    rung: Rung,
-    /// Memory was at half.
-    at_half: bool,
-}
-
-/// Growth that ends within this time has the helper prepared, wherever it is: an application that starts does that too,
-/// but preparing costs it nothing.
-const SOON: Duration = Duration::from_secs(1);
-
-/// Preparing takes some milliseconds of a CPU.
-const BETWEEN: Duration = Duration::from_secs(1);
-
-impl Preparing {
-    fn is_due(
-        &mut self,
-        look: &Look,
-        rung: Rung,
-        time_to_limit: Option<Duration>,
-        rules: &Rules,
-    ) -> bool {
-        let rises_to_half = look.share >= HALF && !self.at_half;
-        self.at_half = look.share
-            >= if self.at_half {
-                HALF - rules.hysteresis
-            } else {
-                HALF
-            };
-        self.rung = self.rung.min(rung);
-        let passed = self.last.map(|last| look.now.saturating_sub(last));
-        let is_old = passed.is_none_or(|passed| passed >= rules.cool_down);
-        let is_new = passed.is_some_and(|passed| passed < BETWEEN);
-        let ends_soon = time_to_limit.is_some_and(|time| time < SOON);
-        let is_due =
-            rises_to_half || rung > self.rung || (is_old && (rung >= Rung::Watch || ends_soon));
-        if !is_due || is_new {
-            return false;
-        }
-        self.last = Some(look.now);
-        self.rung = rung;
-        true
-    }
-}
-
-/// The user's choice at the brink: once for each rising.
-#[derive(Debug, Clone, Default)]
-struct Brink {
-    last: Option<Duration>,
-    /// Memory has not fallen since.
-    spent: bool,
-}
-
-impl Brink {
-    fn fall(&mut self, share: f64, rules: &Rules, now: Duration) {
-        let is_cool = self
-            .last
-            .is_none_or(|last| now.saturating_sub(last) >= rules.cool_down);
-        if is_cool && share < rules.brink - rules.hysteresis {
-            self.spent = false;
-        }
-    }
-
-    fn due(&mut self, look: &Look, rules: &Rules, is_writing: bool) -> Option<Step> {
-        let step = match rules.on_brink {
-            // there is nothing to stop for where the record is complete
-            OnBrink::Stop if is_writing => Step::Stop,
-            OnBrink::Exit => Step::Exit,
-            OnBrink::Stop | OnBrink::Continue => return None,
-        };
-        if self.spent || look.share < look.marks.brink || !look.runs_out {
-            return None;
-        }
-        self.spent = true;
-        self.last = Some(look.now);
-        Some(step)
     }
 }
 

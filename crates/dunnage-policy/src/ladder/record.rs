@@ -100,18 +100,14 @@ impl Records {
     /// Says whether to write now, and remembers that it was said.
     pub fn due(&mut self, look: &Look, rules: &Rules) -> Option<Why> {
         let why = self.reason(look, rules)?;
-        match why {
-            Why::Brink => self.armed.brink = false,
-            Why::Level | Why::Growth | Why::LimitHit => {
-                self.firsts = self.firsts.saturating_add(1);
-                self.armed = Armed {
-                    level: false,
-                    growth: false,
-                    limit_hit: false,
-                    ..self.armed
-                };
-            }
+        if why == Why::Brink {
+            self.armed.brink = false;
+        } else {
+            self.firsts = self.firsts.saturating_add(1);
         }
+        self.armed.level = false;
+        self.armed.growth = false;
+        self.armed.limit_hit = false;
         self.last = Some(look.now);
         self.is_writing = true;
         Some(why)
@@ -135,6 +131,11 @@ impl Records {
         }
         let hit = look.is_hit && look.share >= look.marks.record - rules.hysteresis;
         (hit && self.armed.limit_hit).then_some(Why::LimitHit)
+    }
+
+    /// The first record of this rising is made.
+    pub fn is_made(&self) -> bool {
+        !self.armed.level
     }
 
     /// A record was asked for and is not yet written.

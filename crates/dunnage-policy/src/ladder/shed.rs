@@ -24,7 +24,7 @@ impl Shedding {
     /// Takes a share that memory is at most at.
     pub fn fall(&mut self, share: f64, rules: &Rules, now: Duration) -> Option<Step> {
         // an application must not be unready for ever because of memory that nobody can give back
-        let is_at_rest = now.saturating_sub(self.grew) >= rules.cool_down * 2;
+        let is_at_rest = now.saturating_sub(self.grew) >= rules.cool_down.saturating_mul(2);
         let has_fallen = share < rules.shed - rules.hysteresis;
         if !self.is_on || !(has_fallen || is_at_rest) {
             return None;
@@ -44,8 +44,12 @@ impl Shedding {
     ) {
         let passed = look.now.saturating_sub(self.looked).min(MOST_BETWEEN);
         self.looked = look.now;
-        if !(look.share >= look.marks.shed && look.is_sustained && release_failed) {
-            self.held = self.held.saturating_sub(passed);
+        let is_high = look.share >= look.marks.shed && release_failed;
+        if !(is_high && look.is_sustained) {
+            // growth that comes in steps pauses between them
+            if !(is_high && look.is_trend) {
+                self.held = self.held.saturating_sub(passed);
+            }
             return;
         }
         self.held = (self.held + passed).min(SUSTAINED);

@@ -1,3 +1,6 @@
+mod properties;
+mod shapes;
+
 use super::*;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -258,4 +261,182 @@ fn the_kernel_s_word_that_the_limit_is_hit_is_believed_only_where_the_working_se
     play.hits = true;
     play.run(1.0, |_| 0.87);
     assert_eq!(play.records(), [Why::LimitHit]);
+}
+
+/// Ten points of growth in ten seconds from 84 %, with nobody who gives memory back: it is shed.
+fn shed(rules: Rules) -> Play {
+    let mut play = Play::new(1024.0, rules);
+    play.gives_back = Some(0.0);
+    play.run(20.0, |_| 0.84);
+    play.run(8.0, |time| 0.84 + 0.01 * time);
+    assert_eq!(play.acts()[1], Step::Shed(true), "{:?}", play.steps);
+    play
+}
+
+#[test]
+fn what_was_shed_is_ready_again_once_memory_has_fallen() {
+    let mut play = shed(Rules::default());
+    play.run(1.0, |_| 0.81);
+    assert_eq!(play.count(|step| step == Step::Shed(false)), 0);
+    play.run(1.0, |_| 0.79);
+    assert_eq!(play.acts().last(), Some(&Step::Shed(false)));
+}
+
+#[test]
+fn what_was_shed_and_grows_no_more_is_not_unready_for_ever() {
+    let mut play = shed(Rules::default());
+    play.run(50.0, |_| 0.92);
+    assert_eq!(play.count(|step| step == Step::Shed(false)), 0);
+    play.run(500.0, |_| 0.92);
+    assert_eq!(play.count(|step| step == Step::Shed(false)), 1);
+    assert_eq!(play.count(|step| step == Step::Shed(true)), 1);
+}
+
+#[test]
+fn workers_are_recycled_one_after_the_other_and_only_while_it_grows() {
+    let mut play = shed(eager());
+    play.run(40.0, |_| 0.92);
+    assert_eq!(play.count(|step| step == Step::Recycle), 1);
+    let mut play = shed(eager());
+    play.run(40.0, |time| 0.92 + 0.0019 * time);
+    assert_eq!(
+        play.count(|step| step == Step::Recycle),
+        2,
+        "{:?}",
+        play.steps
+    );
+}
+
+#[test]
+fn a_release_that_nobody_answers_is_no_help_after_three_seconds() {
+    let mut play = Play::new(1024.0, Rules::default());
+    play.run(60.0, |time| 0.75 + 0.01 * time);
+    let time_of = |what: Step| {
+        play.steps
+            .iter()
+            .find(|(_, _, step)| *step == what)
+            .map(|(at, ..)| *at)
+    };
+    let asked = time_of(Step::Release).unwrap();
+    assert!(time_of(Step::Shed(true)).unwrap() >= asked + ms(3000));
+}
+
+#[test]
+fn a_supervisor_that_is_throttled_records_too() {
+    for (late, sheds) in [(100, 1), (900, 1), (3000, 0)] {
+        let mut play = Play::new(1024.0, Rules::default());
+        play.late = ms(late);
+        play.run(100.0, |time| 0.1 + 0.01 * time);
+        // five looks in the last fifteen seconds are not enough to shed
+        assert_eq!(play.count(|step| step == Step::Shed(true)), sheds, "{late}");
+        assert!(!play.records().is_empty(), "{late}");
+    }
+}
+
+#[test]
+fn two_looks_after_a_long_pause_do_not_prove_growth_that_lasts() {
+    let mut play = shed(Rules::default());
+    play = Play {
+        steps: Vec::new(),
+        ..play
+    };
+    play.run(10.0, |_| 0.5);
+    play.late = ms(5000);
+    play.run(4.0, |_| 0.95);
+    play.run(4.0, |_| 0.96);
+    assert_eq!(play.count(Step::touches), 0, "{:?}", play.steps);
+}
+
+#[test]
+fn hooks_are_told_again_after_a_fall_that_only_the_usage_shows() {
+    let mut play = Play::new(1024.0, Rules::default());
+    for level in [0.3, 0.75, 0.3, 0.75] {
+        play.run(1.0, |_| level);
+    }
+    assert_eq!(play.count(|step| step == Step::Tell(Level::Warn)), 2);
+}
+
+#[test]
+fn a_limit_below_use_is_recorded_and_does_not_touch() {
+    let mut play = Play::new(1024.0, eager());
+    play.run(60.0, |_| 0.6);
+    play.capacity = 600.0 * MIB;
+    play.run(10.0, |_| 0.999);
+    assert_eq!(play.acts(), [Step::Release, Step::Record(Why::Level)]);
+    play.capacity = 1024.0 * MIB;
+    play.run(1.0, |_| 0.6);
+    assert_eq!(play.ladder.rung(), Rung::Calm);
+}
+
+#[test]
+fn usage_alone_never_proves_that_memory_is_short() {
+    let mut ladder = Ladder::new(eager());
+    for look in 0..1000 {
+        let sample = Sample {
+            usage: look * 1_000_000,
+            capacity: 1_000_000_000,
+            hits: Some(look),
+            ..Sample::default()
+        };
+        let steps = ladder.observe(&sample, ms(look * 10));
+        assert!(steps.iter().all(|step| *step == Step::Prepare), "{steps:?}");
+    }
+    assert_eq!(ladder.rung(), Rung::Calm);
+}
+
+#[test]
+fn old_hits_are_not_hits_of_now() {
+    let mut ladder = Ladder::new(Rules::default());
+    let mut observe = |time, hits| {
+        let sample = Sample {
+            usage: 870,
+            working_set: Some(870),
+            capacity: 1000,
+            hits,
+            threads: 1,
+        };
+        ladder.observe(&sample, ms(time))
+    };
+    observe(0, Some(5));
+    observe(10, None);
+    assert!(!observe(20, Some(900)).contains(&Step::Record(Why::LimitHit)));
+    assert!(observe(30, Some(901)).contains(&Step::Record(Why::LimitHit)));
+}
+
+#[test]
+fn while_a_record_is_written_no_other_is_asked_for() {
+    let mut play = Play::new(1024.0, Rules::default());
+    play.run(10.0, |_| 0.5);
+    play.run(10.0, |_| 0.91);
+    assert_eq!(play.records(), [Why::Growth]);
+    let mut ladder = play.ladder;
+    ladder.records = Records::new();
+    let sample = |mib: u64| Sample {
+        usage: mib << 20,
+        working_set: Some(mib << 20),
+        capacity: 1 << 30,
+        ..Sample::default()
+    };
+    let is_record = |step: &Step| matches!(step, Step::Record(_));
+    assert!(ladder.observe(&sample(940), play.now).iter().any(is_record));
+    ladder
+        .records
+        .fall(0.0, &Rules::default(), play.now + ms(40_000));
+    assert!(
+        !ladder
+            .observe(&sample(1000), play.now + ms(1000))
+            .iter()
+            .any(is_record)
+    );
+}
+
+#[test]
+fn looks_are_rarer_while_nothing_grows_and_rarest_once_it_is_recorded() {
+    let mut play = Play::new(128.0, Rules::default());
+    play.run(60.0, |_| 0.89);
+    assert_eq!(play.ladder.next_look(), AT_REST);
+    play.run(60.0, |_| 0.95);
+    assert_eq!(play.ladder.next_look(), AT_REST_RECORDED);
+    play.look(0.97);
+    assert_eq!(play.ladder.next_look(), ms(1));
 }
