@@ -21,6 +21,7 @@ mod record;
 mod release;
 mod rules;
 mod shed;
+mod trend;
 
 use std::time::Duration;
 
@@ -33,8 +34,9 @@ use growth::{Growth, time_to};
 use prepare::Preparing;
 use record::Records;
 use release::Releases;
-use rules::{HALF, Marks, NEAR, SHORT};
+use rules::{HALF, Marks, NEAR, SHORT, SOON, STILL};
 use shed::Shedding;
+use trend::Trend;
 
 pub use record::Why;
 pub use rules::{BadRules, OnBrink, Rules};
@@ -159,10 +161,12 @@ struct Look {
     runs_out: bool,
     /// It grows, and at the highest rate of the last second the limit is a moment off.
     bursts_out: bool,
-    /// It has grown for seconds, and the limit is near.
-    is_trend: bool,
-    /// And it grows still.
+    /// It has grown for seconds and grows still, and the limit is near.
     is_sustained: bool,
+    /// And the limit is very near.
+    ends_soon: bool,
+    /// It has been sustained for long enough above the shed rung.
+    lasts: bool,
 }
 
 /// The ladder of one application.
@@ -173,6 +177,7 @@ pub struct Ladder {
     watch: Watch,
     releases: Releases,
     records: Records,
+    trend: Trend,
     shedding: Shedding,
     preparing: Preparing,
     brink: Brink,
@@ -194,6 +199,7 @@ impl Ladder {
             watch: Watch::new(rules.thresholds()),
             releases: Releases::default(),
             records: Records::new(),
+            trend: Trend::default(),
             shedding: Shedding::default(),
             preparing: Preparing::default(),
             brink: Brink::default(),
@@ -218,7 +224,8 @@ impl Ladder {
         self.growth
             .observe(sample.usage, sample.working_set, self.now);
         let is_hit = hits.zip(sample.hits).is_some_and(|(old, new)| new > old);
-        let look = self.look(sample, is_hit);
+        let mut look = self.look(sample, is_hit);
+        look.lasts = sample.working_set.is_some() && self.trend.lasts(&look);
         self.headroom = Some(look.capacity - look.level);
         self.grows = look.grows;
 
@@ -242,8 +249,10 @@ impl Ladder {
         let grows = gained > 0.0 && gained >= enough;
         // no single step, however steep, is the end before it is twice what is left
         let ends = gained > 0.0 && gained >= 2.0 * headroom;
-        let is_trend =
-            ends_within(NEAR, self.growth.slow()) && self.growth.gained(Span::TenSeconds) >= enough;
+        let gained_before = self.growth.gained(Span::TenSeconds);
+        let is_trend = gained_before >= enough
+            && gained >= STILL * gained_before
+            && ends_within(NEAR, self.growth.slow());
         Look {
             now: self.now,
             level,
@@ -254,8 +263,9 @@ impl Ladder {
             runs_out: ends && ends_within(SHORT, self.growth.fast()),
             bursts_out: grows && ends_within(SHORT, self.growth.burst()),
             grows,
-            is_trend,
             is_sustained: is_trend && ends_within(NEAR, gained),
+            ends_soon: is_trend && ends_within(SOON, gained),
+            lasts: false,
         }
     }
 

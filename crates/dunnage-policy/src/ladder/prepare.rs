@@ -17,7 +17,7 @@ pub(super) struct Preparing {
 
 /// Growth that ends within this time has the helper prepared, wherever it is: an application that starts does that too,
 /// but preparing costs it nothing.
-const SOON: Duration = Duration::from_secs(1);
+const WITHIN: Duration = Duration::from_secs(1);
 
 /// Preparing takes some milliseconds of a CPU: at most a thousandth of it where memory goes up and down all the time.
 const BETWEEN: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl Preparing {
         let passed = self.last.map(|last| look.now.saturating_sub(last));
         let is_old = passed.is_none_or(|passed| passed >= rules.cool_down);
         let is_new = passed.is_some_and(|passed| passed < BETWEEN);
-        let ends_soon = time_to_limit.is_some_and(|time| time < SOON);
+        let ends_soon = time_to_limit.is_some_and(|time| time < WITHIN);
         let is_due =
             rises_to_half || rung > self.rung || (is_old && (rung >= Rung::Watch || ends_soon));
         if !is_due || is_new {

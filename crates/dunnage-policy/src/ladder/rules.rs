@@ -21,9 +21,17 @@ pub(super) const SHORT: Duration = Duration::from_millis(250);
 /// default, three times), so a longer warning would be a guess and a shorter one useless.
 pub(super) const NEAR: Duration = Duration::from_secs(30);
 
-/// A growth is sustained when it has gone on for this long: more than the second of a transient, and more than the
-/// second and a half in which a load that has just come to rest still looks as if it grew.
-pub(super) const SUSTAINED: Duration = Duration::from_secs(3);
+/// Growth still goes on if the last second brought at least this part of what the last ten did; an even growth brings a
+/// tenth. After a steep rise that has come to rest, the first highs of its noise are less.
+pub(super) const STILL: f64 = 1.0 / 15.0;
+
+/// A sustained growth that ends this soon is worth ending for: most of a shutdown is done in two seconds, and sooner it
+/// may yet come to rest.
+pub(super) const SOON: Duration = Duration::from_secs(2);
+
+/// A growth has lasted when it has gone on for this long above the shed rung: a transient's second, the second and a half
+/// in which what has just come to rest still looks as if it grew, and as much again to be sure.
+pub(super) const SUSTAINED: Duration = Duration::from_secs(4);
 
 /// A release that gave back less than this share of the capacity was no help: the next burst is larger.
 pub(super) const WORTH: f64 = 0.05;

@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-use super::rules::{Rules, SUSTAINED};
+use super::rules::Rules;
 use super::{Look, Step};
-
-/// The time between two looks counts for at most this much: where the supervisor was throttled for seconds, two looks
-/// do not prove that it grew all the time.
-const MOST_BETWEEN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shedding {
     is_on: bool,
-    /// How long the growth has gone on, less how long it paused.
-    held: Duration,
-    looked: Duration,
     /// When it was last seen to grow.
     grew: Duration,
     recycled: Option<Duration>,
@@ -30,7 +23,6 @@ impl Shedding {
             return None;
         }
         self.is_on = false;
-        self.held = Duration::ZERO;
         Some(Step::Shed(false))
     }
 
@@ -42,21 +34,10 @@ impl Shedding {
         rules: &Rules,
         steps: &mut Vec<Step>,
     ) {
-        let passed = look.now.saturating_sub(self.looked).min(MOST_BETWEEN);
-        self.looked = look.now;
-        let is_high = look.share >= look.marks.shed && release_failed;
-        if !(is_high && look.is_sustained) {
-            // growth that comes in steps pauses between them
-            if !(is_high && look.is_trend) {
-                self.held = self.held.saturating_sub(passed);
-            }
+        if !(look.share >= look.marks.shed && look.lasts && release_failed) {
             return;
         }
-        self.held = (self.held + passed).min(SUSTAINED);
         self.grew = look.now;
-        if self.held < SUSTAINED {
-            return;
-        }
         if !self.is_on {
             self.is_on = true;
             steps.push(Step::Shed(true));
@@ -66,8 +47,6 @@ impl Shedding {
             .is_none_or(|at| look.now.saturating_sub(at) >= rules.cool_down);
         if rules.recycle && is_cool {
             self.recycled = Some(look.now);
-            // the next must be earned by growth that goes on without that worker
-            self.held = Duration::ZERO;
             steps.push(Step::Recycle);
         }
     }

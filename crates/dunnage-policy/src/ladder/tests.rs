@@ -1,4 +1,5 @@
 mod properties;
+mod quiet;
 mod shapes;
 
 use super::*;
@@ -142,74 +143,6 @@ fn noise(seed: u64, time: f64) -> f64 {
     (value >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Runs up to a level, and then stays there, give or take a point.
-fn steady(play: &mut Play, rise: f64, level: f64, seconds: f64) {
-    play.run(rise, |time| level * time / rise);
-    play.run(seconds, |time| level - 0.01 + 0.02 * noise(7, time));
-}
-
-#[test]
-fn a_steady_load_is_recorded_at_most_once_and_never_touched() {
-    for (level, capacity, threads) in [
-        (0.85, 256.0, 1),
-        (0.90, 128.0, 20),
-        (0.93, 1024.0, 1),
-        (0.95, 256.0, 20),
-        (0.98, 128.0, 1),
-        (0.98, 1024.0, 20),
-    ] {
-        for (rise, hits) in [(0.05, true), (0.5, false), (2.0, true)] {
-            let mut play = Play::new(capacity, eager());
-            play.threads = threads;
-            play.hits = hits;
-            play.late = ms(5);
-            // at the brink nobody can tell a rise of a moment from the end
-            play.ladder.rules.on_brink = OnBrink::Continue;
-            steady(&mut play, rise, level, 100.0);
-            let name = format!("{level} of {capacity} MiB in {rise} s: {:?}", play.steps);
-            assert!(play.records().len() <= 1, "{name}");
-            assert_eq!(play.count(Step::touches), 0, "{name}");
-            assert_eq!(play.count(|step| step == Step::Release), 1, "{name}");
-        }
-    }
-}
-
-#[test]
-fn once_it_stands_at_the_brink_it_is_not_ended_for_its_noise() {
-    let mut play = Play::new(128.0, eager());
-    steady(&mut play, 20.0, 0.96, 20.0);
-    play.run(60.0, |time| 0.97 + 0.02 * noise(3, time));
-    assert_eq!(play.acts(), [Step::Release, Step::Record(Why::Level)]);
-}
-
-#[test]
-fn page_cache_that_fills_the_limit_is_no_pressure() {
-    let mut play = Play::new(256.0, eager());
-    play.hits = true;
-    play.cache = 1.0;
-    play.run(30.0, |time| 0.2 + 0.01 * noise(1, time));
-    assert_eq!(play.acts(), []);
-    assert_eq!(play.ladder.rung(), Rung::Calm);
-}
-
-#[test]
-fn a_transient_that_comes_back_is_recorded_and_not_touched() {
-    let mut play = Play::new(
-        256.0,
-        Rules {
-            recycle: true,
-            ..Rules::default()
-        },
-    );
-    play.run(10.0, |_| 0.4);
-    play.run(0.8, |time| 0.4 + 0.58 * (time / 0.5).min(1.0));
-    play.run(20.0, |_| 0.4);
-    assert_eq!(play.acts().len(), 2, "{:?}", play.steps);
-    assert_eq!(play.count(Step::touches), 0);
-    assert_eq!(play.count(|step| step == Step::Release), 1);
-    assert_eq!(play.ladder.rung(), Rung::Calm);
-}
-
 #[test]
 fn a_leak_that_nobody_can_give_back_is_shed_recycled_and_at_last_recorded_twice() {
     let mut play = Play::new(1024.0, eager());
@@ -269,7 +202,7 @@ fn shed(rules: Rules) -> Play {
     play.gives_back = Some(0.0);
     play.run(20.0, |_| 0.84);
     play.run(8.0, |time| 0.84 + 0.01 * time);
-    assert_eq!(play.acts()[1], Step::Shed(true), "{:?}", play.steps);
+    assert!(play.acts().contains(&Step::Shed(true)), "{:?}", play.steps);
     play
 }
 
@@ -279,7 +212,7 @@ fn what_was_shed_is_ready_again_once_memory_has_fallen() {
     play.run(1.0, |_| 0.81);
     assert_eq!(play.count(|step| step == Step::Shed(false)), 0);
     play.run(1.0, |_| 0.79);
-    assert_eq!(play.acts().last(), Some(&Step::Shed(false)));
+    assert_eq!(play.count(|step| step == Step::Shed(false)), 1);
 }
 
 #[test]

@@ -58,7 +58,7 @@ const SHAPES: [Shape; 10] = [
         title: "a slow leak: a quarter of a point each second",
         capacity_mib: 256.0,
         gives_back: Some(0.0),
-        on_brink: OnBrink::Continue,
+        on_brink: OnBrink::Exit,
         seconds: 600.0,
         course: |time| 0.3 + 0.0025 * time,
     },
