@@ -9,7 +9,7 @@
 //! The machine holds no clock and reads no file: it is given looks at the memory and the time since the start, and
 //! answers with steps. Level alone does what is harmless: it watches, asks for memory once and writes one record. What
 //! touches the application (shed, recycle, stop, exit) needs *growth* as well, because a full application is not a dying
-//! one: many live at 95 % for months. What counts as growth is in `crest.rs`; the numbers, with their reasons, are in
+//! one: it may live at 95 % for months. What counts as growth is in `crest.rs`; the numbers, with their reasons, are in
 //! `rules.rs`. A single look never proves much here, so each rung has a hysteresis and a pause, and an upper bound (usage
 //! with its page cache) can prove that memory has fallen but never that it has risen.
 

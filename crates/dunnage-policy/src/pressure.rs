@@ -51,8 +51,8 @@ pub struct BadThresholds;
 /// what is dropped here, with a third still free, need not be dropped in a hurry.
 pub const WARN: f64 = 0.70;
 
-/// Where [`Level::High`] begins by default: giving memory back takes up to 600 ms, in which the last fifth is not yet
-/// gone at the growth that is usual (up to 2 GB/s at 8 GiB, 60 MB/s at 256 MiB).
+/// Where [`Level::High`] begins by default: giving memory back takes up to 600 ms, and the last fifth of 1 GiB lasts for
+/// that where it grows by less than 350 MB/s.
 pub const HIGH: f64 = 0.80;
 
 /// Where [`Level::Critical`] begins by default: of the last tenth 74 to 100 % were left when growth at up to 9.4 GB/s was

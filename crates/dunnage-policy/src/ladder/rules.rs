@@ -13,8 +13,8 @@ const MIB: u64 = 1 << 20;
 /// costs a calm application nothing.
 pub(super) const HALF: f64 = 0.50;
 
-/// A growth that ends at the limit sooner than this is running out: a record takes 50 ms at the median and 150 ms where
-/// it is slow, and half of the first look after that may have gone by.
+/// A growth that ends at the limit sooner than this is running out: a record may take 150 ms, and a supervisor that is
+/// throttled itself begins it up to 100 ms late.
 pub(super) const SHORT: Duration = Duration::from_millis(250);
 
 /// A sustained growth ends at the limit within this time: shedding works only once a probe has asked (every 10 s by
