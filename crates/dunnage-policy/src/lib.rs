@@ -16,3 +16,4 @@ pub mod signal;
 pub mod target;
 pub mod units;
 pub mod verdict;
+pub mod worker;
