@@ -1,8 +1,8 @@
 //! Ends: exit codes, verdicts, the termination log.
 
+use super::cgroup::MemoryCgroup;
 use super::support::*;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
@@ -163,57 +163,13 @@ fn the_termination_log_explains_only_deaths_that_nobody_else_explains() {
     assert!(write("dunnage: earlier", "kill -9 $$").contains("which we did not send"));
 }
 
-/// A memory cgroup of 64 MiB on v1, removed at the end.
-struct MemoryCgroup(PathBuf);
-
-impl MemoryCgroup {
-    fn new() -> Option<Self> {
-        let path = PathBuf::from(format!(
-            "/sys/fs/cgroup/memory/dunnage-test-{}",
-            std::process::id()
-        ));
-        fs::create_dir(&path).ok()?;
-        let cgroup = Self(path);
-        fs::write(cgroup.0.join("memory.limit_in_bytes"), "67108864").ok()?;
-        Some(cgroup)
-    }
-}
-
-impl Drop for MemoryCgroup {
-    fn drop(&mut self) {
-        wait_until("an empty cgroup", || {
-            fs::remove_dir(&self.0).is_ok() || !self.0.exists()
-        });
-    }
-}
-
 #[test]
 fn an_oom_kill_is_told_apart_from_other_kills() {
-    let Some(cgroup) = MemoryCgroup::new() else {
-        println!(
-            "skipped: an_oom_kill_is_told_apart: needs root and a writable cgroup v1 memory controller"
-        );
+    let Some(cgroup) = MemoryCgroup::new("an_oom_kill_is_told_apart", "67108864") else {
         return;
     };
-    let enter = format!(
-        "echo $$ > {}/cgroup.procs && exec \"$@\"",
-        cgroup.0.display()
-    );
     let eat = "x = []\nwhile True: x.append(bytearray(1 << 20))";
-    let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        &enter,
-        "sh",
-        DUNNAGE,
-        "run",
-        "--log-format",
-        "json",
-        "--",
-        "python3",
-        "-c",
-        eat,
-    ]);
+    let command = cgroup.command(&[], &["python3", "-c", eat]);
     let finished = start_command(command).finish();
     assert_eq!(finished.code, 137);
     assert_eq!(finished.one("started")["memory_limit_bytes"], 67_108_864);

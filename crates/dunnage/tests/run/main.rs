@@ -8,12 +8,14 @@
     reason = "a test that cannot go on has failed, and says aloud what it left out"
 )]
 
+mod cgroup;
 mod control;
 mod dump;
 mod edges;
 mod ends;
 mod health;
 mod init;
+mod memory;
 mod shutdown;
 mod signals;
 mod support;
