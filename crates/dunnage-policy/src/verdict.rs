@@ -90,6 +90,19 @@ pub enum Cause {
     GraceExpired,
 }
 
+impl Cause {
+    /// Its name in events and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Signaled => "signaled",
+            Self::Stopped => "stopped",
+            Self::OomKilled => "oom_killed",
+            Self::GraceExpired => "grace_expired",
+        }
+    }
+}
+
 /// The last word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dunnage_cgroup::Overrides;
 use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
+use dunnage_policy::ladder;
 use dunnage_policy::plan::PlanOptions;
 use dunnage_policy::shutdown::Rules;
 use dunnage_policy::signal::Signal;
@@ -40,6 +41,8 @@ pub struct Config {
     pub evidence: bool,
     /// Whether there is a control socket.
     pub control: Control,
+    /// The memory watch; `None` is none.
+    pub memory: Option<ladder::Rules>,
     /// The folder of records.
     pub report_dir: Option<PathBuf>,
     /// Who may ask how it goes.

@@ -32,13 +32,10 @@ mod released;
 
 use agents::Agents;
 use connection::{Connection, Fate};
-use news::{Pressure, Stop};
+pub use news::Pressure;
+use news::Stop;
 use page::Page;
 use released::Answers;
-#[allow(
-    unused_imports,
-    reason = "the watch of memory, which asks, is not here yet"
-)]
 pub use released::ReleasedBy;
 
 /// The most connections at a time.

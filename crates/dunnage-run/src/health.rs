@@ -34,7 +34,7 @@ mod snapshot;
 mod textfile;
 
 pub use request::{Head, parse_head};
-pub use snapshot::Snapshot;
+pub use snapshot::{MemoryWork, Snapshot};
 
 use readings::Readers;
 use server::{Server, Start};

@@ -17,6 +17,7 @@ mod dump;
 mod forward;
 mod health;
 mod log;
+mod memory;
 mod procfs;
 pub mod record;
 mod reserve;

@@ -130,7 +130,8 @@ pub fn read_program(pid: i32) -> Vec<u8> {
     read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe"))).unwrap_or_default()
 }
 
-fn read_arguments(pid: i32) -> Vec<String> {
+/// A process's command line, its first eight words; none where it has gone or is the kernel's.
+pub fn read_arguments(pid: i32) -> Vec<String> {
     let mut buffer = Vec::new();
     if read(pid, "cmdline", 4096, &mut buffer).is_none() {
         return Vec::new();

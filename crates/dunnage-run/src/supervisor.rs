@@ -1,7 +1,10 @@
 //! The loop.
 
 mod last_words;
+mod reap;
+mod records;
 mod report;
+mod rungs;
 mod told;
 
 use std::os::fd::AsFd;
@@ -12,7 +15,7 @@ use dunnage_policy::event::Event;
 use dunnage_policy::shutdown::{Action, End, Input, Sequence};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::verdict::Status;
-use dunnage_sys::{Interest, Program, SignalFd, SignalInfo, Spawned, Wait, poll, wait_any};
+use dunnage_sys::{Interest, Program, Ready, SignalFd, SignalInfo, Spawned, poll};
 
 use crate::command::Refusal;
 use crate::config::{Config, JobControl};
@@ -23,9 +26,10 @@ use crate::health::Health;
 use crate::log::Log;
 use crate::reserve::Reserve;
 use crate::setup::milliseconds;
-use crate::terminal::{can_be_continued, give_foreground};
+use crate::terminal::give_foreground;
 use crate::watch::{INTERVAL, Watch};
 
+use rungs::Rungs;
 use told::Counts;
 
 /// How many signals or ended children are taken before the loop looks at everything else again.
@@ -85,6 +89,7 @@ pub struct Supervisor<'a> {
     look_at: Option<Duration>,
     settle_at: Option<Duration>,
     counts: Counts,
+    rungs: Rungs,
     more: bool,
     end: Option<End>,
 }
@@ -119,6 +124,7 @@ impl<'a> Supervisor<'a> {
             look_at: start.watch.as_ref().map(|_| INTERVAL),
             settle_at: None,
             counts: Counts::default(),
+            rungs: Rungs::open(config),
             more: false,
             end: None,
             start,
@@ -153,15 +159,22 @@ impl<'a> Supervisor<'a> {
         let control = control.map(|control| (control.as_fd(), Interest::Read));
         let health = self.start.health.as_ref();
         let health = health.map(|health| (health.as_fd(), Interest::Read));
+        let [alarm, answers] = self.rungs.wakers();
         let wanted = [
             Some((signals.as_fd(), Interest::Read)),
             report,
             blocked,
             control,
             health,
+            alarm.map(|fd| (fd, Interest::Read)),
+            answers.map(|fd| (fd, Interest::Read)),
         ];
         // a poll that fails (memory) is looked at as one that timed out: everything below asks again
-        let _ = poll(&wanted, timeout);
+        let is_quiet = poll(&wanted, timeout).is_ok_and(Ready::is_none);
+        if is_quiet && !self.more && self.others_wake_at().is_none_or(|at| self.now() < at) {
+            // up to a thousand times a second: nobody but memory is asked
+            return self.look_at_memory(log);
+        }
         self.more = false;
         log.flush();
         self.take_report(log);
@@ -170,6 +183,8 @@ impl<'a> Supervisor<'a> {
         self.step(Input::Time, log);
         self.look(log);
         self.take_control(log);
+        self.take_memory_answers(log);
+        self.look_at_memory(log);
         if self.settle_at.is_some_and(|at| self.now() >= at) {
             self.settle();
         }
@@ -192,17 +207,21 @@ impl<'a> Supervisor<'a> {
     }
 
     fn timeout(&self) -> Option<Duration> {
+        let times = [self.others_wake_at(), self.rungs.wake_at()];
+        let next = times.into_iter().flatten().min();
+        next.map(|at| at.saturating_sub(self.now()))
+    }
+
+    /// When anybody but the memory watch has something to do.
+    fn others_wake_at(&self) -> Option<Duration> {
         let control = self.start.control.as_ref().and_then(Control::wake_at);
-        let next = [
+        let times = [
             self.sequence.wake_at(),
             self.look_at,
             self.settle_at,
             control,
-        ]
-        .into_iter()
-        .flatten()
-        .min();
-        next.map(|at| at.saturating_sub(self.now()))
+        ];
+        times.into_iter().flatten().min()
     }
 
     fn take_signals(&mut self, signals: &SignalFd, log: &mut Log) {
@@ -262,101 +281,9 @@ impl<'a> Supervisor<'a> {
             if let Some(control) = &mut self.start.control {
                 control.announce_stop(signal, now, conduct.rules.budget);
             }
+            self.begin_stop(signal, log);
         }
         self.step(Input::Signal(signal), log);
-    }
-
-    /// Reaps whoever has ended, then tells the sequence who is left.
-    fn reap(&mut self, log: &mut Log) {
-        let mut others = true;
-        for turn in 0.. {
-            if turn == BATCH {
-                self.more = true;
-                break;
-            }
-            match wait_any() {
-                Ok(Wait::Ended(pid, status)) => self.take_ended(pid, status, log),
-                Ok(Wait::Stopped(pid, signal)) => self.take_stopped(pid, signal, log),
-                Ok(Wait::Nothing) | Err(_) => break,
-                Ok(Wait::NoChildren) => {
-                    others = false;
-                    break;
-                }
-            }
-        }
-        if self.status.is_some() {
-            self.step(
-                Input::Family {
-                    child: false,
-                    others,
-                },
-                log,
-            );
-        }
-    }
-
-    fn take_ended(&mut self, pid: i32, status: dunnage_sys::Status, log: &mut Log) {
-        let status = match status {
-            dunnage_sys::Status::Exited(code) => Status::Exited(code),
-            dunnage_sys::Status::Signaled(number) => {
-                Signal::new(number).map_or(Status::Exited(128 + number), Status::Signaled)
-            }
-        };
-        if pid == self.child {
-            self.status = Some(status);
-            if let Some(signal) = self.config.conduct.group_signal_at_end {
-                let _ = dunnage_sys::kill_group(self.child, signal.number());
-            }
-        } else if let Some(command) = self.forwarder.command_behind_shell(pid) {
-            self.behind_shell = Some((command.clone(), status));
-        }
-        if pid != self.child {
-            self.counts.orphans_reaped += 1;
-            if self.config.conduct.report_reaped {
-                log.say(&Event::Reaped { pid });
-            }
-        }
-        if status == Status::Signaled(Signal::KILL) {
-            self.report_oom(log);
-        }
-    }
-
-    fn report_oom(&mut self, log: &mut Log) {
-        let kills = self
-            .start
-            .counters
-            .as_mut()
-            .and_then(Counters::oom_kills)
-            .unwrap_or(0);
-        if kills > self.oom_reported {
-            self.oom_reported = kills;
-            log.say(&Event::OomKill { count: kills });
-        }
-    }
-
-    fn take_stopped(&mut self, pid: i32, signal: i32, log: &mut Log) {
-        let conduct = &self.config.conduct;
-        let Some(signal) = Signal::new(signal) else {
-            return;
-        };
-        if pid != self.child || conduct.job_control != JobControl::Follow || !self.start.terminal {
-            return;
-        }
-        // a debugger's or an operator's STOP is theirs to end
-        let from_keyboard = matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU);
-        if can_be_continued() {
-            log.say(&Event::JobControl {
-                signal,
-                action: "stopped with it",
-            });
-            let _ = dunnage_sys::stop_self();
-        } else if from_keyboard {
-            log.say(&Event::JobControl {
-                signal,
-                action: "continued it, since nobody else could",
-            });
-            let _ = dunnage_sys::kill_group(self.child, Signal::CONT.number());
-        }
     }
 
     /// Gives the sequence an input and does what it says.
@@ -424,6 +351,16 @@ impl<'a> Supervisor<'a> {
             for event in watch.look() {
                 log.say(&event);
             }
+        }
+        let now = self.now();
+        if let Some(memory) = &mut self.rungs.watch {
+            memory.look_for_limit(now);
+        }
+    }
+
+    fn look_at_limits(&mut self, log: &mut Log) {
+        if let Some(event) = self.start.watch.as_mut().and_then(Watch::look_at_limits) {
+            log.say(&event);
         }
     }
 }

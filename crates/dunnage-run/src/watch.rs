@@ -43,12 +43,17 @@ impl Watch {
         if let Some(zombies) = &mut self.zombies {
             events = zombies.look(&read_process_table(), self.supervisor);
         }
-        if let Some(before) = &mut self.limits {
-            let now = read_limits(&Root::system(), &self.overrides, None);
-            events.extend(changed(before, &now));
-            *before = now;
-        }
+        events.extend(self.look_at_limits());
         events
+    }
+
+    /// Looks at the limits alone; what has changed since the last look.
+    pub fn look_at_limits(&mut self) -> Option<Event> {
+        let before = self.limits.as_mut()?;
+        let now = read_limits(&Root::system(), &self.overrides, None);
+        let event = changed(before, &now);
+        *before = now;
+        event
     }
 }
 

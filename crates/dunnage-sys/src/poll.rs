@@ -22,6 +22,11 @@ impl Ready {
     pub fn has(self, index: usize) -> bool {
         index < 8 && self.0 & (1 << index) != 0
     }
+
+    /// Whether none is.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Waits until a descriptor is ready or `timeout` is over; `None` waits for ever. At most 8 descriptors. An interrupted

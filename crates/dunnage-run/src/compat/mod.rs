@@ -95,6 +95,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         watched: Watched::default(),
         evidence: false,
         control: Control::Off,
+        memory: None,
         report_dir: None,
         health: Health::default(),
         unknown_variables: Vec::new(),

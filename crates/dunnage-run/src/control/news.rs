@@ -56,7 +56,6 @@ impl Control {
     }
 
     /// Tells everybody who wants to know that memory has become shorter.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the memory watch calls it"))]
     pub fn announce_pressure(&mut self, pressure: Pressure) {
         self.pressure = Some(pressure);
         let packet = Reply::from(pressure).to_packet();
@@ -64,7 +63,6 @@ impl Control {
     }
 
     /// Memory has become less short, or is not short any more: nobody is told, but for those who come late.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the memory watch calls it"))]
     pub fn settle_pressure(&mut self, pressure: Option<Pressure>) {
         self.pressure = pressure;
     }

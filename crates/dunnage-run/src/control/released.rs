@@ -51,7 +51,6 @@ impl Answers {
     }
 }
 
-#[allow(dead_code, reason = "the watch of memory, which asks, is not here yet")]
 impl Control {
     /// Why the agents cannot be asked to give memory back; `None` where they can.
     pub fn no_release(&self) -> Option<&str> {

@@ -9,14 +9,16 @@ use crate::counters::Counters;
 use crate::forward::living_descendants;
 use crate::log::Log;
 use crate::procfs::read_process_table;
+use crate::record::{self, Ended};
 use crate::setup::{milliseconds, refuse, shown_command};
 use crate::termination_log;
 
 impl Supervisor<'_> {
     /// The last words.
     pub(super) fn finish(&mut self, end: End, log: &mut Log) -> u8 {
-        if let Some(refusal) = &self.refusal {
-            return refuse(self.config, refusal, log);
+        if let Some(refusal) = self.refusal.take() {
+            self.end_memory(ended("exited", refusal.code, &refusal.reason), log);
+            return refuse(self.config, &refusal, log);
         }
         self.take_report(log);
         let facts = Facts {
@@ -33,6 +35,7 @@ impl Supervisor<'_> {
         let verdict = judge(&facts);
         let code = self.config.conduct.exit_map.apply(verdict.code);
         self.say_left_behind(end, log);
+        self.end_memory(ended(verdict.cause.name(), code, &verdict.sentence), log);
         self.write_termination_log(&verdict, log);
         let throttling = self.start.counters.as_mut().and_then(Counters::throttling);
         log.say(&Event::Ended {
@@ -78,7 +81,12 @@ impl Supervisor<'_> {
             return;
         };
         let result = if verdict.belongs_in_termination_log() {
-            termination_log::write(path, &verdict.sentence).map(|_| ())
+            let record = self.rungs.last_record.as_deref();
+            let text = record.map_or_else(
+                || verdict.sentence.clone(),
+                |record| format!("{}\n{record}", verdict.sentence),
+            );
+            termination_log::write(path, &text).map(|_| ())
         } else {
             termination_log::clear(path)
         };
@@ -90,5 +98,15 @@ impl Supervisor<'_> {
                 reason: error.to_string(),
             });
         }
+    }
+}
+
+/// How it ended, for a record file.
+fn ended(cause: &str, code: u8, sentence: &str) -> Ended {
+    Ended {
+        time: record::now(),
+        cause: cause.to_owned(),
+        code,
+        sentence: sentence.to_owned(),
     }
 }

@@ -48,8 +48,8 @@ impl Supervisor<'_> {
         Snapshot {
             started: !self.starting && self.refusal.is_none(),
             draining: self.stop.is_some() || self.status.is_some(),
-            shedding: false,
-            memory: None,
+            shedding: self.rungs.shedding,
+            memory: self.rungs.work(),
             orphans_reaped: self.counts.orphans_reaped,
             zombies: self.start.watch.as_ref().and_then(Watch::zombies),
             signals_forwarded: self.counts.signals_forwarded,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use dunnage_policy::ladder::{self, BadRules, Rules};
 
 use super::values::{Switch, parse_address, parse_folder, parse_percent};
 
@@ -94,4 +95,72 @@ pub struct MemoryArgs {
     /// Write the metrics to dunnage.prom in this folder, for node-exporter's textfile collector, every 15 s and at the end
     #[arg(long, value_parser = parse_folder, value_name = "DIR", help_heading = "Health")]
     pub textfile: Option<PathBuf>,
+}
+
+impl MemoryArgs {
+    /// The ladder's rules; none where memory is not watched. The error names the options.
+    pub fn rules(&self) -> Result<Option<Rules>, String> {
+        if !self.watch.is_on() {
+            return Ok(None);
+        }
+        let rules = Rules {
+            watch: self.memory_watch / 100.0,
+            release: self.memory_release / 100.0,
+            shed: self.memory_shed / 100.0,
+            record: self.memory_record / 100.0,
+            brink: self.memory_brink / 100.0,
+            recycle: self.recycle.is_on(),
+            on_brink: match self.on_brink {
+                OnBrink::Continue => ladder::OnBrink::Continue,
+                OnBrink::Stop => ladder::OnBrink::Stop,
+                OnBrink::Exit => ladder::OnBrink::Exit,
+            },
+            ..Rules::default()
+        };
+        match rules.check() {
+            Ok(()) => Ok(Some(rules)),
+            Err(BadRules::Order) => Err(
+                "--memory-watch, -release, -shed, -record and -brink must rise in this order"
+                    .to_owned(),
+            ),
+            Err(BadRules::Hysteresis) => Err(format!(
+                "--memory-watch must be more than {:.0}",
+                rules.hysteresis * 100.0
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        memory: MemoryArgs,
+    }
+
+    fn rules(words: &[&str]) -> Result<Option<Rules>, String> {
+        let words = ["x"].iter().chain(words);
+        Command::try_parse_from(words).unwrap().memory.rules()
+    }
+
+    #[test]
+    fn the_options_defaults_are_the_ladder_s() {
+        assert_eq!(rules(&[]), Ok(Some(Rules::default())));
+        assert_eq!(rules(&["--watch", "off", "--memory-watch", "99"]), Ok(None));
+    }
+
+    #[test]
+    fn thresholds_that_make_no_sense_are_refused_by_name() {
+        let error = rules(&["--memory-record", "80"]).unwrap_err();
+        assert!(
+            error.contains("-record") && error.contains("rise"),
+            "{error}"
+        );
+        let error = rules(&["--memory-watch", "4"]).unwrap_err();
+        assert!(error.contains("--memory-watch"), "{error}");
+    }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::CommandFactory;
 use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
-use dunnage_policy::shutdown::{Rules, margin};
+use dunnage_policy::ladder::Rules;
+use dunnage_policy::shutdown::{self, margin};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::target::SignalTo;
 use dunnage_policy::verdict::{ExitMap, seconds};
@@ -33,7 +34,10 @@ pub fn run(args: &RunArgs, inherited: Inherited) -> ExitCode {
             "no command was given: `dunnage run [OPTIONS] -- COMMAND…` (is the image's CMD empty?)",
         );
     }
-    ExitCode::from(dunnage_run::run(&config(args), inherited))
+    match args.memory_args.rules() {
+        Ok(memory) => ExitCode::from(dunnage_run::run(&config(args, memory), inherited)),
+        Err(error) => output::fail(125, &error),
+    }
 }
 
 /// `DUNNAGE_DISABLE=1`: becomes the command, as if we had not been there. The options are skipped, not judged.
@@ -75,7 +79,7 @@ fn command_of(arguments: &[OsString]) -> Vec<OsString> {
         .collect()
 }
 
-fn config(args: &RunArgs) -> Config {
+fn config(args: &RunArgs, memory: Option<Rules>) -> Config {
     let mut notes: Vec<String> = Vec::new();
     let observe = args.mode == Mode::Observe;
     let conduct = if observe {
@@ -124,6 +128,7 @@ fn config(args: &RunArgs) -> Config {
         },
         evidence: true,
         control: control(args, observe),
+        memory,
         report_dir: args.memory_args.report_dir.clone(),
         health: Health {
             listen: args.memory_args.listen,
@@ -173,7 +178,7 @@ fn conduct(args: &RunArgs) -> Conduct {
         },
         forwarded: Forwarded::All,
         rewrite: args.rewrite.clone(),
-        rules: Rules {
+        rules: shutdown::Rules {
             stop_signals,
             budget: grace.map(|grace| grace.saturating_sub(margin(grace))),
             drain_delay: args.drain_delay,

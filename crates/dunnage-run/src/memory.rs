@@ -1,0 +1,261 @@
+//! The memory watch: looks at what is charged against what there is, as often as what is left demands, and hands what the
+//! ladder decides to the loop.
+//!
+//! A look is one `pread` while memory is calm; how much of it is page cache is read from half of the capacity on. Without
+//! a limit nothing is read and nobody is woken. Where the kernel tells when a limit was met (v2), it wakes the loop too.
+
+mod gauge;
+mod history;
+mod workers;
+
+pub mod freeze;
+pub mod recycle;
+pub mod releasing;
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use dunnage_cgroup::{Memory, Pressure, Root};
+use dunnage_policy::event::Event;
+use dunnage_policy::ladder::{Ladder, OnBrink, Rules, Rung, Sample, Step};
+use dunnage_policy::pressure::Level;
+
+use crate::control;
+use crate::setup::milliseconds;
+use gauge::Gauge;
+use history::History;
+
+/// How long not to try again where memory could not be read.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// A rung that is no higher than the last that was told is told at most this often.
+const SAME_AGAIN: Duration = Duration::from_mins(1);
+
+/// Growth that takes longer than this to fill memory is none that a person must know.
+const FAR_OFF: Duration = Duration::from_hours(1);
+
+/// What a look has brought.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What to do, in this order.
+    pub steps: Vec<Step>,
+    /// What there is to say.
+    pub event: Option<Event>,
+    /// A limit has changed since the last look.
+    pub resized: bool,
+    /// Another level holds than before.
+    pub moved: bool,
+}
+
+/// What is known of memory when a record is made.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Memory by kind, at the level that binds.
+    pub memory: Memory,
+    /// What there is, in bytes.
+    pub capacity: u64,
+    /// How fast it grows, in bytes a second.
+    pub bytes_per_second: f64,
+    /// When it is full at this rate.
+    pub time_to_limit: Option<Duration>,
+    /// The working set of the last minute, milliseconds ago and bytes, the oldest first.
+    pub samples: Vec<(u32, u64)>,
+    /// Pressure stall information, where the kernel has it.
+    pub pressure: Option<Pressure>,
+}
+
+/// The watch over one container's memory.
+pub struct MemoryWatch {
+    gauge: Gauge,
+    ladder: Ladder,
+    history: History,
+    /// When to look; `None` without a limit.
+    next: Option<Duration>,
+    latest: Sample,
+    rung: Rung,
+    told: Option<(Rung, Duration)>,
+    failed: bool,
+}
+
+impl MemoryWatch {
+    /// Finds the cgroup. `stated` is a limit that the user knows of and the kernel does not show.
+    pub fn open(rules: Rules, stated: Option<u64>) -> Self {
+        Self::open_at(&Root::system(), rules, stated)
+    }
+
+    fn open_at(root: &Root, rules: Rules, stated: Option<u64>) -> Self {
+        // only the reserve for a stop depends on how many threads there are
+        let counts_threads = rules.on_brink != OnBrink::Continue;
+        Self {
+            gauge: Gauge::open(root, stated, counts_threads),
+            ladder: Ladder::new(rules),
+            history: History::default(),
+            next: Some(Duration::ZERO),
+            latest: Sample::default(),
+            rung: Rung::Calm,
+            told: None,
+            failed: false,
+        }
+    }
+
+    /// When to look, by the loop's clock.
+    pub fn wake_at(&self) -> Option<Duration> {
+        self.next
+    }
+
+    /// Ready for reading when the kernel says that a limit was met.
+    pub fn alarm(&self) -> Option<BorrowedFd<'_>> {
+        self.gauge.alarm()
+    }
+
+    /// Looks for a limit where there was none: what sets one wakes nobody.
+    pub fn look_for_limit(&mut self, now: Duration) {
+        self.next.get_or_insert(now);
+    }
+
+    /// How high memory stands.
+    pub fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// The level that Python's hooks know how high memory stands by.
+    pub fn level(&self) -> Option<Level> {
+        level_of(self.rung)
+    }
+
+    /// The working set at the last look, in bytes, or what was known of it.
+    pub fn working_set(&self) -> u64 {
+        self.latest.working_set.unwrap_or(self.latest.usage)
+    }
+
+    /// What there is, in bytes.
+    pub fn capacity(&self) -> u64 {
+        self.latest.capacity
+    }
+
+    /// What the agents gave back; `None`: nobody answers.
+    pub fn released(&mut self, bytes: Option<u64>, now: Duration) {
+        self.ladder.released(bytes, now);
+    }
+
+    /// A record was made, or will not be.
+    pub fn recorded(&mut self, now: Duration) {
+        self.ladder.recorded(now);
+    }
+
+    /// What is told to those who asked to hear of pressure.
+    pub fn pressure(&self, level: Level) -> control::Pressure {
+        control::Pressure {
+            level,
+            working_set: self.working_set(),
+            limit: self.latest.capacity,
+        }
+    }
+
+    /// Looks, if it is time to or a limit was met.
+    pub fn look(&mut self, now: Duration) -> Option<Looked> {
+        let alarmed = self.gauge.take_alarm();
+        if !alarmed && self.next.is_none_or(|at| now < at) {
+            return None;
+        }
+        Some(match self.gauge.look(&self.ladder, alarmed, now) {
+            Ok(Some(look)) => {
+                self.failed = false;
+                self.take(look.sample, look.resized, now)
+            }
+            Ok(None) => {
+                let resized = self.latest.capacity != 0;
+                self.latest = Sample::default();
+                self.next = None;
+                Looked {
+                    resized,
+                    moved: self.move_to(Rung::Calm),
+                    ..Looked::default()
+                }
+            }
+            Err(error) => {
+                self.next = Some(now + AFTER_FAILURE);
+                let first = !std::mem::replace(&mut self.failed, true);
+                Looked {
+                    event: first.then(|| Event::Degraded {
+                        what: "memory is not watched".to_owned(),
+                        reason: error.to_string(),
+                    }),
+                    ..Looked::default()
+                }
+            }
+        })
+    }
+
+    fn take(&mut self, sample: Sample, resized: bool, now: Duration) -> Looked {
+        self.latest = sample;
+        self.history.add(now, self.working_set());
+        let steps = self.ladder.observe(&sample, now);
+        self.next = Some(now + self.ladder.next_look());
+        let rung = self.ladder.rung();
+        let event = (rung > self.rung && self.is_worth_telling(rung, now))
+            .then(|| self.pressure_event(rung, now));
+        Looked {
+            steps,
+            event,
+            resized,
+            moved: self.move_to(rung),
+        }
+    }
+
+    /// Whether that is another level.
+    fn move_to(&mut self, rung: Rung) -> bool {
+        let before = std::mem::replace(&mut self.rung, rung);
+        level_of(before) != level_of(rung)
+    }
+
+    fn is_worth_telling(&mut self, rung: Rung, now: Duration) -> bool {
+        let worth = self
+            .told
+            .is_none_or(|(told, at)| rung > told || now.saturating_sub(at) >= SAME_AGAIN);
+        if worth {
+            self.told = Some((rung, now));
+        }
+        worth
+    }
+
+    fn pressure_event(&self, rung: Rung, now: Duration) -> Event {
+        let headroom = self.latest.capacity.saturating_sub(self.working_set());
+        let rate = self.history.growth(now);
+        let left = headroom as f64 / rate as f64;
+        let left = (left < FAR_OFF.as_secs_f64()).then(|| Duration::from_secs_f64(left));
+        Event::MemoryPressure {
+            rung: rung.name(),
+            usage_bytes: self.latest.usage,
+            working_set_bytes: self.latest.working_set,
+            capacity_bytes: self.latest.capacity,
+            bytes_per_second: rate,
+            full_in_ms: left.map(milliseconds),
+        }
+    }
+
+    /// What there is to write down.
+    pub fn evidence(&mut self, now: Duration) -> Evidence {
+        Evidence {
+            memory: self.gauge.memory(),
+            capacity: self.latest.capacity,
+            bytes_per_second: self.ladder.bytes_per_second(),
+            time_to_limit: self.ladder.time_to_limit(),
+            samples: self.history.samples(now),
+            pressure: self.gauge.pressure(),
+        }
+    }
+}
+
+/// The level that Python's hooks know a rung by.
+fn level_of(rung: Rung) -> Option<Level> {
+    match rung {
+        Rung::Calm => None,
+        Rung::Watch => Some(Level::Warn),
+        Rung::Release | Rung::Shed => Some(Level::High),
+        Rung::Record | Rung::Brink => Some(Level::Critical),
+    }
+}
+
+#[cfg(test)]
+mod tests;

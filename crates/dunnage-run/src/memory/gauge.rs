@@ -1,0 +1,154 @@
+//! One look at the memory: the cheapest reads that the ladder can decide by.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dunnage_cgroup::{Memory, MemoryBound, Pressure, PressureKind, ReadError, Reader, Root};
+use dunnage_policy::ladder::{Ladder, Rung, Sample};
+use dunnage_sys::FileWatch;
+
+use crate::procfs::read_process_table;
+
+/// How often limits are read again, at most: each look while memory is calm, and else a tenth of the looks.
+const LIMITS_EVERY: Duration = Duration::from_millis(100);
+
+/// How often threads are counted: that takes a look at every process.
+const THREADS_EVERY: Duration = Duration::from_secs(10);
+
+/// A look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub sample: Sample,
+    /// What there is has changed since the look before.
+    pub resized: bool,
+}
+
+/// The kernel's files.
+pub struct Gauge {
+    reader: Reader,
+    stated: Option<u64>,
+    bound: Option<MemoryBound>,
+    limits_at: Option<Duration>,
+    /// Tells of limits that were met (v2).
+    events: Option<FileWatch>,
+    watched: Option<PathBuf>,
+    counts_threads: bool,
+    threads: u32,
+    threads_at: Option<Duration>,
+}
+
+impl Gauge {
+    pub fn open(root: &Root, stated: Option<u64>, counts_threads: bool) -> Self {
+        Self {
+            reader: Reader::open(root),
+            stated,
+            bound: None,
+            limits_at: None,
+            events: None,
+            watched: None,
+            counts_threads,
+            threads: 1,
+            threads_at: None,
+        }
+    }
+
+    pub fn alarm(&self) -> Option<BorrowedFd<'_>> {
+        self.events.as_ref().map(AsFd::as_fd)
+    }
+
+    pub fn take_alarm(&self) -> bool {
+        self.events.as_ref().is_some_and(FileWatch::take_changed)
+    }
+
+    /// Looks; `None` without a limit.
+    pub fn look(
+        &mut self,
+        ladder: &Ladder,
+        alarmed: bool,
+        now: Duration,
+    ) -> Result<Option<Look>, ReadError> {
+        let is_old = |at: Duration| now.saturating_sub(at) >= LIMITS_EVERY;
+        let mut resized = false;
+        if alarmed || self.limits_at.is_none_or(is_old) {
+            resized = self.read_limits(now)?;
+        }
+        let Some(bound) = self.bound else {
+            return Ok(None);
+        };
+        let usage = self.reader.bound_usage()?;
+        let mut sample = Sample {
+            usage,
+            working_set: None,
+            capacity: bound.capacity,
+            hits: None,
+            threads: self.threads,
+        };
+        if alarmed || ladder.wants_working_set(usage, bound.capacity) {
+            sample.working_set = Some(working_set(&self.reader.bound_memory()?, bound, usage));
+            sample.hits = self.reader.bound_hits()?;
+        }
+        if self.counts_threads && ladder.rung() >= Rung::Release {
+            self.count_threads(now);
+        }
+        Ok(Some(Look { sample, resized }))
+    }
+
+    /// Whether what there is has changed, but for swap that others took.
+    fn read_limits(&mut self, now: Duration) -> Result<bool, ReadError> {
+        let is_first = self.limits_at.is_none();
+        let before = self.bound;
+        self.bound = self.reader.memory_bound(self.stated)?;
+        self.limits_at = Some(now);
+        self.follow_events();
+        let limits = |bound: Option<MemoryBound>| bound.map(|bound| (bound.limit, bound.high));
+        Ok(!is_first && limits(before) != limits(self.bound))
+    }
+
+    /// Where the kernel cannot tell of events (v1, no inotify left), looks alone must do.
+    fn follow_events(&mut self) {
+        let path = self.bound.and_then(|_| self.reader.bound_events());
+        if path == self.watched {
+            return;
+        }
+        self.events = path.as_ref().and_then(|path| {
+            let mut events = FileWatch::new().ok()?;
+            events.watch(path).ok()?;
+            Some(events)
+        });
+        self.watched = path;
+    }
+
+    fn count_threads(&mut self, now: Duration) {
+        let is_old = |at: Duration| now.saturating_sub(at) >= THREADS_EVERY;
+        if !self.threads_at.is_none_or(is_old) {
+            return;
+        }
+        self.threads_at = Some(now);
+        let table = read_process_table();
+        let below = table.descendants(dunnage_sys::current_pid());
+        self.threads = below.iter().map(|process| process.threads).sum();
+    }
+
+    /// Memory by kind; what cannot be read is not known.
+    pub fn memory(&mut self) -> Memory {
+        self.reader.bound_memory().unwrap_or_default()
+    }
+
+    pub fn pressure(&mut self) -> Option<Pressure> {
+        self.reader.pressure(PressureKind::Memory).ok()
+    }
+}
+
+/// What the kernel cannot take back by dropping page cache, and what is in swap where that counts; where it is not told how
+/// much is page cache, all that is charged.
+fn working_set(memory: &Memory, bound: MemoryBound, usage: u64) -> u64 {
+    let swapped = if bound.swap == 0 {
+        0
+    } else {
+        memory.swap.unwrap_or(0)
+    };
+    memory
+        .working_set
+        .map_or(usage, |bytes| bytes.saturating_add(swapped))
+}

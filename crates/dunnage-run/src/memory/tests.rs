@@ -1,0 +1,218 @@
+//! The watch on a folder of files that change between its looks.
+
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A v2 container with a limit of 1000 MB, of which `files` MB are page cache.
+struct Container(TempDir);
+
+impl Container {
+    fn new() -> Self {
+        let container = Self(tempfile::tempdir().unwrap());
+        container.put("proc/self/cgroup", "0::/app\n");
+        let mount = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        container.put("proc/self/mountinfo", mount);
+        container.limit("1000000000");
+        container.events(0);
+        container.use_mb(100, 0);
+        container
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn limit(&self, limit: &str) {
+        self.put("sys/fs/cgroup/app/memory.max", &format!("{limit}\n"));
+    }
+
+    fn events(&self, max: u64) {
+        self.put("sys/fs/cgroup/app/memory.events", &format!("max {max}\n"));
+    }
+
+    fn use_mb(&self, all: u64, files: u64) {
+        let bytes = |mb: u64| mb * 1_000_000;
+        self.put(
+            "sys/fs/cgroup/app/memory.current",
+            &format!("{}\n", bytes(all)),
+        );
+        let stat = format!(
+            "anon {}\ninactive_file {}\nactive_file 0\n",
+            bytes(all - files),
+            bytes(files)
+        );
+        self.put("sys/fs/cgroup/app/memory.stat", &stat);
+    }
+
+    fn watch(&self) -> MemoryWatch {
+        MemoryWatch::open_at(&Root::at(self.0.path()), Rules::default(), None)
+    }
+}
+
+/// Looks once, when it is next due and not before `at`.
+fn look(watch: &mut MemoryWatch, at: &mut Duration) -> Looked {
+    *at = (*at).max(watch.wake_at().unwrap());
+    let looked = watch.look(*at).unwrap();
+    *at += MS;
+    looked
+}
+
+#[test]
+fn a_calm_look_knows_the_usage_alone_and_a_close_one_the_working_set() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let first = look(&mut watch, &mut at);
+    assert!(first.steps.is_empty() && first.event.is_none() && !first.resized);
+    assert_eq!(
+        (watch.latest.usage, watch.latest.working_set),
+        (100_000_000, None)
+    );
+    container.use_mb(900, 850);
+    let close = look(&mut watch, &mut at);
+    assert_eq!(watch.latest.working_set, Some(50_000_000));
+    assert!(close.event.is_none(), "page cache is no pressure");
+    assert_eq!(watch.level(), None);
+}
+
+#[test]
+fn nothing_is_looked_at_before_its_time_and_never_without_a_limit() {
+    let container = Container::new();
+    let mut watch = container.watch();
+    assert!(watch.look(Duration::ZERO).is_some());
+    let next = watch.wake_at().unwrap();
+    assert!(next > Duration::ZERO && watch.look(next / 2).is_none());
+    container.limit("max");
+    let gone = watch.look(Duration::from_millis(200)).unwrap();
+    assert!(gone.resized);
+    assert_eq!((watch.wake_at(), watch.capacity()), (None, 0));
+    assert!(watch.look(Duration::from_secs(9)).is_none());
+    container.limit("500000000");
+    watch.look_for_limit(Duration::from_mins(1));
+    assert!(watch.look(Duration::from_mins(1)).unwrap().resized);
+    assert_eq!(watch.capacity(), 500_000_000);
+}
+
+#[test]
+fn a_limit_that_was_changed_is_told_at_the_next_look_and_once() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    look(&mut watch, &mut at);
+    container.limit("300000000");
+    at += LIMITS;
+    assert!(look(&mut watch, &mut at).resized);
+    assert_eq!(watch.capacity(), 300_000_000);
+    at += LIMITS;
+    assert!(!look(&mut watch, &mut at).resized);
+}
+
+const LIMITS: Duration = Duration::from_millis(100);
+
+#[test]
+fn each_rung_is_told_as_it_is_reached_and_one_that_swings_once_a_minute() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let mut told = |container: &Container, mb: u64, after: Duration| {
+        container.use_mb(mb, 0);
+        at += after;
+        match look(&mut watch, &mut at).event {
+            Some(Event::MemoryPressure { rung, .. }) => Some(rung),
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        }
+    };
+    let soon = Duration::from_secs(1);
+    assert_eq!(told(&container, 600, soon), None);
+    assert_eq!(told(&container, 720, soon), Some("watch"));
+    assert_eq!(told(&container, 820, soon), Some("release"));
+    assert_eq!(told(&container, 600, soon), None);
+    assert_eq!(
+        told(&container, 720, soon),
+        None,
+        "it was told of more a moment ago"
+    );
+    assert_eq!(told(&container, 990, soon), Some("brink"));
+    assert_eq!(told(&container, 600, soon), None);
+    assert_eq!(
+        told(&container, 720, Duration::from_secs(61)),
+        Some("watch")
+    );
+}
+
+#[test]
+fn steady_at_ninety_percent_is_one_record_and_nothing_that_touches() {
+    let container = Container::new();
+    container.use_mb(905, 0);
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let mut steps = Vec::new();
+    for _ in 0..2000 {
+        steps.extend(look(&mut watch, &mut at).steps);
+        if steps
+            .last()
+            .is_some_and(|step| matches!(step, Step::Record(_)))
+        {
+            watch.recorded(at);
+        }
+    }
+    let records = steps.iter().filter(|step| matches!(step, Step::Record(_)));
+    assert_eq!(records.count(), 1, "{steps:?}");
+    assert!(!steps.iter().any(|step| step.touches()), "{steps:?}");
+}
+
+#[test]
+fn the_kernel_s_word_that_the_limit_was_met_is_looked_into_at_once() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    look(&mut watch, &mut at);
+    assert!(watch.alarm().is_some());
+    let early = at.saturating_sub(MS);
+    assert!(watch.look(early).is_none());
+    container.events(1);
+    let looked = watch.look(early);
+    assert!(looked.is_some() && watch.latest.hits == Some(1));
+    assert!(watch.look(early).is_none(), "once");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_once_and_tried_again() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    look(&mut watch, &mut at);
+    let broken = |watch: &mut MemoryWatch, at: &mut Duration| {
+        container.put("sys/fs/cgroup/app/memory.current", "many\n");
+        look(watch, at).event
+    };
+    let event = broken(&mut watch, &mut at);
+    assert!(matches!(event, Some(Event::Degraded { .. })), "{event:?}");
+    assert!(broken(&mut watch, &mut at).is_none());
+    container.use_mb(720, 0);
+    assert!(matches!(
+        look(&mut watch, &mut at).event,
+        Some(Event::MemoryPressure { .. })
+    ));
+    assert!(
+        broken(&mut watch, &mut at).is_some(),
+        "it is another failure"
+    );
+}
+
+#[test]
+fn a_record_gets_what_is_known() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    for mb in [100, 300, 700, 950] {
+        container.use_mb(mb, 50);
+        look(&mut watch, &mut at);
+    }
+    let evidence = watch.evidence(at);
+    assert_eq!(evidence.capacity, 1_000_000_000);
+    assert_eq!(evidence.memory.anon, Some(900_000_000));
+    assert_eq!(evidence.memory.limit, Some(1_000_000_000));
+    assert_eq!(evidence.samples.len(), 4);
+    assert_eq!(evidence.samples.last().unwrap().1, 900_000_000);
+    assert!(evidence.bytes_per_second > 0.0 && evidence.time_to_limit.is_some());
+}
