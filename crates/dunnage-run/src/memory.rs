@@ -167,7 +167,13 @@ impl MemoryWatch {
                 let resized = self.latest.capacity != 0;
                 self.latest = Sample::default();
                 self.next = None;
+                // what was kept away because memory was short may come again
+                let unlimited = Sample {
+                    capacity: u64::MAX,
+                    ..Sample::default()
+                };
                 Looked {
+                    steps: self.ladder.observe(&unlimited, now),
                     resized,
                     moved: self.move_to(Rung::Calm),
                     ..Looked::default()

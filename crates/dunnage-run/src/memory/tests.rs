@@ -80,6 +80,27 @@ fn a_calm_look_knows_the_usage_alone_and_a_close_one_the_working_set() {
 }
 
 #[test]
+fn a_limit_that_is_taken_away_ends_what_was_done_about_it() {
+    let container = Container::new();
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let mut steps = Vec::new();
+    for tenths in 0..200 {
+        container.use_mb(840 + tenths, 0);
+        at += 100 * MS;
+        steps.extend(look(&mut watch, &mut at).steps);
+        watch.released(Some(0), at);
+        if steps.contains(&Step::Shed(true)) {
+            break;
+        }
+    }
+    assert!(steps.contains(&Step::Shed(true)), "{steps:?}");
+    container.limit("max");
+    at += 1000 * MS;
+    assert_eq!(look(&mut watch, &mut at).steps, [Step::Shed(false)]);
+    assert_eq!(watch.level(), None);
+}
+
+#[test]
 fn nothing_is_looked_at_before_its_time_and_never_without_a_limit() {
     let container = Container::new();
     let mut watch = container.watch();
