@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from dunnage import _pymalloc, _resources
 from dunnage._pymalloc import SmallObjects
+from dunnage._release_rules import NO_KEY, POOLS, resident, why_not_collect
 
 if _resources.NATIVE:
     from dunnage._native import allocator_statistics, malloc_provider, trim_heap
@@ -30,9 +31,6 @@ else:
         return None
 
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_WORTH_A_COLLECTION = 1000
-"""Container objects: looking for cycles among fewer that were made since all of them were looked at finds nothing."""
 _OTHER_ALLOCATORS = ("jemalloc", "mimalloc", "tcmalloc", "snmalloc")
 _MUCH_PINNED = 0.5
 _MUCH_PINNED_BYTES = 16 << 20
@@ -132,14 +130,14 @@ def _skipped(why: str) -> Released:
 
 def _release(collect: bool | None) -> Released:
     notes: list[str] = []
-    started, rss, usage = time.monotonic(), _resident(), _resources.memory().usage
+    started, rss, usage = time.monotonic(), resident(), _resources.memory().usage
     steps = [_step("gc.collect", lambda: _collect(collect))]
-    for name, release in _POOLS.items():
+    for name, release in POOLS.items():
         if name in sys.modules:
             steps.append(_step(name, release))
     steps.append(_step("malloc_trim", _trim))
     seconds = time.monotonic() - started
-    notes.extend(why for name, why in _NO_KEY.items() if name in sys.modules)
+    notes.extend(why for name, why in NO_KEY.items() if name in sys.modules)
     small = _pymalloc.parse_statistics(allocator_statistics() or "")
     if small is not None and small.pinned_share > _MUCH_PINNED and small.pinned > _MUCH_PINNED_BYTES:
         notes.append(
@@ -150,7 +148,7 @@ def _release(collect: bool | None) -> Released:
     if _is_on_a_loop():
         notes.append(f"the event loop stood still for {seconds:.3f} s; await release_memory_async() instead")
     return Released(
-        _fallen(rss, _resident()),
+        _fallen(rss, resident()),
         _fallen(usage, _resources.memory().usage),
         seconds,
         tuple(steps),
@@ -161,42 +159,21 @@ def _release(collect: bool | None) -> Released:
 
 
 def _step(name: str, act: Callable[[], str]) -> ReleaseStep:
-    started, rss = time.monotonic(), _resident()
+    started, rss = time.monotonic(), resident()
     try:
         note = act()
     except Exception as error:  # whatever a library raises, the others still have their turn
         note = f"failed: {error!r}"
-    return ReleaseStep(name, _fallen(rss, _resident()), time.monotonic() - started, note)
+    return ReleaseStep(name, _fallen(rss, resident()), time.monotonic() - started, note)
 
 
 def _collect(collect: bool | None) -> str:
-    if collect is None and (why := _why_not_collect()):
-        return f"left out: {why}"
+    if collect is None and (why := why_not_collect()):
+        return f"left out: {why}" + ("" if gc.isenabled() else "; collect=True runs it all the same")
     if collect is False:
         return "left out: collect=False"
     found = gc.collect()
     return f"found {found} unreachable objects"
-
-
-def _why_not_collect() -> str | None:
-    if not gc.isenabled():
-        return "the application has switched the collector off; collect=True runs it all the same"
-    if sys.version_info >= (3, 14):
-        return None  # the counts of the incremental collector do not tell when it was last through
-    young, middle, old = gc.get_count()
-    per_young, per_middle, _ = gc.get_threshold()
-    # net allocations of container objects since generation 2 was last collected, or frozen
-    allocated = young + per_young * (middle + per_middle * old)
-    if allocated < _WORTH_A_COLLECTION:
-        return f"only {max(allocated, 0)} container objects were made since it last looked at all"
-    return None
-
-
-def _release_pyarrow() -> str:
-    pyarrow = sys.modules["pyarrow"]
-    pool = pyarrow.default_memory_pool()
-    pool.release_unused()
-    return f"pool {pool.backend_name}: {pool.bytes_allocated()} bytes still in use"
 
 
 def _trim() -> str:
@@ -207,23 +184,6 @@ def _trim() -> str:
     if provider is not None and any(name in os.path.basename(provider) for name in _OTHER_ALLOCATORS):
         return f"malloc comes from {provider}, whose memory malloc_trim does not reach"
     return "" if gave else "nothing to give back"
-
-
-_POOLS: dict[str, Callable[[], str]] = {"pyarrow": _release_pyarrow}
-_NO_KEY = {
-    "polars": "polars has an allocator of its own and no call that empties it: freed frames leave resident memory "
-    "some seconds later, by its decay",
-    "torch": "torch: the caches of GPUs are not the container's memory and were left alone; its CPU memory is the C "
-    "library's",
-}
-
-
-def _resident() -> int | None:
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as statm:
-            return int(statm.read(200).split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _fallen(before: int | None, after: int | None) -> int | None:

@@ -13,9 +13,17 @@ use std::process::{Command, ExitCode};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// The agent's folder, and its files in the order in which they are imported.
-const AGENT: &str = "python/dunnage/_agent";
-const AGENT_FILES: [&str; 3] = ["sitecustomize.py", "_dunnage_agent.py", "_dunnage_term.py"];
+/// The agent's files, in the order in which they are read; the last one is the package's, too.
+const AGENT_FILES: [&str; 5] = [
+    "_agent/sitecustomize.py",
+    "_agent/_dunnage_agent.py",
+    "_agent/_dunnage_term.py",
+    "_agent/_dunnage_release.py",
+    "_release_rules.py",
+];
+
+/// Where they are.
+const PACKAGE: &str = "python/dunnage";
 
 /// Builds the program and, with a folder, lays a copy of it there.
 pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {
@@ -62,7 +70,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// Writes `program`, which is `built` and the agent behind it. The old one may be running, so it is replaced, not changed.
 pub(crate) fn append_agent(built: &Path, program: &Path) -> Result<()> {
     let mut bytes = fs::read(built)?;
-    bytes.extend(zip_agent(&root().join(AGENT))?);
+    bytes.extend(zip_agent(&root().join(PACKAGE))?);
     fs::create_dir_all(program.parent().ok_or("a program has a folder")?)?;
     let new = program.with_extension(format!("new-{}", std::process::id()));
     fs::write(&new, bytes)?;
@@ -77,8 +85,9 @@ fn zip_agent(folder: &Path) -> Result<Vec<u8>> {
         .last_modified_time(DateTime::default())
         .unix_permissions(0o644);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for name in AGENT_FILES {
-        let path = folder.join(name);
+    for file in AGENT_FILES {
+        let path = folder.join(file);
+        let name = file.trim_start_matches("_agent/");
         let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         zip.start_file(name, options)?;
         zip.write_all(&text)?;
@@ -98,8 +107,13 @@ fn check(program: &Path) -> Result<()> {
         say("skipped: dist: importing from the program needs python3");
         return Ok(());
     };
-    let script = "import sys; sys.path.insert(0, sys.argv[1]); import _dunnage_agent; print(_dunnage_agent.__file__)";
-    let file = stdout_of(Command::new(python).args(["-I", "-c", script]).arg(program))?;
+    let script = "import sys; sys.path.insert(0, sys.argv[1]); import sitecustomize; print(sitecustomize.__file__)";
+    // -S, or the interpreter's own would be there already
+    let file = stdout_of(
+        Command::new(python)
+            .args(["-I", "-S", "-c", script])
+            .arg(program),
+    )?;
     if Path::new(file.trim()).starts_with(program) {
         return Ok(());
     }
@@ -119,7 +133,7 @@ mod tests {
 
     #[test]
     fn two_zips_of_one_tree_are_one_and_hold_the_files_as_they_are() {
-        let folder = root().join(AGENT);
+        let folder = root().join(PACKAGE);
         let zip = zip_agent(&folder).unwrap();
         assert_eq!(zip, zip_agent(&folder).unwrap());
         for name in AGENT_FILES {
@@ -142,7 +156,7 @@ mod tests {
         assert!(bytes.starts_with(b"\x7fELFPK\x03\x04"));
         assert_eq!(
             bytes.len(),
-            4 + zip_agent(&root().join(AGENT)).unwrap().len()
+            4 + zip_agent(&root().join(PACKAGE)).unwrap().len()
         );
         fs::remove_dir_all(folder).unwrap();
     }

@@ -1,15 +1,19 @@
 """What dunnage does inside a Python process. Standard library only, and of that only what costs next to nothing.
 
 Two doors lead here: `sitecustomize` in the program's zip (by PYTHONPATH) and the wheel's `.pth`. Whichever comes first
-starts the agent; the other finds it started. It has no thread, keeps no descriptor, has no signal
-handler (but see `_dunnage_term`), and a failure
-of its own is silent unless DUNNAGE_DEBUG is set: the application's stderr is the application's.
+starts the agent; the other finds it started. It has no thread, keeps no descriptor, has no signal handler (but see
+`_dunnage_term`), and a failure of its own is silent unless DUNNAGE_DEBUG is set: the application's stderr is the
+application's.
 
 Counts. `os.cpu_count()` and (3.13 and newer) `os.process_cpu_count()` say DUNNAGE_CPU_COUNT, never more than they would
 have said. Pools of threads wait rather than compute, so those of the standard library that size themselves by a count
 are answered with the real one. Who asks is seen in the caller's frame: nothing of theirs is changed or imported.
 
-This file is compiled at every start, which is most of what the agent costs: it stays short.
+Memory. The supervisor asks for a release by a number in a page, which is looked at whenever the collector has run (see
+`_watch`); `_dunnage_release` does it.
+
+This file is compiled at every start, which is most of what the agent costs, by its tokens and not by its comments: it
+stays short, and what is seldom needed has a file of its own.
 """
 
 import os
@@ -23,7 +27,8 @@ def start(by):
     """Starts the agent once. Never raises an Exception."""
     global door
     env = os.environ.get
-    if door or env("DUNNAGE_AGENT", "")[:1] != "/" or env("DUNNAGE_DISABLE", "0") in ("1", "true", "on", "yes"):
+    program = env("DUNNAGE_AGENT", "")
+    if door or program[:1] != "/" or env("DUNNAGE_DISABLE", "0") in ("1", "true", "on", "yes"):
         return
     door = by
     try:
@@ -34,11 +39,12 @@ def start(by):
                 if hasattr(os, name):
                     setattr(os, name, _Told(name, int(count[:6])))
         if env("DUNNAGE_TERM_EXIT"):
-            import _dunnage_term
-
-            _dunnage_term.install(env("DUNNAGE_TERM_EXIT"))
-        if env("DUNNAGE_SOCKET"):
-            _say_hello(env("DUNNAGE_SOCKET"))
+            exec(__loader__.get_data(program + "/_dunnage_term.py"), {"TERM_EXIT": env("DUNNAGE_TERM_EXIT")})
+        path = env("DUNNAGE_SOCKET")
+        if path:
+            _say_hello(path)
+            if env("DUNNAGE_RELEASE") != "off":
+                _watch(path, program)
     except Exception as error:
         if env("DUNNAGE_DEBUG"):
             os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
@@ -83,3 +89,55 @@ def _say_hello(path):
         peer.send(hello.encode(), _socket.MSG_NOSIGNAL)
     finally:
         peer.close()
+
+
+def _watch(path, program):
+    """From now on compares a byte of the supervisor's page with what is known, whenever the collector has run.
+
+    That look runs no Python code. In such code another thread gets its turn, and a fork of that one would leave the child
+    a collector that thinks it is running; and a signal's handler runs there, whose exception the collector prints and
+    drops. So: the collector calls `getattr(look, "stop", info)`, a property, which takes the next of a map without end;
+    that subscripts the page by 0 (`int()` is never 1), and by what it finds a dictionary that holds the number known.
+    """
+    import _signal
+
+    try:
+        _signal.signal(0, None)
+    except ValueError as error:
+        if "range" not in str(error):
+            return  # refused before it looked at the number: not the main interpreter, which alone may have our thread
+    import gc
+    import mmap
+
+    fd = os.open(path[:-7] + "memory", os.O_RDONLY)
+    spare = os.dup(fd)
+    os.close(spare)
+    page = mmap.mmap(fd, 4, prot=mmap.PROT_READ)
+    os.close(fd)
+    # the mapping has copied the descriptor, to that number, and does not need it
+    os.close(spare)
+    # it would close the number once more when it is freed: so never. No collector sees what a code object holds
+    kept = [page]
+    kept.append(_watch.__code__.replace(co_consts=(kept,)))
+    asked = _Asked({page[0]: None})
+    asked.path = path
+    asked.program = program
+    asked.source = __loader__.get_data(program + "/_dunnage_release.py")
+    gc.callbacks.append(type(asked.__missing__)(getattr, _Look(asked.__getitem__, map(page.__getitem__, iter(int, 1)))))
+
+
+class _Look(map):
+    stop = property(next)
+
+
+class _Asked(dict):
+    """Holds the number known. Another one runs `_dunnage_release`, whose names become this object's."""
+
+    def __missing__(self, number):
+        self.clear()
+        self[number] = None
+        try:
+            "begin" in self.__dict__ or exec(self.source, self.__dict__)
+            self.begin()
+        except BaseException:
+            pass

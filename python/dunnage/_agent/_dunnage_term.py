@@ -43,3 +43,6 @@ def _exit(number, frame):
 def _end():
     time.sleep(_patience_ms / 1000)
     os.kill(os.getpid(), _signal.SIGTERM)
+
+
+install(TERM_EXIT)  # noqa: F821  (given by who runs this file)

@@ -4,32 +4,27 @@ It starts the agent, takes the program off `sys.path`, and then lets the import 
 that the one which would have been found without dunnage runs as it would have run: what it raises goes to `site`
 unchanged, and where there is none, `site` gets the same ImportError as ever.
 
-This file is read by every Python below the program, so it keeps to the syntax that 2.7 and 3 share.
+This file is read by every Python below the program, so it keeps to the syntax that 2.7 and 3 share. The agent is executed
+and not imported, which costs a third.
 """
 
 
 import sys
 
-
-def _open():
-    """Starts the agent and steps aside; returns whether there is another `sitecustomize` to be looked for."""
-    here = __file__.rpartition("/")[0]
-    try:
-        if sys.version_info >= (3, 9) and sys.implementation.name == "cpython":
-            import _dunnage_agent
-
-            _dunnage_agent.start("path")
-    except Exception:
-        pass  # an agent that fails is an agent that is absent
-    if here not in sys.path:
-        return False  # this file would be found again, for ever
+_here = __file__.rpartition("/")[0]
+try:
+    if sys.version_info >= (3, 9) and sys.implementation.name == "cpython" and "_dunnage_agent" not in sys.modules:
+        _agent = type(sys)("_dunnage_agent")
+        _agent.__loader__ = __loader__
+        exec(__loader__.get_data(_here + "/_dunnage_agent.py"), _agent.__dict__)
+        sys.modules["_dunnage_agent"] = _agent
+        _agent.start("path")
+except Exception:
+    pass  # an agent that fails is an agent that is absent
+if _here in sys.path:  # or this file would be found again, for ever
     # once: should the program stand there twice, the second is the user's own
-    sys.path.remove(here)
-    sys.path_importer_cache.pop(here, None)
-    return True
-
-
-if _open():
+    sys.path.remove(_here)
+    sys.path_importer_cache.pop(_here, None)
     _this = sys.modules.pop("sitecustomize", None)
     try:
         import sitecustomize  # noqa: F401, PLW0406  (no longer this file)

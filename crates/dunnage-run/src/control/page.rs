@@ -1,8 +1,8 @@
 //! The file `memory` beside the socket, by which the agents are asked to give memory back.
 //!
-//! Four numbers: a magic one, a version, how often a release has been asked for, and how short memory is. The agent maps
-//! it and compares one byte whenever Python's collector has run, so that a process needs no connection, no descriptor and
-//! no thread to be asked.
+//! Four numbers: how often a release has been asked for, how short memory is, a version, and a magic one. The agent maps
+//! it and compares the first byte whenever Python's collector has run, so that a process needs no connection, no
+//! descriptor and no thread to be asked.
 //!
 //! We do not map it ourselves: a process of our own user can cut the file short, and touching a mapping behind its end is
 //! a SIGBUS, while a write merely makes it longer again. A folder that is not in memory may make a write wait for a disk,
@@ -82,7 +82,7 @@ impl Page {
 
     fn bytes(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        let words = [MAGIC, VERSION, self.releases, self.level];
+        let words = [self.releases, self.level, VERSION, MAGIC];
         for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -131,17 +131,17 @@ mod tests {
             let path = place.path().join("memory");
             let mut page = Page::create(&path).unwrap();
             page.is_in_memory = is_in_memory;
-            assert_eq!(words(&path), [0x4d4e_4744, 1, 0, 0]);
+            assert_eq!(words(&path), [0, 0, 1, 0x4d4e_4744]);
             assert_eq!(page.ask_release(), 1);
             settle(&mut page);
             page.set_level(Some(Level::High));
             settle(&mut page);
             assert_eq!(page.ask_release(), 2);
             settle(&mut page);
-            assert_eq!(words(&path), [0x4d4e_4744, 1, 2, 2]);
+            assert_eq!(words(&path), [2, 2, 1, 0x4d4e_4744]);
             page.set_level(None);
             settle(&mut page);
-            assert_eq!(words(&path), [0x4d4e_4744, 1, 2, 0]);
+            assert_eq!(words(&path), [2, 0, 1, 0x4d4e_4744]);
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
             .set_len(0)
             .unwrap();
         page.ask_release();
-        assert_eq!(words(&path), [0x4d4e_4744, 1, 1, 0]);
+        assert_eq!(words(&path), [1, 0, 1, 0x4d4e_4744]);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(page.ask_release(), 2);
     }

@@ -13,7 +13,7 @@ const PTH: &str = include_str!("../../../../python/dunnage_agent.pth");
 /// Whether the agent is there, by which door, and whether it left a trace.
 const SEEN: &str = "import sys\n\
     agent = sys.modules.get('_dunnage_agent')\n\
-    path = getattr(agent, '__file__', '').rpartition('/')[0]\n\
+    path = getattr(getattr(agent, '__loader__', None), 'archive', '')\n\
     print(getattr(agent, 'door', None), sys.path.count(path), path in sys.path_importer_cache)\n";
 
 /// A user site with the second door in it, as `pip install --user` would make it.

@@ -15,6 +15,7 @@ mod doors;
 #[path = "../support/face.rs"]
 mod face;
 mod faults;
+mod release;
 mod silence;
 mod support;
 mod term;

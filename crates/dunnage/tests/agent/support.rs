@@ -17,8 +17,8 @@ const VERSIONS: [&str; 11] = [
 /// The oldest minor version of Python 3 that runs the agent.
 const OLDEST: u32 = 9;
 
-/// The agent's sources.
-const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/dunnage/_agent");
+/// The package, in which the agent's sources are.
+const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/dunnage");
 
 /// An interpreter.
 #[derive(Debug, Clone)]
@@ -111,25 +111,33 @@ pub struct Program {
 
 impl Program {
     pub fn new() -> Self {
-        Self::with_agent("")
+        Self::with_file("", "")
     }
 
-    /// `broken` replaces the agent's own source, where it is not empty.
+    /// `broken` replaces the agent's own source.
     pub fn with_agent(broken: &str) -> Self {
+        Self::with_file("_dunnage_agent.py", broken)
+    }
+
+    /// `broken` replaces one file of the agent.
+    pub fn with_file(other: &str, broken: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let folder_path = fs::canonicalize(folder.path()).unwrap();
         let path = folder_path.join("dunnage");
         fs::copy(env!("CARGO_BIN_EXE_dunnage"), &path).unwrap();
         let script = "import sys, zipfile\n\
-            program, folder, broken = sys.argv[1:]\n\
+            program, folder, other, broken = sys.argv[1:]\n\
             with zipfile.ZipFile(program, 'a') as file:\n\
-            \x20   for name in ('sitecustomize.py', '_dunnage_agent.py', '_dunnage_term.py'):\n\
-            \x20       text = open(folder + '/' + name).read()\n\
-            \x20       file.writestr(name, broken if broken and name == '_dunnage_agent.py' else text)\n";
+            \x20   for name in ('sitecustomize.py', '_dunnage_agent.py', '_dunnage_term.py',\n\
+            \x20                '_dunnage_release.py', '_release_rules.py'):\n\
+            \x20       part = '/' if name.startswith('_release') else '/_agent/'\n\
+            \x20       text = open(folder + part + name).read()\n\
+            \x20       file.writestr(name, broken if name == other else text)\n";
         let status = Command::new("python3")
             .args(["-c", script])
-            .args([path.as_os_str(), AGENT.as_ref(), broken.as_ref()])
+            .args([path.as_os_str(), PACKAGE.as_ref()])
+            .args([other, broken])
             .status();
         assert!(status.unwrap().success());
         Self {
@@ -194,6 +202,18 @@ pub fn words(command: &mut Command) -> Vec<String> {
 
 /// Nothing waits this long unless it is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until there is something.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited too long for {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
 
 /// An application below a supervisor; its output goes to files.
 pub struct Run {

@@ -1,0 +1,193 @@
+"""What the agent does when the supervisor asks for memory: in a thread that lives for that long, in any application.
+
+It gives back what the allocators hold (see `_release_rules`, which `dunnage.release_memory` obeys too) and says in one
+packet how much that was. Where the application has imported `dunnage` itself, that does it: one cool-down for both.
+
+`begin` is called by the collector, where nothing may be waited for, opened or imported that is not built in. It runs with
+the names of the agent's object as its own: `path` of the socket, `program` with the agent's zip.
+
+Finalizers run in the thread that collects, and an application with one thread may have objects that must end in it. So
+there the main thread is asked to collect, by the interpreter's own list of pending calls. `ctypes` would make thousands
+of objects in our thread, among them a collection; `_ctypes`, its native part, makes next to none.
+"""
+
+import _thread
+import gc
+import os
+import sys
+import time
+
+#: Seconds between two releases of a process, whatever is asked.
+COOL_DOWN = 10.0
+#: Seconds in which the main thread must get to a collection.
+PATIENCE = 2.0
+#: Seconds for which a fork waits for the thread: longer than any release, for a fork is never kept for good.
+FORK_PATIENCE = 5.0
+
+_RTLD_NOW = 2
+
+_busy = False
+_thread_id = 0
+_ended = None
+_rules = {}
+
+
+def begin():
+    """Starts the thread, unless it is there. A fork waits for it: 3.12 and later warn where threads are."""
+    global _busy
+    if _thread_id == 0:
+        os.register_at_fork(before=_wait, after_in_child=_forget)
+    if not _busy:
+        _busy = True
+        try:
+            _thread.start_new_thread(_run, ())
+        except BaseException:
+            _busy = False
+            raise
+
+
+def _wait():
+    if _thread_id == _thread.get_native_id():
+        return
+    give_up = time.monotonic() + FORK_PATIENCE
+    # for the kernel it is there a little longer than for us
+    while (_busy or os.path.exists("/proc/self/task/%d" % _thread_id)) and time.monotonic() < give_up:
+        time.sleep(0.001)
+
+
+def _forget():
+    global _busy, _thread_id
+    _busy, _thread_id = False, -1
+
+
+def _run():
+    global _busy, _thread_id
+    _thread_id = _thread.get_native_id()
+    try:
+        _release()
+    except BaseException as error:
+        if os.environ.get("DUNNAGE_DEBUG"):
+            os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
+    _busy = False
+
+
+def _release():
+    global _ended
+    now = time.monotonic()
+    if _ended is not None and now - _ended < COOL_DOWN:
+        return
+    if not _rules:
+        from zipimport import zipimporter
+
+        exec(zipimporter(program).get_data(program + "/_release_rules.py"), _rules)  # noqa: F821
+    resident = _rules["resident"]
+    rss = resident()
+    notes = _attempt("gc.collect", lambda: _collect(_rules["why_not_collect"]()))
+    by_package = _release_by_package()
+    if by_package:
+        pinned = by_package[0]
+        notes += by_package[1]
+    else:
+        pinned = None
+        for name in _rules["POOLS"]:
+            if name in sys.modules:
+                notes += _attempt(name, _rules["POOLS"][name])
+        notes += _attempt("malloc_trim", _trim)
+        notes += [why for name, why in _rules["NO_KEY"].items() if name in sys.modules]
+    left = resident()
+    _ended = time.monotonic()
+    fallen = 0 if rss is None or left is None else rss - left
+    _report(path, fallen, pinned, _ended - now, notes)  # noqa: F821
+
+
+def _attempt(name, act):
+    try:
+        note = act()
+    except Exception as error:  # whatever a library raises, the others still have their turn
+        note = "failed: %r" % error
+    return ["%s: %s" % (name, note)] if note else []
+
+
+def _release_by_package():
+    """What is pinned and the notes, if the application has imported dunnage."""
+    try:
+        released = sys.modules["dunnage"].release_memory(cooldown=COOL_DOWN, collect=False)
+        small = released.small_objects
+    except (KeyError, AttributeError):  # not there, or just being imported
+        return None
+    notes = [released.skipped] if released.skipped else list(released.notes)
+    return (None if small is None else small.pinned), notes
+
+
+def _collect(why_not):
+    if why_not:
+        return "left out: " + why_not
+    if _thread._count() > 1:  # the application has threads of its own: it may collect in any of them
+        gc.collect()
+        return ""
+    return _collect_in_main_thread()
+
+
+def _collect_in_main_thread():
+    """By a pending call that is C all the way: an exception of a signal's handler would be lost in Python code of ours.
+
+    `PyList_Sort` is a function of the form that such a call must have, and to compare two elements is to collect.
+    """
+    import _ctypes
+
+    class Pointer(_ctypes._SimpleCData):
+        _type_ = "P"
+
+    class Generation(int):
+        __lt__ = gc.collect
+
+    two = [Generation(2), Generation(2)]
+    _kept.append(two)  # it may be called however late
+    python = _ctypes.dlopen(None, _RTLD_NOW)
+    add, sort = (_ctypes.dlsym(python, name) for name in ("Py_AddPendingCall", "PyList_Sort"))
+    before = gc.get_stats()[2]["collections"]
+    if _ctypes.call_cdeclfunction(add, (Pointer(sort), Pointer(id(two)))) != 0:
+        return "left out: too many calls are waiting"
+    for _ in range(int(PATIENCE / 0.005)):
+        time.sleep(0.005)
+        if gc.get_stats()[2]["collections"] != before:
+            return ""
+    return "left to the main thread, which was busy for %g s" % PATIENCE
+
+
+_kept = []
+
+
+def _trim():
+    import _ctypes
+
+    try:
+        trim = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "malloc_trim")
+    except OSError:
+        return "this C library has none"
+    _ctypes.call_cdeclfunction(trim, (0,))  # without the GIL
+    return ""
+
+
+def _report(path, rss, pinned, seconds, notes):
+    import _socket
+
+    said = ",".join('"%s"' % _quotable(note) for note in notes[:8])
+    packet = '{"op":"released","rss":%d,"pinned":%s,"seconds":%.6f,"notes":[%s]}' % (
+        rss,
+        "null" if pinned is None else int(pinned),
+        seconds,
+        said,
+    )
+    peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        peer.settimeout(1.0)
+        peer.connect(path)
+        peer.send(packet.encode(), _socket.MSG_NOSIGNAL)
+    finally:
+        peer.close()
+
+
+def _quotable(text):
+    """As it may stand in JSON, within the supervisor's bounds."""
+    return "".join(letter if " " <= letter <= "~" and letter not in '"\\' else "'" for letter in text[:240])
