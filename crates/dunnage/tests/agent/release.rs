@@ -169,6 +169,7 @@ fn what_only_the_collector_finds_goes_and_ends_in_the_main_thread() {
         \x20   def __init__(self): self.me = self; self.load = bytearray(2000)\n\
         \x20   def __del__(self): ended.add(threading.get_ident())\n\
         rings = [Ring() for _ in range(20_000)]; gc.collect()\n\
+        gc.set_threshold(700, 10, 10**6)  # none of the old ones by itself\n\
         held = [[] for _ in range(5000)]  # or a collection would seem to be for nothing\n\
         del rings\n\
         print('ready'); busy()\n\
