@@ -1,6 +1,6 @@
 """Work that looks like pressure and is none. Each kind ends with 0 and the line `done` if nothing of its own was lost.
 
-usage: flat.py KIND [--share PERCENT] [--threads N] [--seconds S] [--noise PERCENT] [--folder FOLDER]
+usage: flat.py KIND [--share PERCENT] [--threads N] [--seconds S] [--noise PERCENT] [--slowly PERCENT] [--folder FOLDER]
 
 steady     fills the limit to --share, then touches all of it from N threads while use goes up and down by --noise
 transient  goes to --share and back, three times
@@ -45,11 +45,13 @@ class Block:
 said = []
 
 
-def fill_to(share):
-    """Blocks until the container holds that share of its limit."""
+def fill_to(share, slowly=None):
+    """Blocks until the container holds that share of its limit; beyond 85 % so many per cent a second, if given."""
     blocks = []
     while (missing := LIMIT * share / 100 - room.held()) >= PAGE:
         blocks.append(Block(max(PAGE, min(MEBIBYTE, int(missing) // PAGE * PAGE))))
+        if slowly and room.held() > LIMIT * 0.85:
+            time.sleep(blocks[-1].pages * PAGE / (LIMIT * slowly / 100))
     if not said:
         said.append("filled")
         print("filled", flush=True)
@@ -68,7 +70,8 @@ def touch(blocks, end):
 
 def steady(options, end):
     size = int(LIMIT * options.noise / 100) // PAGE * PAGE
-    blocks = fill_to(options.share - options.noise)
+    blocks = fill_to(options.share - options.noise, options.slowly)
+    end = max(end, time.monotonic() + 3)
     threads = [
         threading.Thread(target=touch, args=(blocks[number :: options.threads], end)) for number in range(options.threads)
     ]
@@ -161,6 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--noise", type=float, default=1)
+    parser.add_argument("--slowly", type=float, help="steady fills the last part by so many per cent a second")
     parser.add_argument("--folder", default="/tmp")
     options = parser.parse_args()
     print("up", flush=True)

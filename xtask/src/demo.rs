@@ -1,6 +1,6 @@
-//! `cargo xtask demo`: build, a venv with NumPy, then the program's own demo.
+//! `cargo xtask demo`: build, a venv with NumPy, pandas and gunicorn, then the program's own demo.
 
-use crate::tools::{NUMPY, Result, complain, python_environment, say};
+use crate::tools::{DEMO_PACKAGES, Result, complain, python_environment, say};
 use std::process::{Command, ExitCode};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -8,12 +8,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let program = crate::dist::build()?;
     let mut demo = Command::new(program);
     demo.arg("demo");
-    match python_environment("demo-venv", NUMPY) {
+    match python_environment("demo-venv", DEMO_PACKAGES) {
         Ok(python) => {
             demo.arg("--python").arg(python);
         }
-        // the demo itself says which scenario it cannot run without NumPy
-        Err(error) => complain(&format!("skipped: the venv with NumPy: {error}")),
+        // the demo itself says which scenario it cannot run without them
+        Err(error) => complain(&format!(
+            "skipped: the venv with NumPy, pandas and gunicorn: {error}"
+        )),
     }
     let status = demo.args(args).status()?;
     Ok(ExitCode::from(

@@ -8,8 +8,8 @@ use std::process::Command;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// NumPy's release for the throttle scenario: a fixed one, so that two runs compare.
-pub(crate) const NUMPY: &str = "numpy==2.4.6";
+/// What the demo's applications need: fixed releases, so that two runs compare.
+pub(crate) const DEMO_PACKAGES: &str = "numpy==2.4.6 pandas==3.1.1 gunicorn==23.0.0";
 
 /// What the tests compute with: the demo's NumPy, and a library that sizes itself by the machine.
 pub(crate) const TEST_PACKAGES: &str = "numpy==2.4.6 numexpr==2.14.2";

@@ -68,7 +68,7 @@ pub(crate) fn play(stage: &Stage, runs: usize) -> Result<(String, bool)> {
 }
 
 fn has_finished(seen: &Seen) -> bool {
-    seen.code == 0 && seen.stdout.matches("round").count() == 3
+    seen.code == 0 && seen.stdout.matches("table").count() == 3
 }
 
 fn median_mib(all: &[Seen]) -> Option<f64> {

@@ -149,7 +149,9 @@ fn judge(growth: Growth, seen: &Seen) -> Outcome {
             .zip(record.took_ms())
             .map(|(began, took)| began + took / 1000.0);
         // times in a record are whole milliseconds
-        record.is_complete() && at.is_none_or(|at| at <= end + 0.001)
+        let is_whole =
+            record.is_complete() && record.stacks().iter().any(|stack| !stack.is_empty());
+        is_whole && at.is_none_or(|at| at <= end + 0.001)
     };
     let Some(record) = seen.records.iter().find(completed) else {
         return Outcome::Missed(explain(seen, end));
@@ -178,6 +180,10 @@ fn explain(seen: &Seen, end: f64) -> String {
         None => parts.push("no step was told".to_owned()),
     }
     match seen.records.last() {
+        Some(record) if record.is_complete() && record.stacks().iter().all(Vec::is_empty) => {
+            parts
+                .push("it has an end marker and no traceback of the process that grows".to_owned());
+        }
         Some(record) if record.is_complete() => {
             parts.push("its end marker came after the kernel's notice".to_owned());
         }

@@ -57,9 +57,16 @@ pub(crate) struct Case {
     /// Longest time for each step and for the end, in seconds.
     #[serde(default = "default_patience")]
     pub(crate) patience: u64,
+    /// How often it may be tried until it passes: for what is promised nearly always. Each try that fails is told.
+    #[serde(default = "default_tries")]
+    pub(crate) tries: u32,
     /// Played only by name or with `--set full`: it takes minutes.
     #[serde(default)]
     pub(crate) is_long: bool,
+}
+
+const fn default_tries() -> u32 {
+    1
 }
 
 const fn default_patience() -> u64 {
@@ -109,6 +116,11 @@ impl User {
 }
 
 impl Case {
+    /// Whether the name is its own or that of the folder that it shares with others.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.folder == name
+    }
+
     /// Whether it disturbs others that are played at the same time.
     pub(crate) fn is_alone(&self) -> bool {
         self.steps

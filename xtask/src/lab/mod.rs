@@ -94,15 +94,17 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 fn chosen(options: &Options) -> Result<Vec<Case>> {
     let mut cases = case::read_all(&options.lab_folder())?;
     for name in &options.cases {
-        if !cases.iter().any(|case| case.name == *name) {
+        if !cases.iter().any(|case| case.is_called(name)) {
             return Err(format!("lab/cases has no case {name}").into());
         }
     }
     if !options.cases.is_empty() {
-        cases.retain(|case| options.cases.contains(&case.name));
-    } else if options.set != Set::Full {
-        cases.retain(|case| !case.is_long);
+        cases.retain(|case| options.cases.iter().any(|name| case.is_called(name)));
     }
+    // what takes long is played by its own name only, or where everything is
+    cases.retain(|case| {
+        !case.is_long || options.set == Set::Full || options.cases.contains(&case.name)
+    });
     Ok(cases)
 }
 
@@ -231,7 +233,7 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
                 break;
             };
             if !case.is_alone() {
-                let _ = outcomes[index].set(play_once(case, setting, work));
+                let _ = outcomes[index].set(play_case(case, setting, work));
             }
         }
     };
@@ -242,7 +244,7 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
     });
     for ((case, setting), outcome) in tasks.iter().zip(&outcomes) {
         if case.is_alone() {
-            let _ = outcome.set(play_once(case, setting, work));
+            let _ = outcome.set(play_case(case, setting, work));
         }
     }
     let lost = || Outcome::Fail(vec!["the player of this case ended early".to_owned()]);
@@ -275,6 +277,18 @@ fn pythons(place: Place, index: usize, options: &Options) -> Vec<Python> {
         }
         Set::Full => all.to_vec(),
     }
+}
+
+/// Plays a case until it passes, as often as it may be tried.
+fn play_case(case: &Case, setting: &Setting, work: &Path) -> Outcome {
+    let mut outcome = play_once(case, setting, work);
+    for _ in 1..case.tries {
+        if matches!(outcome, Outcome::Fail(_)) {
+            say(&format!("again {}", setting.name_of(case)));
+            outcome = play_once(case, setting, work);
+        }
+    }
+    outcome
 }
 
 fn play_once(case: &Case, setting: &Setting, work: &Path) -> Outcome {

@@ -19,6 +19,8 @@ use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// A case's report folder, which must be there before.
+const REPORTS: &str = "{out}/report";
 /// What a new pipe holds.
 const PIPE_BYTES: usize = 65_536;
 
@@ -96,6 +98,14 @@ struct Running<'a> {
 pub(crate) fn play(case: &Case, setting: &Setting, folder: &Path) -> Result<Observed> {
     fs::create_dir_all(folder.join("out"))?;
     must(Command::new("chmod").arg("777").arg(folder.join("out")))?;
+    if case.start.iter().any(|word| word == REPORTS) {
+        fs::create_dir(folder.join("out/report"))?;
+        must(
+            Command::new("chmod")
+                .arg("777")
+                .arg(folder.join("out/report")),
+        )?;
+    }
     let log = folder.join("termination-log");
     fs::write(&log, case.termination_log.as_deref().unwrap_or_default())?;
     must(Command::new("chmod").arg("666").arg(&log))?;

@@ -6,7 +6,7 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The three that are compared: their name in the report, in the picture, and their colour.
+/// Those that are compared: their name in the report, in the picture, and their colour.
 const WHO: [(&str, &str, &str); 3] = [
     ("plain", "plain Python", "#c2564b"),
     ("tini", "tini", "#c9973f"),
@@ -24,7 +24,7 @@ struct Row {
     suffix: &'static str,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 7] = [
     Row {
         check: "shell_form",
         field: "good",
@@ -64,6 +64,22 @@ const ROWS: [Row; 5] = [
         better: "less is better",
         unit: 1000.0,
         suffix: " ms",
+    },
+    Row {
+        check: "fragments",
+        field: "tables",
+        title: "A batch that fragments, at 256 MiB: tables finished, of 3",
+        better: "more is better",
+        unit: 1.0,
+        suffix: "",
+    },
+    Row {
+        check: "workers",
+        field: "lost",
+        title: "Two gunicorn workers that leak, at 256 MiB: answers lost",
+        better: "less is better",
+        unit: 1.0,
+        suffix: "",
     },
 ];
 
@@ -227,7 +243,8 @@ mod tests {
         let report = serde_json::json!({
             "time": "2026-01-01T00:00:00Z", "machine": {"cpus": 2},
             "checks": [check("shell_form", three("good", [0, 1, 12])), check("grandchildren", three("good", [0, 0, 2])),
-                check("orphans", three("left", [20000, 3, 0])), check("matmul", matmul)]
+                check("orphans", three("left", [20000, 3, 0])), check("matmul", matmul),
+                check("fragments", three("tables", [0, 1, 3])), check("workers", three("lost", [9, 8, 0]))]
         });
         let svg = draw(&report).unwrap();
         for text in [
@@ -235,6 +252,7 @@ mod tests {
             ">20,000<",
             ">3<",
             ">27<",
+            ">9<",
             ">47.8 ms<",
             ">1.2 ms<",
             "2026-01-01",

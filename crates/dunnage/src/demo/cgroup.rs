@@ -42,6 +42,8 @@ struct Place {
     version: Version,
     /// The folder for each controller: one on v2, cpu and cpuacct on v1, where these may be one.
     folders: Vec<PathBuf>,
+    /// The memory controller's folder; on v2 the same one.
+    memory: Option<PathBuf>,
 }
 
 /// Makes cgroups.
@@ -77,7 +79,7 @@ impl Maker {
         if place.version == Version::V2 {
             prepare_v2(&mut place, janitor)?;
         }
-        for folder in &place.folders {
+        for folder in place.folders.iter().chain(&place.memory) {
             sweep_stale(folder);
         }
         let maker = Self {
@@ -96,24 +98,29 @@ impl Maker {
 
     /// A new cgroup, with a quota in CPUs and high shares if one is given.
     pub(super) fn make(&self, what: &str, quota: Option<f64>) -> Result<Group> {
+        let group = self.make_in(&self.place.folders, what)?;
+        if let Some(cpus) = quota {
+            group.set_quota(cpus)?;
+        }
+        Ok(group)
+    }
+
+    /// Where cgroups with a memory limit can be made, if that is possible.
+    pub(super) fn memory_base(&self) -> Option<&Path> {
+        self.place.memory.as_deref()
+    }
+
+    /// A new cgroup in each of these folders.
+    pub(super) fn make_in(&self, bases: &[PathBuf], what: &str) -> Result<Group> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let name = own_name(&format!("{what}-{number}"));
-        let folders: Vec<PathBuf> = self
-            .place
-            .folders
-            .iter()
-            .map(|base| base.join(&name))
-            .collect();
         let group = Group {
             version: self.place.version,
-            folders,
+            folders: bases.iter().map(|base| base.join(&name)).collect(),
             janitor: Arc::clone(&self.janitor),
         };
         let made = self.janitor.make_group(&group.folders);
         made.with_context(|| self.refusal(&group.folders))?;
-        if let Some(cpus) = quota {
-            group.set_quota(cpus)?;
-        }
         Ok(group)
     }
 
@@ -247,16 +254,21 @@ impl Home {
         })?
     }
 
-    /// Moves the processes to the leaf and hands the cpu controller down.
+    /// Moves the processes to the leaf and hands the cpu and memory controllers down.
     pub(super) fn make(&self) -> io::Result<()> {
         fs::create_dir(&self.leaf)?;
         move_all(&self.base, &self.leaf)?;
-        fs::write(self.base.join("cgroup.subtree_control"), "+cpu")
+        let control = self.base.join("cgroup.subtree_control");
+        // only one scenario needs it
+        let _ = fs::write(&control, "+memory");
+        fs::write(control, "+cpu")
     }
 
     /// Puts everything back as it was.
     pub(super) fn undo(&self) {
-        let _ = fs::write(self.base.join("cgroup.subtree_control"), "-cpu");
+        for controller in ["-cpu", "-memory"] {
+            let _ = fs::write(self.base.join("cgroup.subtree_control"), controller);
+        }
         let _ = move_all(&self.leaf, &self.base);
         let _ = fs::remove_dir(&self.leaf);
     }
@@ -273,8 +285,25 @@ fn move_all(from: &Path, to: &Path) -> io::Result<()> {
         })
 }
 
-/// Sees to it that children of the place have the cpu controller.
+/// Sees to it that children of the place have the cpu controller, and the memory controller if it is there.
 fn prepare_v2(place: &mut Place, janitor: &Janitor) -> Result<()> {
+    let done = hand_down(place, janitor);
+    let base = place.folders.first();
+    // what is handed down is what counts, whoever did it
+    place.memory = base
+        .filter(|base| lists(&base.join("cgroup.subtree_control"), "memory").is_ok_and(|has| has))
+        .cloned();
+    done
+}
+
+/// Whether a file of controllers' names has this one.
+fn lists(file: &Path, controller: &str) -> Result<bool> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.split_whitespace().any(|name| name == controller))
+}
+
+fn hand_down(place: &mut Place, janitor: &Janitor) -> Result<()> {
     let Some(base) = place.folders.first_mut() else {
         return Ok(());
     };
@@ -283,12 +312,7 @@ fn prepare_v2(place: &mut Place, janitor: &Janitor) -> Result<()> {
         base.clone_from(&home.base);
         janitor.adopt_home(home);
     }
-    let has_cpu = |file: &str| {
-        let path = base.join(file);
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        anyhow::Ok(text.split_whitespace().any(|name| name == "cpu"))
-    };
+    let has_cpu = |file: &str| lists(&base.join(file), "cpu");
     if !has_cpu("cgroup.controllers")? {
         return Err(anyhow!(
             "{} does not have the cpu controller (see its cgroup.controllers): it was not delegated; {DELEGATE}, where \
@@ -357,6 +381,7 @@ fn find_place(own: &str, mounts: &str) -> Option<Place> {
         return Some(Place {
             version: Version::V1,
             folders,
+            memory: find_v1(own, mounts, "memory"),
         });
     }
     // controllers on v1 leave the v2 hierarchy without cpu; prepare_v2 looks
@@ -366,9 +391,11 @@ fn find_place(own: &str, mounts: &str) -> Option<Place> {
         .filter_map(parse_mount)
         .find(|mount| mount.kind == "cgroup2")
         .map(|mount| (mount.root, mount.point))?;
+    let folder = below(point, root, path);
     Some(Place {
         version: Version::V2,
-        folders: vec![below(point, root, path)],
+        folders: vec![folder.clone()],
+        memory: Some(folder),
     })
 }
 

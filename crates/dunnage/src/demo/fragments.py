@@ -1,28 +1,29 @@
-"""A batch in rounds: reads long records and keeps one in a hundred, then computes a table as large as they were.
+"""A batch: reads long records and keeps one in a hundred, then computes tables, each as large as the records were.
 
 What it needs at a time fits well. But a record that is kept holds the heap around it: what the others took does not go
-back to the kernel by itself, and the table comes on top of it.
+back to the kernel by itself, and the first table comes on top of it.
 """
 
-ROUNDS = 3
+import math
+
 RECORDS = 80_000
+TABLES = 3
 ROWS = 1_300_000
 
-kept = []
+
+def read_records():
+    records = [f"{number:01998d}" for number in range(RECORDS)]
+    return records[::100]
 
 
-def read_records(day):
-    records = [f"{day} {number:01998d}" for number in range(RECORDS)]
-    kept.extend(records[::100])
-
-
-def compute_table(day):
-    table = [[day * number / 3] for number in range(ROWS)]
-    assert len(table) == ROWS
+def compute_table(factor):
+    table = []
+    for number in range(ROWS):
+        table.append([round(math.sqrt(factor * number), 2)])
 
 
 print("ready", flush=True)
-for day in range(1, ROUNDS + 1):
-    read_records(day)
-    compute_table(day)
-    print("round", flush=True)
+kept = read_records()
+for number in range(TABLES):
+    compute_table(number + 1)
+    print("table", flush=True)

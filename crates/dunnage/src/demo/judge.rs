@@ -51,6 +51,40 @@ pub(super) struct Zombies {
     pub(super) left: usize,
 }
 
+/// How an application that takes ever more memory ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Death {
+    /// As the container runtime sees it.
+    pub(super) exit_code: i32,
+    /// Processes that the kernel killed because the limit was reached.
+    pub(super) oom_kills: u64,
+    /// Where the application grew, as far as anybody said.
+    pub(super) named: Option<String>,
+}
+
+/// How far an application came that fits its limit only if freed memory goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Survival {
+    /// As the container runtime sees it.
+    pub(super) exit_code: i32,
+    pub(super) tables: usize,
+    pub(super) of: usize,
+    /// The most that was in use, page cache included.
+    pub(super) peak_bytes: Option<u64>,
+}
+
+/// What became of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Answers {
+    /// Not answered, or not to the end.
+    pub(super) lost: usize,
+    pub(super) of: usize,
+    /// Processes that the kernel killed because the limit was reached.
+    pub(super) oom_kills: u64,
+    /// Workers that were told to go before that, as far as anybody said.
+    pub(super) recycled: usize,
+}
+
 /// Work at a quota, from its first product to its last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Throttling {
@@ -138,6 +172,37 @@ pub(super) fn judge_throttling(runs: &Trio<Throttling>) -> Verdict {
     Verdict::from_better(runs.without().all(|before| {
         after.throttled < before.throttled && after.seen.probe_p99_usec < before.seen.probe_p99_usec
     }))
+}
+
+/// Nobody outlives it; but it is said where it grew, and nobody else says so.
+pub(super) fn judge_deaths(deaths: &Trio<Death>) -> Verdict {
+    let mut all = deaths.without().chain([&deaths.dunnage]);
+    if all.any(|death| death.oom_kills == 0) {
+        return Verdict::Inconclusive;
+    }
+    let is_silent = |death: &Death| death.named.is_none();
+    Verdict::from_better(!is_silent(&deaths.dunnage) && deaths.without().all(is_silent))
+}
+
+/// It came to its end where the others died. Where one of them lived, nothing had to be given back.
+pub(super) fn judge_survivals(survivals: &Trio<Survival>) -> Verdict {
+    let lived = |run: &Survival| run.exit_code == 0 && run.tables == run.of;
+    if !lived(&survivals.dunnage) {
+        return Verdict::NotBetter;
+    }
+    if survivals.without().any(lived) {
+        return Verdict::Inconclusive;
+    }
+    Verdict::Better
+}
+
+/// Fewer are lost than by each before. Where none was lost before, there was nothing to be better at.
+pub(super) fn judge_answers(answers: &Trio<Answers>) -> Verdict {
+    let after = answers.dunnage.lost;
+    if after == 0 && answers.without().any(|before| before.lost == 0) {
+        return Verdict::Inconclusive;
+    }
+    Verdict::from_better(answers.without().all(|before| after < before.lost))
 }
 
 /// 1 where something was not better, else 3 where something could not be judged, else 0.
@@ -260,6 +325,54 @@ mod tests {
             judge_throttling(&trio(starved, before, after)),
             Verdict::Inconclusive
         );
+    }
+
+    #[test]
+    fn a_death_is_better_only_if_its_place_is_named_and_was_not_before() {
+        let death = |oom_kills, named: Option<&str>| Death {
+            exit_code: 137,
+            oom_kills,
+            named: named.map(str::to_owned),
+        };
+        let judge = |plain, after| judge_deaths(&trio(plain, death(1, None), after));
+        let named = || death(1, Some("leak.py:14 in build_report"));
+        assert_eq!(judge(death(1, None), named()), Verdict::Better);
+        assert_eq!(judge(death(1, None), death(1, None)), Verdict::NotBetter);
+        assert_eq!(judge(named(), named()), Verdict::NotBetter);
+        assert_eq!(judge(death(0, None), named()), Verdict::Inconclusive);
+        assert_eq!(judge(death(1, None), death(0, None)), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_batch_must_live_where_the_others_died() {
+        let survival = |exit_code, tables| Survival {
+            exit_code,
+            tables,
+            of: 3,
+            peak_bytes: None,
+        };
+        let (died, lived) = (survival(137, 0), survival(0, 3));
+        let judge = |plain, after| judge_survivals(&trio(plain, died, after));
+        assert_eq!(judge(died, lived), Verdict::Better);
+        assert_eq!(judge(died, survival(137, 2)), Verdict::NotBetter);
+        assert_eq!(judge(lived, lived), Verdict::Inconclusive);
+        assert_eq!(judge(lived, died), Verdict::NotBetter);
+    }
+
+    #[test]
+    fn where_no_answer_was_lost_before_nothing_is_shown() {
+        let lost = |lost| Answers {
+            lost,
+            of: 12,
+            oom_kills: 0,
+            recycled: 0,
+        };
+        let judge =
+            |plain, tini, dunnage| judge_answers(&trio(lost(plain), lost(tini), lost(dunnage)));
+        assert_eq!(judge(7, 1, 0), Verdict::Better);
+        assert_eq!(judge(7, 0, 0), Verdict::Inconclusive);
+        assert_eq!(judge(0, 0, 1), Verdict::NotBetter);
+        assert_eq!(judge(7, 6, 6), Verdict::NotBetter);
     }
 
     #[test]

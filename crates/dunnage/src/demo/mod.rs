@@ -1,4 +1,4 @@
-//! `dunnage demo`: the three failures on this machine, without and with dunnage, counted.
+//! `dunnage demo`: the four failures on this machine, without and with dunnage, counted.
 //!
 //! Each scenario runs the same small Python application as PID 1 of a real PID namespace and in a real cgroup: by itself,
 //! below tini, below `dunnage run`. The kernel and the application count; [`judge`] compares; [`cleanup`] leaves nothing.
@@ -6,7 +6,10 @@
 mod cgroup;
 mod cleanup;
 mod judge;
+mod memory;
 mod namespace;
+mod oom;
+mod requests;
 mod shutdown;
 mod table;
 mod throttle;
@@ -28,10 +31,13 @@ use std::sync::atomic::AtomicU32;
 use std::time::SystemTime;
 
 /// The applications of the scenarios.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 8] = [
+    ("fragments.py", include_str!("fragments.py")),
     ("graceful.py", include_str!("graceful.py")),
     ("grandchildren.py", include_str!("grandchildren.py")),
     ("ignore.py", include_str!("ignore.py")),
+    ("leak.py", include_str!("leak.py")),
+    ("leaking_wsgi.py", include_str!("leaking_wsgi.py")),
     ("orphans.py", include_str!("orphans.py")),
     ("matmul.py", include_str!("matmul.py")),
 ];
@@ -40,13 +46,13 @@ const PROGRAMS: [(&str, &str); 5] = [
 /// tini beside `dunnage run`. Ends with 0 if dunnage was better, 1 if not, 3 if that could not be judged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Which scenarios to run; all three without a name
+    /// Which scenarios to run; all four without a name
     #[arg(value_enum)]
     scenarios: Vec<Scenario>,
     /// How to show the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The Python to run them with; `throttle` needs its NumPy
+    /// The Python to run them with; `throttle` needs its NumPy, `oom` its pandas and gunicorn
     #[arg(long, value_name = "PATH", default_value = "python3")]
     python: PathBuf,
 }
@@ -59,6 +65,8 @@ enum Scenario {
     Zombies,
     /// NumPy at a quota of 1 CPU
     Throttle,
+    /// A limit of 256 MiB: a service that leaks, a batch that fragments, workers that leak
+    Oom,
 }
 
 impl Scenario {
@@ -67,6 +75,7 @@ impl Scenario {
             Self::Shutdown => "shutdown",
             Self::Zombies => "zombies",
             Self::Throttle => "throttle",
+            Self::Oom => "oom",
         }
     }
 }
@@ -110,9 +119,13 @@ impl Check {
     }
 
     fn not_run(scenario: &'static str, reason: String) -> Self {
+        Self::part_not_run(scenario, scenario, reason)
+    }
+
+    fn part_not_run(scenario: &'static str, name: &'static str, reason: String) -> Self {
         Self {
             scenario,
-            name: scenario,
+            name,
             verdict: Verdict::NotRun,
             reason: Some(reason),
             counted: serde_json::Value::Null,
@@ -131,6 +144,8 @@ struct Machine {
     cgroup: Option<&'static str>,
     python: String,
     numpy: Option<String>,
+    pandas: Option<String>,
+    gunicorn: Option<String>,
     tini: Option<String>,
     dunnage: &'static str,
 }
@@ -158,6 +173,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
         cgroup: maker.as_ref().ok().map(|maker| maker.version().name()),
         python: python.version.clone(),
         numpy: python.numpy.clone(),
+        pandas: python.pandas.clone(),
+        gunicorn: python.gunicorn.clone(),
         tini: tini.as_deref().map(read_tini_version),
         dunnage: env!("CARGO_PKG_VERSION"),
     };
@@ -216,6 +233,16 @@ fn run_scenarios(
                 (_, Some(obstacle)) => vec![Check::not_run("throttle", obstacle)],
                 (Ok(maker), None) => throttle::run(lab, maker)?,
             },
+            Scenario::Oom => match (maker, &machine.pandas) {
+                (Err(error), _) => vec![Check::not_run("oom", format!("{error:#}"))],
+                (Ok(maker), _) if maker.memory_base().is_none() => {
+                    let why =
+                        "cgroups with a memory limit cannot be made where the demo is".to_owned();
+                    vec![Check::not_run("oom", why)]
+                }
+                (_, None) => vec![Check::not_run("oom", wanted("pandas", machine))],
+                (Ok(maker), Some(_)) => oom::run(lab, maker, machine)?,
+            },
         });
     }
     Ok(checks)
@@ -224,12 +251,17 @@ fn run_scenarios(
 /// Why the throttle scenario would show nothing.
 fn find_obstacle(machine: &Machine) -> Option<String> {
     if machine.numpy.is_none() {
-        return Some(format!(
-            "{} has no NumPy: give one that has with --python (python3 -m venv demo; demo/bin/pip install numpy)",
-            machine.python
-        ));
+        return Some(wanted("numpy", machine));
     }
     (machine.cpus < 2).then(|| "a quota of 1 CPU is no limit where there is only 1 CPU".to_owned())
+}
+
+/// What to do where the interpreter lacks a package.
+fn wanted(package: &str, machine: &Machine) -> String {
+    format!(
+        "Python {} has no {package}: give one that has with --python (python3 -m venv demo; demo/bin/pip install {package})",
+        machine.python
+    )
 }
 
 fn print(format: Format, machine: &Machine, checks: &[Check]) -> Result<ExitCode> {
@@ -276,15 +308,19 @@ struct Python {
     path: String,
     version: String,
     numpy: Option<String>,
+    pandas: Option<String>,
+    gunicorn: Option<String>,
 }
 
 impl Python {
     /// Asks the interpreter where it really is: a shim that starts another program would be PID 1 for a while.
     fn find(given: &Path) -> Result<Self> {
         const ASK: &str = "import sys, platform\n\
+            from importlib import metadata\n\
             print(sys.executable); print(platform.python_version())\n\
-            try:\n import numpy\n print(numpy.__version__)\n\
-            except ImportError: pass";
+            for name in 'numpy', 'pandas', 'gunicorn':\n\
+            \x20try: print(metadata.version(name))\n\
+            \x20except metadata.PackageNotFoundError: print()";
         let output = Command::new(given)
             .args(["-c", ASK])
             .output()
@@ -296,11 +332,14 @@ impl Python {
             })?;
         let text = String::from_utf8_lossy(&output.stdout);
         let mut lines = text.lines().map(str::to_owned);
+        let is_there = |version: &String| !version.is_empty();
         match (output.status.success(), lines.next(), lines.next()) {
             (true, Some(path), Some(version)) => Ok(Self {
                 path,
                 version,
-                numpy: lines.next(),
+                numpy: lines.next().filter(is_there),
+                pandas: lines.next().filter(is_there),
+                gunicorn: lines.next().filter(is_there),
             }),
             _ => bail!(
                 "{} is no Python 3: {}",

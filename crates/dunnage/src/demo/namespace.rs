@@ -95,8 +95,9 @@ pub(super) struct Contained {
 }
 
 impl Lab {
-    /// The words that make `init` PID 1, before those of the application. `grace` is what `dunnage run` is told.
-    fn init_words(&self, init: Init, grace: &str) -> Result<Vec<OsString>> {
+    /// The words that make `init` PID 1, before those of the application. `grace` and the options are what `dunnage run`
+    /// is told.
+    fn init_words(&self, init: Init, grace: &str, options: &[&str]) -> Result<Vec<OsString>> {
         Ok(match init {
             Init::Plain => Vec::new(),
             Init::Tini => {
@@ -104,9 +105,10 @@ impl Lab {
                 vec![tini.into(), "--".into()]
             }
             Init::Dunnage => {
-                let options = ["run", "--grace", grace, "--log-format", "json", "--"];
+                let usual = ["run", "--grace", grace, "--log-format", "json"];
+                let words = usual.iter().chain(options).chain(&["--"]);
                 let program = std::iter::once(self.program.clone().into_os_string());
-                program.chain(options.map(OsString::from)).collect()
+                program.chain(words.map(OsString::from)).collect()
             }
         })
     }
@@ -119,13 +121,27 @@ impl Lab {
         command: &[&str],
         group: Option<&Group>,
     ) -> Result<Contained> {
+        self.start_with(init, grace, &[], command, group)
+    }
+
+    /// As [`Lab::start`], with further options for `dunnage run`.
+    pub(super) fn start_with(
+        &self,
+        init: Init,
+        grace: &str,
+        options: &[&str],
+        command: &[&str],
+        group: Option<&Group>,
+    ) -> Result<Contained> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let complaints = self.scratch.join(format!("stderr-{number}"));
         let mut start = Command::new("sh");
         start.args(["-c", ENTER, "sh"]);
         start.args(group.map(Group::folders).unwrap_or_default());
         start.arg("--").args(&self.unshare);
-        start.args(self.init_words(init, grace)?).args(command);
+        start
+            .args(self.init_words(init, grace, options)?)
+            .args(command);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("DUNNAGE_") {
                 start.env_remove(name);
