@@ -6,6 +6,7 @@
 
 mod gauge;
 mod history;
+mod still;
 mod workers;
 
 pub mod freeze;
@@ -24,9 +25,13 @@ use crate::control;
 use crate::setup::milliseconds;
 use gauge::Gauge;
 use history::History;
+use still::Stillness;
 
 /// How long not to try again where memory could not be read.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The longest time between two looks.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// A rung that is no higher than the last that was told is told at most this often.
 const SAME_AGAIN: Duration = Duration::from_mins(1);
@@ -69,6 +74,7 @@ pub struct MemoryWatch {
     gauge: Gauge,
     ladder: Ladder,
     history: History,
+    stillness: Stillness,
     /// When to look; `None` without a limit.
     next: Option<Duration>,
     latest: Sample,
@@ -90,6 +96,7 @@ impl MemoryWatch {
             gauge: Gauge::open(root, stated, counts_threads),
             ladder: Ladder::new(rules),
             history: History::default(),
+            stillness: Stillness::default(),
             next: Some(Duration::ZERO),
             latest: Sample::default(),
             rung: Rung::Calm,
@@ -197,7 +204,9 @@ impl MemoryWatch {
         self.latest = sample;
         self.history.add(now, self.working_set());
         let steps = self.ladder.observe(&sample, now);
-        self.next = Some(now + self.ladder.next_look());
+        let patience = self.stillness.patience(sample.usage, now);
+        let interval = (self.ladder.next_look() * patience).min(LONGEST);
+        self.next = Some(now + interval);
         let rung = self.ladder.rung();
         let event = (rung > self.rung && self.is_worth_telling(rung, now))
             .then(|| self.pressure_event(rung, now));

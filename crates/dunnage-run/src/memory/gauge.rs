@@ -16,6 +16,13 @@ const LIMITS_EVERY: Duration = Duration::from_millis(100);
 /// How often threads are counted: that takes a look at every process.
 const THREADS_EVERY: Duration = Duration::from_secs(10);
 
+/// How long what was read of page cache holds, while memory does not rise: `memory.stat` is the dearest of all reads, and
+/// a full application that stands still is looked at a thousand times a second.
+const STAT_EVERY: Duration = Duration::from_millis(50);
+
+/// A rise by less than this, in bytes, is none. The kernel charges in batches of some pages for each CPU.
+const STILL: u64 = 256 << 10;
+
 /// A look.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
@@ -24,12 +31,22 @@ pub struct Look {
     pub resized: bool,
 }
 
+/// What was read of page cache.
+#[derive(Debug, Clone, Copy)]
+struct Stat {
+    at: Duration,
+    usage: u64,
+    /// The part of the usage that the kernel can take back, in bytes.
+    cache: u64,
+}
+
 /// The kernel's files.
 pub struct Gauge {
     reader: Reader,
     stated: Option<u64>,
     bound: Option<MemoryBound>,
     limits_at: Option<Duration>,
+    stat: Option<Stat>,
     /// Tells of limits that were met (v2).
     events: Option<FileWatch>,
     watched: Option<PathBuf>,
@@ -45,6 +62,7 @@ impl Gauge {
             stated,
             bound: None,
             limits_at: None,
+            stat: None,
             events: None,
             watched: None,
             counts_threads,
@@ -72,6 +90,7 @@ impl Gauge {
         let mut resized = false;
         if alarmed || self.limits_at.is_none_or(is_old) {
             resized = self.read_limits(now)?;
+            self.stat = self.stat.filter(|_| !resized && !alarmed);
         }
         let Some(bound) = self.bound else {
             return Ok(None);
@@ -85,13 +104,35 @@ impl Gauge {
             threads: self.threads,
         };
         if alarmed || ladder.wants_working_set(usage, bound.capacity) {
-            sample.working_set = Some(working_set(&self.reader.bound_memory()?, bound, usage));
+            sample.working_set = Some(self.working_set(bound, usage, now)?);
             sample.hits = self.reader.bound_hits()?;
         }
         if self.counts_threads && ladder.rung() >= Rung::Release {
             self.count_threads(now);
         }
         Ok(Some(Look { sample, resized }))
+    }
+
+    /// What the kernel cannot take back, in bytes.
+    fn working_set(
+        &mut self,
+        bound: MemoryBound,
+        usage: u64,
+        now: Duration,
+    ) -> Result<u64, ReadError> {
+        let known = self.stat.filter(|stat| {
+            usage <= stat.usage.saturating_add(STILL) && now.saturating_sub(stat.at) < STAT_EVERY
+        });
+        if let Some(stat) = known {
+            return Ok(usage.saturating_sub(stat.cache));
+        }
+        let bytes = working_set(&self.reader.bound_memory()?, bound, usage);
+        self.stat = Some(Stat {
+            at: now,
+            usage,
+            cache: usage.saturating_sub(bytes),
+        });
+        Ok(bytes)
     }
 
     /// Whether what there is has changed, but for swap that others took.

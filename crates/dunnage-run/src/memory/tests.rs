@@ -101,6 +101,27 @@ fn a_limit_that_is_taken_away_ends_what_was_done_about_it() {
 }
 
 #[test]
+fn what_rises_is_asked_for_its_page_cache_and_what_stands_still_only_now_and_then() {
+    let container = Container::new();
+    container.use_mb(900, 300);
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let mut seen = |after| {
+        at += after;
+        look(&mut watch, &mut at);
+        watch.working_set() / 1_000_000
+    };
+    assert_eq!(seen(MS), 600);
+    container.use_mb(900, 200);
+    assert_eq!(seen(MS), 600, "it stands still");
+    container.use_mb(901, 200);
+    assert_eq!(seen(MS), 701, "it has risen");
+    container.use_mb(901, 100);
+    assert_eq!(seen(MS * 50), 801, "that was long ago");
+    container.use_mb(850, 100);
+    assert_eq!(seen(MS), 750, "a fall is believed");
+}
+
+#[test]
 fn nothing_is_looked_at_before_its_time_and_never_without_a_limit() {
     let container = Container::new();
     let mut watch = container.watch();
