@@ -107,7 +107,10 @@ fn check(program: &Path) -> Result<()> {
         say("skipped: dist: importing from the program needs python3");
         return Ok(());
     };
-    let script = "import sys; sys.path.insert(0, sys.argv[1]); import sitecustomize; print(sitecustomize.__file__)";
+    // where there is no other `sitecustomize`, that is what the import says, as `site` expects it
+    let script = "import sys\nsys.path.insert(0, sys.argv[1])\n\
+        try: import sitecustomize\nexcept ImportError: pass\n\
+        print(sys.modules['_dunnage_agent'].__loader__.archive)";
     // -S, or the interpreter's own would be there already
     let file = stdout_of(
         Command::new(python)
