@@ -81,10 +81,12 @@ impl Rungs {
         self.decisions.push(text);
     }
 
-    /// What the metrics tell.
+    /// What the metrics tell; `None` where nothing is watched.
     pub fn work(&self) -> Option<MemoryWork> {
+        // without a limit there is nothing to climb
+        let watch = self.watch.as_ref().filter(|watch| watch.capacity() > 0)?;
         Some(MemoryWork {
-            rung: self.watch.as_ref()?.rung() as u8,
+            rung: watch.rung() as u8,
             releases: self.releases,
             released_bytes: self.released_bytes,
             records: u64::from(self.records),

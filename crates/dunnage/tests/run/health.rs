@@ -1,5 +1,6 @@
 //! Health and metrics: what is answered over a run's life, and that nobody who asks can hold the supervisor up.
 
+use super::cgroup::MemoryCgroup;
 use super::support::*;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +9,11 @@ use std::path::Path;
 /// A run that listens on a free port, and where.
 fn listening(place: Place, options: &[&str], words: &[&str]) -> (Run, SocketAddr) {
     let options = [&["--listen", "127.0.0.1:0"], options].concat();
-    let run = start(place, &options, words);
+    listens(start(place, &options, words))
+}
+
+/// A run with where it says that it listens.
+fn listens(run: Run) -> (Run, SocketAddr) {
     run.wait_for_event("\"listening\"");
     run.wait_for_event("\"started\"");
     let said = std::fs::read_to_string(run.path("stderr")).unwrap();
@@ -196,4 +201,46 @@ fn the_address_is_not_handed_on_to_a_run_inside() {
     let finished = start_command(outer).finish();
     assert_eq!(finished.all("listening").len(), 1, "{}", finished.stderr);
     assert_eq!(finished.stdout, "listen=\n");
+}
+
+#[test]
+fn memory_that_grows_near_the_limit_makes_the_container_unready_until_it_is_given_back() {
+    let name = "memory_that_grows_near_the_limit";
+    let Some(cgroup) = MemoryCgroup::new(name, "134217728") else {
+        return;
+    };
+    // of 128 MiB quickly to 74 %, then less than 2 MiB a second: growth counts when it has lasted
+    let script = "import os,time\n\
+         own = next(l for l in open('/proc/self/cgroup') if ':memory:' in l).strip().split(':')[2]\n\
+         held = []\n\
+         def take(mib, pause):\n\
+         \x20   path = '/sys/fs/cgroup/memory' + own + '/memory.usage_in_bytes'\n\
+         \x20   while int(open(path).read()) >> 20 < mib: held.append(bytearray(1 << 20)); time.sleep(pause)\n\
+         take(95, 0.01); take(124, 0.6)\n\
+         while not os.path.exists('give'): time.sleep(0.01)\n\
+         held.clear(); print('given', flush=True); time.sleep(600)\n";
+    let options = ["--listen", "127.0.0.1:0"];
+    let (run, address) = listens(cgroup.start(&options, &["python3", "-c", script]));
+    assert!(is_ok(&ask(address, "/readyz")));
+    let mut unready = String::new();
+    wait_until("the container to be unready", || {
+        unready = ask(address, "/readyz");
+        !is_ok(&unready)
+    });
+    assert!(unready.contains("\r\n\r\nshedding: "), "{unready}");
+    assert!(is_ok(&ask(address, "/livez")));
+    wait_until("a record on the page", || {
+        let page = ask(address, "/metrics");
+        page.contains("\ndunnage_pressure_rung 4\n") && page.contains("\ndunnage_records_total 1\n")
+    });
+    std::fs::write(run.path("give"), "").unwrap();
+    wait_until("readiness", || is_ok(&ask(address, "/readyz")));
+    run.signal("TERM");
+    let finished = run.finish();
+    let shed: Vec<_> = finished
+        .all("shedding")
+        .iter()
+        .map(|event| event["on"].as_bool())
+        .collect();
+    assert_eq!(shed, [Some(true), Some(false)], "{}", finished.stderr);
 }
