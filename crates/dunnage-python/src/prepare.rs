@@ -4,7 +4,7 @@ use crate::Error;
 use crate::elf::{NotUsable, Object};
 use crate::layout::{Layout, Version, debug_offsets, tables};
 use crate::memory::{Memory, ProcessMemory};
-use crate::process::{Mapping, read_mappings, read_program};
+use crate::process::{Mapping, read_beginnings, read_program};
 use crate::refusal::explain;
 
 /// What was found.
@@ -24,7 +24,7 @@ const MAX_BSS: u64 = 4 << 20;
 /// Finds CPython in a process.
 pub(crate) fn find(pid: i32) -> Result<Found, Error> {
     let memory = ProcessMemory { pid };
-    let mappings = read_mappings(pid).map_err(|error| explain(pid, &error))?;
+    let mappings = read_beginnings(pid).map_err(|error| explain(pid, &error))?;
     let program = read_program(pid).unwrap_or_default();
     let mut failure = None;
     for mapping in candidates(&mappings, &program) {
@@ -72,11 +72,13 @@ fn is_python_name(name: &str) -> bool {
 
 /// The beginnings of mapped files that may hold an interpreter: a shared library, then the program itself.
 fn candidates<'m>(mappings: &'m [Mapping], program: &str) -> Vec<&'m Mapping> {
-    let beginnings = || mappings.iter().filter(|mapping| mapping.offset == 0);
-    let libraries = beginnings().filter(|mapping| mapping.file_name().starts_with("libpython"));
+    let libraries = mappings
+        .iter()
+        .filter(|mapping| mapping.file_name().starts_with("libpython"));
     // a program's path is seen differently from another mount namespace
     let name = program.rsplit('/').next().unwrap_or_default();
-    let programs = beginnings()
+    let programs = mappings
+        .iter()
         .filter(move |mapping| mapping.path == program || mapping.file_name() == name)
         .take(2);
     libraries.take(4).chain(programs).collect()

@@ -1,6 +1,7 @@
 //! What `/proc` says of a process and its threads (`proc(5)`). A line that cannot be parsed is left out.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use dunnage_sys::{read_bounded, read_link_bounded};
@@ -43,13 +44,18 @@ pub fn parse_mapping(line: &str) -> Option<Mapping> {
     })
 }
 
-/// The files that a process has mapped.
-pub fn read_mappings(pid: i32) -> io::Result<Vec<Mapping>> {
-    let bytes = read(pid, "maps", MAX_MAPS)?;
-    Ok(String::from_utf8_lossy(&bytes)
-        .lines()
-        .filter_map(parse_mapping)
-        .collect())
+/// The beginnings of the files that a process has mapped. They are read line by line: the list of a large application is
+/// some hundred KiB, and the reader may be PID 1 of a container that is short of memory.
+pub fn read_beginnings(pid: i32) -> io::Result<Vec<Mapping>> {
+    let file = File::open(format!("/proc/{pid}/maps"))?;
+    let mut lines = BufReader::new(file.take(MAX_MAPS));
+    let (mut found, mut line) = (Vec::new(), Vec::new());
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let mapping = parse_mapping(String::from_utf8_lossy(line.trim_ascii_end()).as_ref());
+        found.extend(mapping.filter(|mapping| mapping.offset == 0));
+        line.clear();
+    }
+    Ok(found)
 }
 
 fn read(pid: i32, name: &str, limit: u64) -> io::Result<Vec<u8>> {

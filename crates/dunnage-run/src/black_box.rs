@@ -148,8 +148,8 @@ pub struct BlackBox {
     wake: Arc<EventFd>,
     /// A `Prepare` waits or is being met: another would say nothing new.
     preparing: Arc<AtomicBool>,
-    /// A record was asked for and is not done.
-    recording: bool,
+    /// The number of the record that was asked for and is not done.
+    recording: Option<u32>,
     is_dead: bool,
     done: VecDeque<Recorded>,
     events: VecDeque<Event>,
@@ -178,7 +178,7 @@ impl BlackBox {
             answers,
             wake,
             preparing,
-            recording: false,
+            recording: None,
             is_dead: false,
             done: VecDeque::new(),
             events: VecDeque::new(),
@@ -197,16 +197,17 @@ impl BlackBox {
         }
     }
 
-    /// Has a record taken; [`BlackBox::take_done`] gives it out.
+    /// Has a record taken; [`BlackBox::take_done`] gives it out, one without anything in it if the thread dies over it.
     pub fn record(&mut self, request: RecordRequest) -> Result<(), Refused> {
         if self.is_dead {
             return Err(Refused::Dead);
         }
-        if self.recording {
+        if self.recording.is_some() {
             return Err(Refused::Busy);
         }
+        let number = request.number;
         self.send(Request::Record(Box::new(request), Instant::now()))?;
-        self.recording = true;
+        self.recording = Some(number);
         Ok(())
     }
 
@@ -242,7 +243,7 @@ impl BlackBox {
 
     /// Whether a record is being taken.
     pub fn is_recording(&self) -> bool {
-        self.recording
+        self.recording.is_some()
     }
 
     fn collect(&mut self) {
@@ -261,7 +262,7 @@ impl BlackBox {
         match answer {
             Answer::Say(event) => self.events.push_back(event),
             Answer::Recorded(recorded) => {
-                self.recording = false;
+                self.recording = None;
                 self.done.push_back(*recorded);
             }
             Answer::Finished => return true,
@@ -270,7 +271,14 @@ impl BlackBox {
     }
 
     fn bury(&mut self) {
-        self.recording = false;
+        // who waits for a record must not wait for ever
+        if let Some(number) = self.recording.take() {
+            self.done.push_back(Recorded {
+                number,
+                error: Some(Refused::Dead.to_string()),
+                ..Recorded::default()
+            });
+        }
         if !std::mem::replace(&mut self.is_dead, true) {
             self.events.push_back(Event::Degraded {
                 what: "no more memory records are taken".to_owned(),
@@ -342,6 +350,25 @@ impl Drop for Post {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_over_which_the_thread_dies_is_answered_all_the_same() {
+        let mut black_box = BlackBox::start(Settings::default()).unwrap();
+        black_box.requests.try_send(Request::Panic).unwrap();
+        let request = RecordRequest {
+            number: 3,
+            ..RecordRequest::default()
+        };
+        // it may have died before it could be asked
+        if black_box.record(request) == Err(Refused::Dead) {
+            return assert!(!black_box.is_recording());
+        }
+        let wanted = [Some((black_box.as_fd(), dunnage_sys::Interest::Read))];
+        dunnage_sys::poll(&wanted, Some(Duration::from_mins(1))).unwrap();
+        let done = black_box.take_done().unwrap();
+        assert_eq!((done.number, done.complete), (3, false));
+        assert!(done.error.is_some() && !black_box.is_recording());
+    }
 
     #[test]
     fn a_thread_that_panics_is_dead_to_the_loop_and_said_once() {
