@@ -447,8 +447,8 @@ def deep(n, last):
     return deep(n - 1, last) if n else last()
 sys.setrecursionlimit(3000)
 ready = os.pipe()
-children = [os.fork() for _ in range(1)] + []
-while len(children) < 12 and children[-1] != 0:
+children = [os.fork()]
+while len(children) < 12 and children[-1]:
     children.append(os.fork())
 def waits():
     if children[-1] == 0:
@@ -457,7 +457,7 @@ def waits():
         for _ in children: os.read(ready[0], 1)
         print('up', flush=True)
     sys.stdin.read()
-deep_in_a_function_with_a_name_that_is_rather_long_so_that_the_room_does_not_suffice = deep
+    while children and children[-1]: os.waitpid(children.pop(), 0)
 deep.__qualname__ = deep.__name__ = 'f' * 200
 deep.__code__ = deep.__code__.replace(co_name='f' * 900, co_filename='d/' * 400)
 deep(1020, waits)

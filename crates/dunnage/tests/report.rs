@@ -55,6 +55,17 @@ fn of_a_folder_the_newest_record_is_shown_wherever_the_folder_is_named() {
 }
 
 #[test]
+fn a_file_whose_writer_lives_is_not_called_dead() {
+    let folder = folder();
+    let path = folder.path().join("dunnage-20261129T155100.000Z-a.jsonl");
+    let writer = fs::File::open(&path).unwrap();
+    let said = || stdout(&command(&[path.to_str().unwrap()]).output().unwrap());
+    assert!(said().contains("killed from outside"));
+    writer.lock().unwrap();
+    assert!(said().contains("The application still runs."));
+}
+
+#[test]
 fn a_record_can_come_from_elsewhere_through_a_pipe() {
     let file = fs::File::open(fixture("growth")).unwrap();
     let output = command(&["-", "--format", "json"])

@@ -82,9 +82,10 @@ impl RecordFile {
     pub fn tell(&self) -> String {
         let end = "then there is no clean end";
         match (self.last_record(), &self.stopping, &self.seen) {
-            (Some(record), stopping, _) => format!(
-                "{}, {end}{}",
+            (Some(record), stopping, seen) => format!(
+                "{}{}, {end}{}",
                 record.tell(),
+                self.tell_seen_after(record, seen.as_ref()),
                 stopping.as_ref().map_or_else(String::new, tell_stopping)
             ),
             (None, Some(stopping), _) => {
@@ -100,6 +101,18 @@ impl RecordFile {
                 "ended without a word: killed from outside, or lost with its node; memory had not been short".to_owned()
             }
         }
+    }
+}
+
+impl RecordFile {
+    /// What was seen after a record; times of one form are in the order of their texts.
+    fn tell_seen_after(&self, record: &Record, seen: Option<&Seen>) -> String {
+        let is_later =
+            |seen: &&Seen| self.records.last() == Some(record) && seen.time > record.begin.time;
+        seen.filter(is_later).map_or_else(String::new, |seen| {
+            let share = share(seen.working_set, seen.capacity);
+            format!(", {share} when last looked at ({})", shown_time(&seen.time))
+        })
     }
 }
 

@@ -231,6 +231,24 @@ fn no_more_is_claimed_than_stands_in_the_file() {
 }
 
 #[test]
+fn what_was_seen_after_the_record_is_told_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut writer = write(scratch.path(), &parts());
+    let seen = Seen {
+        time: "2026-11-29T16:05:14.000Z".to_owned(),
+        working_set: 255 << 20,
+        capacity: 256 << 20,
+    };
+    writer.see(&seen).unwrap();
+    drop(writer);
+    let text = told(scratch.path()).remove(0);
+    assert!(
+        text.contains(", 100 % of 256 MiB when last looked at (2026-11-29 16:05:14 UTC), then"),
+        "{text}"
+    );
+}
+
+#[test]
 fn of_many_unfinished_runs_the_newest_are_told_and_all_are_marked() {
     let scratch = tempfile::tempdir().unwrap();
     for _ in 0..5 {

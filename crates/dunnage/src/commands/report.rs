@@ -7,6 +7,7 @@ mod reading;
 mod tests;
 mod text;
 
+use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,11 +73,18 @@ struct Report<'r> {
     path: String,
     file: &'r RecordFile,
     record: Option<&'r Record>,
+    /// Whether its writer is known to live.
+    is_alive: bool,
 }
 
 /// Prints the report. The code is 0 if there is a record, 1 if there is none.
 pub fn run(args: &ReportCommand) -> anyhow::Result<ExitCode> {
-    let Some((path, file)) = find(args.path.as_deref())? else {
+    let Some(Found {
+        path,
+        file,
+        is_alive,
+    }) = find(args.path.as_deref())?
+    else {
         output::tell("dunnage: no record file is there");
         return Ok(ExitCode::from(1));
     };
@@ -92,12 +100,20 @@ pub fn run(args: &ReportCommand) -> anyhow::Result<ExitCode> {
         path,
         file: &file,
         record,
+        is_alive,
     };
     output::print(&report.render(args.format)?)?;
     Ok(ExitCode::from(u8::from(record.is_none())))
 }
 
-fn find(path: Option<&Path>) -> anyhow::Result<Option<(String, RecordFile)>> {
+/// A file that was found.
+struct Found {
+    path: String,
+    file: RecordFile,
+    is_alive: bool,
+}
+
+fn find(path: Option<&Path>) -> anyhow::Result<Option<Found>> {
     let told = std::env::var_os(FOLDER).map(PathBuf::from);
     let path = path.or(told.as_deref()).with_context(|| {
         format!("give a record file or a folder: dunnage report PATH (or set {FOLDER})")
@@ -109,7 +125,11 @@ fn find(path: Option<&Path>) -> anyhow::Result<Option<(String, RecordFile)>> {
             .take(MAX_FILE)
             .read_to_end(&mut bytes)
             .context("cannot read standard input")?;
-        return Ok(Some(("standard input".to_owned(), parse_record(&bytes))));
+        return Ok(Some(Found {
+            path: "standard input".to_owned(),
+            file: parse_record(&bytes),
+            is_alive: false,
+        }));
     }
     let about =
         std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -126,7 +146,17 @@ fn find(path: Option<&Path>) -> anyhow::Result<Option<(String, RecordFile)>> {
     if file.run.is_none() && file.records.is_empty() {
         anyhow::bail!("{shown} is no record file of dunnage");
     }
-    Ok(Some((shown, file)))
+    Ok(Some(Found {
+        path: shown,
+        file,
+        is_alive: is_locked(&chosen),
+    }))
+}
+
+/// Whether somebody writes the file: a supervisor locks it as long as it lives.
+fn is_locked(path: &Path) -> bool {
+    let lock = File::open(path).map(|file| file.try_lock_shared());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }
 
 #[derive(Serialize)]
@@ -139,6 +169,10 @@ struct Json<'j> {
 }
 
 impl Report<'_> {
+    fn reading(&self) -> String {
+        reading::read(self.file, self.record, self.is_alive).join(" ")
+    }
+
     fn render(&self, format: Format) -> anyhow::Result<String> {
         Ok(match format {
             Format::Text => self.render_text(Style::of_stdout()),
@@ -147,7 +181,7 @@ impl Report<'_> {
                 serde_json::to_string_pretty(&Json {
                     schema: SCHEMA,
                     file: &self.path,
-                    reading: reading::read(self.file, self.record).join(" "),
+                    reading: self.reading(),
                     story: self.file,
                 })? + "\n"
             }

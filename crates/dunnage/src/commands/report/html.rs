@@ -7,7 +7,7 @@ use dunnage_run::record::Record;
 
 use super::curve::Picture;
 use super::text::{PROCESS_HEAD, circumstances, done, listed, memory_rows, process_row};
-use super::{Report, printable, reading};
+use super::{Report, printable};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -20,7 +20,7 @@ impl Report<'_> {
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
              <main>\n<h1>{title}</h1>\n<p class=\"source\">{}</p>\n<p class=\"reading\">{}</p>\n",
             escape(&self.source()),
-            escape(&reading::read(self.file, self.record).join(" "))
+            escape(&self.reading())
         );
         if let Some(record) = self.record {
             if let Some(picture) = Picture::new(&record.curve.samples, record.begin.capacity) {

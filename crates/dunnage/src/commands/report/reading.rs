@@ -14,7 +14,7 @@ const NOTABLE: f64 = 0.25;
 const SOON_MS: u64 = 10_000;
 
 /// The sentences.
-pub fn read(file: &RecordFile, record: Option<&Record>) -> Vec<String> {
+pub fn read(file: &RecordFile, record: Option<&Record>, is_alive: bool) -> Vec<String> {
     let mut sentences = Vec::new();
     if let Some(record) = record {
         sentences.push(level(record));
@@ -23,7 +23,7 @@ pub fn read(file: &RecordFile, record: Option<&Record>) -> Vec<String> {
         sentences.extend(given_back(record));
         sentences.extend(advice(record));
     }
-    sentences.push(end(file, record));
+    sentences.push(end(file, record, is_alive));
     sentences.iter().map(|text| printable(text)).collect()
 }
 
@@ -227,19 +227,28 @@ fn is_large(record: &Record, rss: Option<u64>) -> bool {
     part(record, rss) > 0.1
 }
 
-fn end(file: &RecordFile, record: Option<&Record>) -> String {
+fn end(file: &RecordFile, record: Option<&Record>, is_alive: bool) -> String {
+    const KILLED: &str = "killed from outside together with its supervisor, as the kernel's OOM killer does in Kubernetes, \
+                          or lost with its node";
     let broken = match record {
+        Some(record) if record.complete.is_none() && is_alive => {
+            "The record is still being written. "
+        }
         Some(record) if record.complete.is_none() => {
-            "The record breaks off: what wrote it was killed meanwhile, or is writing still. "
+            "The record breaks off: what wrote it ended in the middle. "
         }
         _ => "",
     };
     let rest = match (&file.ended, &file.continued, record) {
         (Some(ended), _, _) => format!("The run ended later: {}.", ended.sentence),
         (None, Some(next), _) => format!("The run went on; its next records are in {}.", next.file),
-        (None, None, Some(_)) => "The file has no end: the application still runs, or it was killed from outside together \
-                                  with its supervisor, as the kernel's OOM killer does in Kubernetes."
-            .to_owned(),
+        _ if is_alive => "The application still runs.".to_owned(),
+        (None, None, Some(_)) if file.told => {
+            format!("The file has no end: the application was {KILLED}.")
+        }
+        (None, None, Some(_)) => {
+            format!("The file has no end: the application was {KILLED}, or still runs elsewhere.")
+        }
         (None, None, None) => format!("The file holds no record: {}.", file.tell()),
     };
     format!("{broken}{rest}")

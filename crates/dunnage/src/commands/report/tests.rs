@@ -20,6 +20,7 @@ fn report(file: &RecordFile) -> Report<'_> {
         path: "/reports/dunnage-20261129T155100.000Z-shop-6d4f8.jsonl".to_owned(),
         file,
         record: file.last_record(),
+        is_alive: false,
     }
 }
 

@@ -6,7 +6,7 @@ use dunnage_python::render::render_text;
 use dunnage_run::record::{MemoryNow, ProcessNow, Record, share, shown_bytes, shown_time};
 
 use super::curve::Picture;
-use super::{Report, Style, printable, reading};
+use super::{Report, Style, printable};
 
 /// The width of running text.
 const WIDTH: usize = 100;
@@ -28,7 +28,7 @@ impl Report<'_> {
         let _ = writeln!(text, "{}", self.title());
         let _ = writeln!(text, "  {}", self.source());
         heading(&mut text, "In short");
-        text.push_str(&wrap(&reading::read(self.file, self.record).join(" ")));
+        text.push_str(&wrap(&self.reading()));
         let Some(record) = self.record else {
             return text;
         };
