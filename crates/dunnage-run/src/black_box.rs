@@ -6,6 +6,7 @@
 //! panic ends it alone: the loop then learns that it is dead.
 
 mod book;
+mod request;
 mod take;
 mod words;
 mod worker;
@@ -13,7 +14,6 @@ mod worker;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{
@@ -22,11 +22,11 @@ use std::sync::mpsc::{
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dunnage_cgroup::{Memory, Pressure, Throttling};
 use dunnage_policy::event::Event;
 use dunnage_sys::EventFd;
 
-use crate::record::{Ended, Released};
+use crate::record::Ended;
+pub use request::{RecordRequest, Recorded, Refused, Seen, Settings};
 pub use words::{Best, whereabouts};
 use worker::Worker;
 
@@ -39,93 +39,19 @@ const QUEUE: usize = 4;
 /// How many answers may wait: an event for each thing that can go wrong, and a record.
 const ANSWERS: usize = 16;
 
+/// How often a look like the last is noted.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
+
+/// The least time between two notes.
+const NOTE_APART: Duration = Duration::from_millis(100);
+
 /// How long a clean end waits for the thread.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-
-/// What the black box must know of the run.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Where record files lie; `None` keeps none.
-    pub folder: Option<PathBuf>,
-    /// The termination log, where it is to be written.
-    pub termination_log: Option<PathBuf>,
-    /// The application, as a person would name it.
-    pub command: String,
-    /// The memory limit, in bytes.
-    pub limit: Option<u64>,
-    /// The process below which it looks: ours.
-    pub supervisor: i32,
-}
-
-/// A look at the memory, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The working set.
-    pub working_set: u64,
-    /// What may be charged in all.
-    pub capacity: u64,
-}
-
-/// All that the loop knows when it wants a record.
-#[derive(Debug, Clone, Default)]
-pub struct RecordRequest {
-    /// What was the reason: `level`, `growth`, `limit_hit`, `brink`.
-    pub why: &'static str,
-    /// The first of the run is 1.
-    pub number: u32,
-    /// Memory by kind.
-    pub memory: Memory,
-    /// What may be charged in all, in bytes.
-    pub capacity: u64,
-    /// Growth of the working set, in bytes per second.
-    pub rate: f64,
-    /// The time to the limit at that rate.
-    pub time_to_limit: Option<Duration>,
-    /// The working set over time: milliseconds ago, bytes; the oldest first.
-    pub samples: Vec<(u32, u64)>,
-    /// Pressure stall information of memory.
-    pub pressure: Option<Pressure>,
-    /// The CPU quota's counters, since the start.
-    pub throttling: Option<Throttling>,
-    /// What agents gave back.
-    pub released: Vec<Released>,
-    /// What was decided, one sentence each.
-    pub decisions: Vec<String>,
-}
-
-/// A record that was taken.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Recorded {
-    /// Its number.
-    pub number: u32,
-    /// Whether it is complete in its file or, without a folder, whether all was read.
-    pub complete: bool,
-    /// From the request to the `complete` marker.
-    pub took: Duration,
-    /// The file, where it is in one.
-    pub path: Option<PathBuf>,
-    /// Where the growing process is: `shop/report.py:41 in build (python -m shop (17), MainThread)`.
-    pub headline: Option<String>,
-    /// At most 4 KB for the termination log, where it has been written already if [`Settings`] name one.
-    pub text: String,
-    /// Why it is in no file, or not whole.
-    pub error: Option<String>,
-}
-
-/// Why a record is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The one before is still being taken.
-    #[error("the record before is still being taken")]
-    Busy,
-    /// The thread has ended.
-    #[error("the thread that takes records has ended")]
-    Dead,
-}
 
 /// What the loop asks for.
 enum Request {
     Prepare(Seen),
+    See(Seen),
     Record(Box<RecordRequest>, Instant),
     Stopping(crate::record::Stopping),
     Finish(Box<Ended>),
@@ -151,6 +77,8 @@ pub struct BlackBox {
     /// The number of the record that was asked for and is not done.
     recording: Option<u32>,
     is_dead: bool,
+    /// The look that was noted last.
+    noted: Option<(Seen, Instant)>,
     done: VecDeque<Recorded>,
     events: VecDeque<Event>,
     _thread: JoinHandle<()>,
@@ -180,6 +108,7 @@ impl BlackBox {
             preparing,
             recording: None,
             is_dead: false,
+            noted: None,
             done: VecDeque::new(),
             events: VecDeque::new(),
             _thread: thread,
@@ -194,6 +123,26 @@ impl BlackBox {
             if self.requests.try_send(Request::Prepare(seen)).is_err() {
                 self.preparing.store(false, Ordering::Release);
             }
+        }
+    }
+
+    /// Notes a look at the memory, by which a later start can say how it was before the end. Only what is new is passed on:
+    /// of half of the capacity and more, a point more or less, or the same for a minute.
+    pub fn see(&mut self, seen: Seen, now: Instant) {
+        let is_new = self.noted.is_none_or(|(noted, at)| {
+            let point = (seen.capacity / 100).max(1);
+            let passed = now.saturating_duration_since(at);
+            let is_other = noted.capacity != seen.capacity
+                || noted.working_set.abs_diff(seen.working_set) >= point;
+            passed >= NOTE_EVERY || (is_other && passed >= NOTE_APART)
+        });
+        let is_high = |seen: Seen| seen.working_set >= seen.capacity / 2;
+        let was_high = self.noted.is_some_and(|(noted, _)| is_high(noted));
+        if !is_new || !(is_high(seen) || was_high) {
+            return;
+        }
+        if self.send(Request::See(seen)).is_ok() {
+            self.noted = Some((seen, now));
         }
     }
 

@@ -206,6 +206,40 @@ fn a_record_holds_every_thread_of_the_application_and_ends_with_its_marker() {
 }
 
 #[test]
+fn the_last_look_is_noted_where_it_was_high_and_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::start(PROGRAM);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    let path = wait(|| newest(folder.path()));
+    let mut look = |working_set: u64, now| {
+        let capacity = 256 << 20;
+        black_box.see(
+            Seen {
+                working_set,
+                capacity,
+            },
+            now,
+        );
+        // a record is met after it
+        record(&mut black_box, 1);
+        read_record(&path)
+            .unwrap()
+            .seen
+            .map(|seen| seen.working_set >> 20)
+    };
+    let start = Instant::now();
+    assert_eq!(look(100 << 20, start), None);
+    assert_eq!(look(200 << 20, start), Some(200));
+    let later = |ms| start + Duration::from_millis(ms);
+    assert_eq!(look(220 << 20, later(99)), Some(200));
+    assert_eq!(look(201 << 20, later(100)), Some(200));
+    assert_eq!(look(220 << 20, later(100)), Some(220));
+    assert_eq!(look(221 << 20, later(60_100)), Some(221));
+    assert_eq!(look(90 << 20, later(60_200)), Some(90));
+    assert_eq!(look(10 << 20, later(60_300)), Some(90));
+}
+
+#[test]
 fn without_a_folder_the_record_is_told_in_a_few_lines() {
     let family = Family::start(PROGRAM);
     let mut black_box = BlackBox::start(family.settings(None)).unwrap();

@@ -19,9 +19,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A look may take this share of the time: one that takes 100 ms is made every 10 s at most.
 const LOOK_SHARE: u32 = 100;
 
-/// The least time between two notes of what was seen.
-const SEE_EVERY: Duration = Duration::from_secs(1);
-
 /// How often a file that could not be made is tried again.
 const TRY_EVERY: Duration = Duration::from_secs(10);
 
@@ -40,7 +37,6 @@ pub(super) struct Worker {
     pub(super) records: u32,
     /// When each of these may be done again.
     look_at: Instant,
-    see_at: Instant,
     warm_at: Instant,
     try_at: Instant,
     /// What is wrong with the file was said.
@@ -58,7 +54,6 @@ impl Worker {
             writer: None,
             records: 0,
             look_at: now,
-            see_at: now,
             warm_at: now,
             try_at: now,
             is_said: false,
@@ -71,6 +66,7 @@ impl Worker {
         while let Ok(request) = inbox.recv() {
             match request {
                 Request::Prepare(seen) => self.prepare(seen),
+                Request::See(seen) => self.see(seen),
                 Request::Record(request, at) => self.take(&request, at),
                 Request::Stopping(stopping) => self.put(&Part::Stopping(stopping)),
                 Request::Finish(ended) => {
@@ -165,16 +161,17 @@ impl Worker {
             self.check_file();
             self.look_at = started + LOOK_EVERY.max(started.elapsed() * LOOK_SHARE);
         }
-        if started >= self.see_at {
-            self.see_at = started + SEE_EVERY;
-            if let Some(writer) = &mut self.writer {
-                // a file that cannot be written is noticed where it matters
-                let _ = writer.see(&SeenPart {
-                    time: now(),
-                    working_set: seen.working_set,
-                    capacity: seen.capacity,
-                });
-            }
+        self.see(seen);
+    }
+
+    fn see(&mut self, seen: Seen) {
+        if let Some(writer) = &mut self.writer {
+            // a file that cannot be written is noticed where it matters
+            let _ = writer.see(&SeenPart {
+                time: now(),
+                working_set: seen.working_set,
+                capacity: seen.capacity,
+            });
         }
     }
 

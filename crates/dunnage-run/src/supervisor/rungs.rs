@@ -151,6 +151,10 @@ impl Supervisor<'_> {
             self.look_at_limits(log);
         }
         self.start_black_box(log);
+        let seen = self.rungs.seen();
+        if let Some(black_box) = &mut self.rungs.black_box {
+            black_box.see(seen, std::time::Instant::now());
+        }
         if looked.moved {
             self.settle_level();
         }
