@@ -473,9 +473,8 @@ else:
     assert_eq!(file.records[1].tracebacks.len(), 2);
 }
 
-#[test]
-fn tracebacks_beyond_the_room_are_cut_and_every_process_keeps_some() {
-    let program = "
+/// Thirteen processes with stacks of which a few take all the room of a record.
+const DEEP: &str = "
 import os, sys
 def deep(n, last):
     return deep(n - 1, last) if n else last()
@@ -496,8 +495,11 @@ deep.__qualname__ = deep.__name__ = 'f' * 200
 deep.__code__ = deep.__code__.replace(co_name='f' * 900, co_filename='d/' * 400)
 deep(1020, waits)
 ";
+
+#[test]
+fn tracebacks_beyond_the_room_are_cut_and_every_process_keeps_some() {
     let folder = tempfile::tempdir().unwrap();
-    let family = Family::start(program);
+    let family = Family::start(DEEP);
     let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
     let recorded = record(&mut black_box, 1);
     assert!(recorded.complete, "{recorded:?}");
@@ -515,4 +517,31 @@ deep(1020, waits)
             thread.frames.len()
         );
     }
+}
+
+#[test]
+fn a_run_with_many_large_records_goes_on_in_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::start(DEEP);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    let paths: Vec<_> = (1..=5)
+        .map(|number| record(&mut black_box, number).path.unwrap())
+        .collect();
+    black_box.finish(ended());
+    assert_ne!(paths[0], paths[4]);
+    let (first, last) = (
+        read_record(&paths[0]).unwrap(),
+        read_record(&paths[4]).unwrap(),
+    );
+    let next = first.continued.unwrap().file;
+    assert_eq!(paths[4].file_name().unwrap(), next.as_str());
+    assert_eq!(first.records.len() + last.records.len(), 5);
+    assert_eq!((first.ended, last.ended), (None, Some(ended())));
+    assert!(
+        first
+            .records
+            .iter()
+            .chain(&last.records)
+            .all(|record| record.complete.is_some())
+    );
 }

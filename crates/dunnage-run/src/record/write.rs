@@ -3,7 +3,7 @@
 //! Nothing is synced: what was written is in the kernel's page cache, which survives every process; only a node that
 //! loses power loses it. After the last line the file is zeros.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
@@ -50,7 +50,10 @@ impl Writer {
     }
 
     fn begin(&mut self, run: &Run) -> io::Result<()> {
-        self.file.try_lock()?;
+        // without locks (some network file systems) a later start cannot tell that we are gone, and that is all
+        if let Err(TryLockError::WouldBlock) = self.file.try_lock() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         allocate(&self.file, FILE_BYTES)?;
         self.put(&Part::Run(run.clone()))?;
         self.seen_at = self.at;

@@ -96,6 +96,19 @@ fn kinds(record: &Record) -> Vec<String> {
             shown_bytes(kernel)
         ));
     }
+    let known = record
+        .processes
+        .iter()
+        .filter_map(|process| process.rss_anon);
+    let known = known.fold(0, u64::saturating_add);
+    let elsewhere = memory.anon.unwrap_or(0).saturating_sub(known);
+    if known > 0 && part(record, Some(elsewhere)) > NOTABLE {
+        sentences.push(format!(
+            "{} of what programs allocated is of no process listed here: sessions of kubectl exec, or one that had just \
+             ended.",
+            shown_bytes(elsewhere)
+        ));
+    }
     sentences
 }
 
