@@ -1,0 +1,169 @@
+//! What goes wrong with files, and what becomes of runs that are killed.
+
+use super::support::*;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dunnage_policy::event::Event;
+use dunnage_run::black_box::{BlackBox, Seen};
+use dunnage_run::record::newest;
+
+/// A file system in memory, and whether it can be written; `None`, said, where none may be mounted.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn tmpfs(options: &str, test: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        if status.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        println!("skipped: {test}: needs root and mount");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// A folder that no file can be made in: the run goes on, it is said once, and the record is told without a file.
+fn goes_on_without_a_file(folder: &Path, reason: &str) {
+    let family = Family::start(PROGRAM);
+    let mut black_box = BlackBox::start(family.settings(Some(folder))).unwrap();
+    for number in 1..=2 {
+        let recorded = record(&mut black_box, number);
+        assert!(recorded.path.is_none(), "{recorded:?}");
+        assert!(recorded.text.contains("in hoards"), "{recorded:?}");
+    }
+    black_box.finish(ended());
+    let said = warnings(&mut black_box);
+    let [Event::Degraded { what, reason: said }] = said.as_slice() else {
+        panic!("{said:?}");
+    };
+    assert!(
+        what.contains("not kept in") && said.contains(reason),
+        "{what}: {said}"
+    );
+}
+
+#[test]
+fn a_full_volume_costs_the_file_and_not_the_record() {
+    if let Some(full) = Mounted::tmpfs("size=64k", "a_full_volume") {
+        goes_on_without_a_file(full.0.path(), "No space left");
+        assert_eq!(fs::read_dir(full.0.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_read_only_folder_costs_the_file_and_not_the_record() {
+    if let Some(sealed) = Mounted::tmpfs("ro", "a_read_only_folder") {
+        goes_on_without_a_file(sealed.0.path(), "Read-only");
+    }
+}
+
+#[test]
+fn a_missing_folder_a_file_and_a_link_are_not_used() {
+    let scratch = tempfile::tempdir().unwrap();
+    goes_on_without_a_file(&scratch.path().join("missing"), "No such file");
+    fs::write(scratch.path().join("file"), "").unwrap();
+    goes_on_without_a_file(&scratch.path().join("file"), "Not a directory");
+    fs::create_dir(scratch.path().join("folder")).unwrap();
+    std::os::unix::fs::symlink("folder", scratch.path().join("link")).unwrap();
+    goes_on_without_a_file(&scratch.path().join("link"), "directory");
+    assert_eq!(
+        fs::read_dir(scratch.path().join("folder")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn a_folder_in_memory_is_named_as_such() {
+    if let Some(memory) = Mounted::tmpfs("size=8m", "a_folder_in_memory") {
+        let family = Family::start(PROGRAM);
+        let mut black_box = BlackBox::start(family.settings(Some(memory.0.path()))).unwrap();
+        let event = wait(|| black_box.take_event());
+        assert!(
+            event.text().contains("counts against the memory limit"),
+            "{event:?}"
+        );
+        assert!(record(&mut black_box, 1).complete);
+    }
+}
+
+#[test]
+fn a_folder_that_is_removed_is_noticed_at_the_record_and_a_new_one_is_used() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("reports");
+    fs::create_dir(&folder).unwrap();
+    let family = Family::start(PROGRAM);
+    let mut black_box = BlackBox::start(family.settings(Some(&folder))).unwrap();
+    assert!(record(&mut black_box, 1).complete);
+    fs::remove_dir_all(&folder).unwrap();
+    let lost = record(&mut black_box, 2);
+    assert_eq!(
+        (lost.complete, lost.path.is_none()),
+        (false, true),
+        "{lost:?}"
+    );
+    assert_eq!(lost.error.as_deref(), Some("the file was removed"));
+    assert!(
+        lost.headline.is_some() && !lost.text.contains("whole record"),
+        "{lost:?}"
+    );
+    assert_eq!(warnings(&mut black_box).len(), 1);
+    fs::create_dir(&folder).unwrap();
+    let found = wait(|| {
+        black_box.prepare(Seen::default());
+        newest(&folder)
+    });
+    let kept = record(&mut black_box, 3);
+    assert_eq!((kept.complete, kept.path), (true, Some(found)));
+}
+
+#[test]
+fn a_run_that_was_killed_is_told_at_the_next_start_and_a_living_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::start(PROGRAM);
+    let mut killed = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    assert!(record(&mut killed, 1).complete);
+    let last_time = |black_box: &mut BlackBox| {
+        // what was left is told before a request is met
+        record(black_box, 1);
+        let said = warnings(black_box).into_iter();
+        said.filter(|event| matches!(event, Event::LastTime { .. }))
+            .count()
+    };
+    let mut beside = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    assert_eq!(last_time(&mut beside), 0);
+    // the thread ends with its loop, without last words, as in a process that is killed
+    drop(killed);
+    wait(|| {
+        let mut next = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+        let told = last_time(&mut next);
+        next.finish(ended());
+        (told == 1).then_some(())
+    });
+}
+
+#[test]
+fn the_termination_log_is_written_by_the_thread_and_never_over_the_applications_words() {
+    let family = Family::start(PROGRAM);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut settings = family.settings(None);
+    settings.termination_log = Some(log.path().to_owned());
+    let mut black_box = BlackBox::start(settings.clone()).unwrap();
+    let recorded = record(&mut black_box, 1);
+    let written = fs::read_to_string(log.path()).unwrap();
+    assert_eq!(written, format!("dunnage: {}\n", recorded.text));
+    fs::write(log.path(), "my own reason").unwrap();
+    record(&mut black_box, 2);
+    assert_eq!(fs::read_to_string(log.path()).unwrap(), "my own reason");
+}
