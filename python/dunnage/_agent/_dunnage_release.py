@@ -88,11 +88,12 @@ def _release():
         pinned = by_package[0]
         notes += by_package[1]
     else:
-        pinned = None
         for name in _rules["POOLS"]:
             if name in sys.modules:
                 notes += _attempt(name, _rules["POOLS"][name])
         notes += _attempt("malloc_trim", _trim)
+        pinned, words = _measure_pinned()
+        notes += words
         notes += [why for name, why in _rules["NO_KEY"].items() if name in sys.modules]
     left = resident()
     _ended = time.monotonic()
@@ -167,6 +168,62 @@ def _trim():
         return "this C library has none"
     _ctypes.call_cdeclfunction(trim, (0,))  # without the GIL
     return ""
+
+
+def _measure_pinned():
+    """Bytes that survivors hold in CPython's heap of small objects, and a sentence where that is much.
+
+    By the text of `_PyObject_DebugMallocStats`, into memory: `sys._debugmallocstats` would print it.
+    """
+    try:
+        text = _read_statistics()
+        arenas, bytes_each = _number(text, b" arenas * ", -1), _number(text, b" arenas * ", 1)
+        pinned = arenas * bytes_each - _number(text, b"# bytes in allocated blocks", 1)
+    except Exception:  # another allocator, or another text
+        return None, []
+    if pinned < _MUCH_PINNED or pinned * 2 < arenas * bytes_each:
+        return max(pinned, 0), []
+    return pinned, [
+        "%d MiB of the heap for small objects are empty but pinned by survivors: only a new process gives them back "
+        "(gunicorn --max-requests, celery --max-tasks-per-child), or PYTHONMALLOC=malloc" % (pinned >> 20)
+    ]
+
+
+_MUCH_PINNED = 16 << 20
+
+
+def _read_statistics():
+    import _ctypes
+
+    class Pointer(_ctypes._SimpleCData):
+        _type_ = "P"
+
+    class Text(_ctypes._SimpleCData):
+        _type_ = "z"
+
+    class Function(_ctypes.CFuncPtr):
+        _flags_ = 1 | 4  # as C calls, without giving the GIL away
+        _restype_ = Pointer
+
+    library = _ctypes.dlopen(None, _RTLD_NOW)
+    names = "open_memstream", "_PyObject_DebugMallocStats", "fclose", "free"
+    open_memstream, print_statistics, close, free = (Function(_ctypes.dlsym(library, name)) for name in names)
+    text, size = Pointer(), Pointer()
+    stream = Pointer(open_memstream(_ctypes.byref(text), _ctypes.byref(size)))
+    if not stream:
+        raise MemoryError
+    print_statistics(stream)
+    close(stream)
+    found = Text.from_address(_ctypes.addressof(text)).value
+    free(text)
+    return found
+
+
+def _number(text, words, step):
+    """The number beside some words: before them (-1), or after them and an equals sign (1)."""
+    before, _, after = text.partition(words)
+    part = before.split()[-1] if step < 0 else after.lstrip(b" =").split()[0]
+    return int(part.replace(b",", b""))
 
 
 def _report(path, rss, pinned, seconds, notes):

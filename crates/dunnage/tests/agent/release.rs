@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use dunnage_policy::message::{Released, Request};
 use dunnage_sys::{PacketListener, Received};
 use tempfile::TempDir;
 
@@ -59,12 +60,17 @@ impl Supervisor {
         })
     }
 
+    /// The next answer, as the supervisor understands it.
+    fn hear_answer(&self) -> Released {
+        match Request::parse(self.hear().as_bytes()) {
+            Ok(Request::Released(released)) => released,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// How many bytes the next one gave back.
     fn hear_released(&self) -> i64 {
-        let packet = self.hear();
-        let said: serde_json::Value = serde_json::from_str(&packet).unwrap();
-        assert_eq!(said["op"], "released", "{packet}");
-        said["rss"].as_i64().unwrap()
+        self.hear_answer().rss
     }
 
     /// Whether nobody has anything to say.
@@ -180,6 +186,34 @@ fn what_only_the_collector_finds_goes_and_ends_in_the_main_thread() {
         assert!(given > 20 << 20, "{given}");
         assert_eq!(application.finish(), quietly("True\n"));
     });
+}
+
+#[test]
+fn what_survivors_pin_is_told_with_the_two_cures() {
+    let script = "kept = [{'a': number + 10**6} for number in range(200_000)][::100]\n\
+        print('ready'); busy()\n";
+    each("pinned", script, |supervisor, application| {
+        supervisor.ask();
+        let answer = supervisor.hear_answer();
+        assert!(answer.pinned.unwrap() > 30 << 20, "{answer:?}");
+        let note = answer.notes.last().unwrap();
+        assert!(
+            note.contains("--max-requests") && note.contains("PYTHONMALLOC=malloc"),
+            "{note}"
+        );
+        assert_eq!(application.finish(), quietly(""));
+    });
+    let program = Program::new();
+    for python in pythons_with_agent("nothing pinned") {
+        let mut supervisor = Supervisor::new();
+        let mut command = below(&program, &python, &supervisor);
+        command.env("PYTHONMALLOC", "malloc");
+        let application = Application::start(command, script);
+        supervisor.hear();
+        supervisor.ask();
+        assert_eq!(supervisor.hear_answer().pinned, None);
+        assert_eq!(application.finish(), quietly(""));
+    }
 }
 
 #[test]
