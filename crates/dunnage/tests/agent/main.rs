@@ -10,6 +10,8 @@
     reason = "a test that cannot go on has failed, and says aloud what it left out"
 )]
 
+#[path = "../support/cgroup.rs"]
+mod cgroup;
 mod counts;
 mod doors;
 #[path = "../support/face.rs"]
@@ -19,3 +21,4 @@ mod release;
 mod silence;
 mod support;
 mod term;
+mod watch;

@@ -223,6 +223,17 @@ pub struct Run {
 
 impl Run {
     pub fn start(program: &Program, python: &Python, options: &[&str], script: &str) -> Self {
+        Self::start_within(program, python, options, script, |command| command)
+    }
+
+    /// `within` puts the command where it is to run.
+    pub fn start_within(
+        program: &Program,
+        python: &Python,
+        options: &[&str],
+        script: &str,
+        within: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| fs::File::create(folder.path().join(name)).unwrap();
         let mut command = Command::new(&program.path);
@@ -238,9 +249,9 @@ impl Run {
             .args(options)
             .arg("--")
             .arg(&python.path)
-            .args(["-u", "-c", &script])
-            .stdout(file("stdout"))
-            .stderr(file("stderr"));
+            .args(["-u", "-c", &script]);
+        let mut command = within(command);
+        command.stdout(file("stdout")).stderr(file("stderr"));
         Self {
             supervisor: command.spawn().unwrap(),
             folder,

@@ -169,8 +169,8 @@ fn an_oom_kill_is_told_apart_from_other_kills() {
         return;
     };
     let eat = "x = []\nwhile True: x.append(bytearray(1 << 20))";
-    let command = cgroup.command(&[], &["python3", "-c", eat]);
-    let finished = start_command(command).finish();
+    let command = command(Place::Below, &[], &["python3", "-c", eat]);
+    let finished = start_command(cgroup.within(&command)).finish();
     assert_eq!(finished.code, 137);
     assert_eq!(finished.one("started")["memory_limit_bytes"], 67_108_864);
     assert_eq!(finished.one("oom_kill")["count"], 1);

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, and says aloud what it left out"
 )]
 
+#[path = "../support/cgroup.rs"]
 mod cgroup;
 mod control;
 mod dump;

@@ -29,7 +29,7 @@ fn python(script: &str) -> [String; 3] {
 fn start(cgroup: &MemoryCgroup, options: &[&str], script: &str) -> Run {
     let words = python(script);
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    cgroup.start(options, &words)
+    start_command(cgroup.within(&command(Place::Below, options, &words)))
 }
 
 /// Everything that the watch may say or do, and that a quiet run must not have.
@@ -130,7 +130,7 @@ fn a_limit_that_is_lowered_is_followed_at_once_and_told_once() {
     let run = start(&cgroup, &[], "take(100); say('half'); time.sleep(600)");
     run.wait_for("half");
     run.wait_for_event("\"started\"");
-    cgroup.limit(LIMIT);
+    fs::write(cgroup.folder().join("memory.limit_in_bytes"), LIMIT).unwrap();
     run.wait_for_event("\"limits_changed\"");
     run.wait_for_event("\"memory_pressure\"");
     run.signal("TERM");
@@ -248,7 +248,9 @@ fn the_worker_that_grows_is_replaced_and_the_server_lives_on() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("gunicorn");
     fs::write(&script, format!("{TAKE}{SERVER}")).unwrap();
-    let run = cgroup.start(&["--recycle", "on"], &["python3", script.to_str().unwrap()]);
+    let words = ["python3", script.to_str().unwrap()];
+    let command = command(Place::Below, &["--recycle", "on"], &words);
+    let run = start_command(cgroup.within(&command));
     run.wait_for("replaced");
     run.signal("TERM");
     let finished = run.finish();

@@ -1,10 +1,11 @@
 //! A memory cgroup of v1 to run in.
 
-use super::support::*;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -31,19 +32,20 @@ impl MemoryCgroup {
         Some(cgroup)
     }
 
-    /// Sets another limit, in bytes.
-    pub fn limit(&self, limit: &str) {
-        fs::write(self.0.join("memory.limit_in_bytes"), limit).unwrap();
+    /// The cgroup's folder.
+    pub fn folder(&self) -> &Path {
+        &self.0
     }
 
-    /// `dunnage run` in this cgroup.
-    pub fn command(&self, options: &[&str], words: &[&str]) -> Command {
-        let inner = command(Place::Below, options, words);
+    /// The command, in this cgroup.
+    pub fn within(&self, command: &Command) -> Command {
         let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
         let mut outer = Command::new("sh");
-        outer.args(["-c", &enter, "sh"]).arg(inner.get_program());
-        outer.args(inner.get_args());
-        for (name, value) in inner.get_envs() {
+        outer
+            .args(["-c", &enter, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
             match value {
                 Some(value) => outer.env(name, value),
                 None => outer.env_remove(name),
@@ -51,17 +53,16 @@ impl MemoryCgroup {
         }
         outer
     }
-
-    /// Starts a run in this cgroup.
-    pub fn start(&self, options: &[&str], words: &[&str]) -> Run {
-        start_command(self.command(options, words))
-    }
 }
 
 impl Drop for MemoryCgroup {
     fn drop(&mut self) {
-        wait_until("an empty cgroup", || {
-            fs::remove_dir(&self.0).is_ok() || !self.0.exists()
-        });
+        // whoever was killed a moment ago may still be in it
+        for _ in 0..6000 {
+            if fs::remove_dir(&self.0).is_ok() || !self.0.exists() {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
     }
 }
