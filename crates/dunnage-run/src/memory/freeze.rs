@@ -34,7 +34,10 @@ impl Frozen {
         if dunnage_sys::current_pid() != 1 {
             return Err("nothing is stopped where we are not PID 1".to_owned());
         }
-        let crew = Crew::read();
+        Self::stop_fattest_of(&Crew::read(), now)
+    }
+
+    fn stop_fattest_of(crew: &Crew, now: Duration) -> Result<Self, String> {
         let fattest = crew.candidates.iter().max_by_key(|process| process.rss);
         let fattest = fattest.ok_or("the application's processes cannot be seen")?;
         let siblings = crew.candidates.iter().filter(|process| {
@@ -152,27 +155,43 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stands_still_goes_on_when_this_is_dropped() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
+    fn one_of_two_alike_stands_still_until_this_is_dropped_and_one_alone_does_not() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & sleep 60 & wait"])
             .spawn()
             .unwrap();
-        let pid = child.id() as i32;
-        let state = || crate::procfs::read_process(pid).map(|process| process.state);
-        let who = crate::procfs::read_process(pid).unwrap().identity;
-        dunnage_sys::kill(pid, Signal::STOP.number()).unwrap();
+        let pid = shell.id() as i32;
+        let crew = || Crew::below(pid);
+        let are_up = |crew: &Crew| {
+            let sleeps = crew.candidates.iter();
+            let sleeps = sleeps.filter(|process| process.arguments == ["sleep", "60"]);
+            sleeps.count() == 2
+        };
+        while !are_up(&crew()) {
+            std::thread::yield_now();
+        }
+        // on its way to its program it may wait for a disk
+        let frozen = (0..1000).find_map(|_| Frozen::stop_fattest_of(&crew(), Duration::ZERO).ok());
+        let frozen = frozen.unwrap();
+        let stopped = frozen.who.pid;
+        let state = || crate::procfs::read_process(stopped).map(|process| process.state);
         while state() != Some('T') {
             std::thread::yield_now();
         }
-        drop(Frozen {
-            who,
-            name: String::new(),
-            until: Duration::ZERO,
-        });
+        assert_eq!(frozen.until(), LONGEST);
+        drop(frozen);
         while state() == Some('T') {
             std::thread::yield_now();
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let _ = dunnage_sys::kill(stopped, Signal::KILL.number());
+        while are_up(&crew()) {
+            std::thread::yield_now();
+        }
+        let reason = Frozen::stop_fattest_of(&crew(), Duration::ZERO).unwrap_err();
+        assert!(reason.contains("only one"), "{reason}");
+        for process in crew().candidates {
+            let _ = dunnage_sys::kill(process.pid, Signal::KILL.number());
+        }
+        shell.wait().unwrap();
     }
 }

@@ -18,6 +18,9 @@ const SPAN: Duration = Duration::from_mins(1);
 /// The length of a slot in milliseconds.
 const SLOT_MS: u128 = SPAN.as_millis() / SLOTS as u128;
 
+/// What rises by less, in bytes, does not grow.
+const STEADY: u64 = 1 << 20;
+
 /// What counts as lately.
 const LATELY: Duration = Duration::from_secs(2);
 
@@ -55,13 +58,17 @@ impl History {
         }
     }
 
-    /// How fast it has grown lately, in bytes a second: over two seconds, or as much of them as is known. A person is told
-    /// this rate, since over a shorter time growth by chunks looks faster than it is.
+    /// How fast it grows, in bytes a second, as a person is told: since it was lowest in the last two seconds, so that
+    /// chunks do not look faster than they are, nor a burst after a rest slower.
     pub fn growth(&self, now: Duration) -> u64 {
         let lately = now.saturating_sub(LATELY);
-        let mut looks = self.slots.iter().chain(&self.latest);
-        let first = looks.find(|(at, _)| *at >= lately);
-        let (Some((from, before)), Some((to, after))) = (first, self.latest.back()) else {
+        let looks = self.slots.iter().chain(&self.latest);
+        let looks = looks.filter(|(at, _)| *at >= lately);
+        let lowest = looks.clone().map(|(_, bytes)| *bytes).min().unwrap_or(0);
+        let low = looks
+            .rev()
+            .find(|(_, bytes)| *bytes <= lowest.saturating_add(STEADY));
+        let (Some((from, before)), Some((to, after))) = (low, self.latest.back()) else {
             return 0;
         };
         let passed = to.saturating_sub(*from).as_secs_f64();
@@ -127,16 +134,25 @@ mod tests {
     }
 
     #[test]
-    fn growth_by_chunks_is_as_fast_as_it_is_over_two_seconds() {
-        let mut history = History::default();
-        assert_eq!(history.growth(MS), 0);
-        for ms in 0..10_000_u32 {
-            history.add(MS * ms, u64::from(ms / 500) * 500);
-        }
-        let rate = history.growth(MS * 10_000);
-        assert!((700..=1000).contains(&rate), "{rate}");
-        history.add(MS * 12_500, 1);
-        assert_eq!(history.growth(MS * 12_500), 0);
+    fn growth_is_told_as_fast_as_it_is_in_chunks_and_after_a_rest() {
+        const MB: u64 = 1_000_000;
+        let growth = |bytes: fn(u64) -> u64| {
+            let mut history = History::default();
+            for ms in 0..10_000 {
+                history.add(MS * ms as u32, bytes(ms));
+            }
+            history.growth(MS * 10_000) / MB
+        };
+        let chunks = growth(|ms| ms / 500 * 50 * MB);
+        assert!((80..=120).contains(&chunks), "{chunks} MB/s instead of 100");
+        let burst = growth(|ms| ms.saturating_sub(9900) * MB);
+        assert!(
+            (900..=1100).contains(&burst),
+            "{burst} MB/s instead of 1000"
+        );
+        assert_eq!(growth(|_| 7 * MB), 0);
+        assert_eq!(growth(|ms| 9000 * MB - ms * MB / 10), 0);
+        assert_eq!(History::default().growth(MS), 0);
     }
 
     proptest! {

@@ -9,17 +9,22 @@ use crate::procfs::{read_arguments, read_process_table};
 /// The most processes whose memory is read.
 const MOST: usize = 4096;
 
-/// All processes below us.
+/// Processes, and their memory.
 pub struct Crew {
     pub table: ProcessTable,
     pub candidates: Vec<Candidate>,
 }
 
 impl Crew {
-    /// Takes a look. A process that goes meanwhile is left out.
+    /// Takes a look at those below us.
     pub fn read() -> Self {
+        Self::below(dunnage_sys::current_pid())
+    }
+
+    /// Takes a look at those below a process. Who goes meanwhile is left out.
+    pub fn below(ancestor: i32) -> Self {
         let table = read_process_table();
-        let below = table.descendants(dunnage_sys::current_pid());
+        let below = table.descendants(ancestor);
         let alive = below.iter().filter(|process| !process.is_zombie());
         let candidates = alive.take(MOST).filter_map(|process| {
             let pid = process.identity.pid;
