@@ -220,7 +220,11 @@ fn memory_that_grows_near_the_limit_makes_the_container_unready_until_it_is_give
          while not os.path.exists('give'): time.sleep(0.01)\n\
          held.clear(); print('given', flush=True); time.sleep(600)\n";
     let options = ["--listen", "127.0.0.1:0"];
-    let (run, address) = listens(cgroup.start(&options, &["python3", "-c", script]));
+    let (run, address) = listens(start_command(cgroup.within(&command(
+        Place::Below,
+        &options,
+        &["python3", "-c", script],
+    ))));
     assert!(is_ok(&ask(address, "/readyz")));
     let mut unready = String::new();
     wait_until("the container to be unready", || {
