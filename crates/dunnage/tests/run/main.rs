@@ -16,6 +16,7 @@ mod edges;
 mod ends;
 mod health;
 mod init;
+mod last_time;
 mod memory;
 mod shutdown;
 mod signals;
