@@ -251,7 +251,7 @@ impl Ladder {
         let ends = gained > 0.0 && gained >= 2.0 * headroom;
         let gained_before = self.growth.gained(Span::TenSeconds);
         let is_trend = gained_before >= enough
-            && gained >= STILL * gained_before
+            && gained >= (STILL * gained_before).min(GROWTH * capacity)
             && ends_within(NEAR, self.growth.slow());
         Look {
             now: self.now,

@@ -21,8 +21,8 @@ pub(super) const SHORT: Duration = Duration::from_millis(250);
 /// default, three times), so a longer warning would be a guess and a shorter one useless.
 pub(super) const NEAR: Duration = Duration::from_secs(30);
 
-/// Growth still goes on if the last second brought at least this part of what the last ten did; an even growth brings a
-/// tenth. After a steep rise that has come to rest, the first highs of its noise are less.
+/// Growth still goes on if the last second brought at least this part of what the last ten did, or a point; an even growth
+/// brings a tenth. After a steep rise that has come to rest, the first highs of its noise are less.
 pub(super) const STILL: f64 = 1.0 / 15.0;
 
 /// A sustained growth that ends this soon is worth ending for: most of a shutdown is done in two seconds, and sooner it

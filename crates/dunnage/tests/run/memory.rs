@@ -185,7 +185,7 @@ fn observing_only_says_what_would_have_been_done() {
         return;
     };
     let options = ["--mode", "observe", "--on-brink", "exit"];
-    let finished = start(&cgroup, &options, "take(1000)").finish();
+    let finished = start(&cgroup, &options, "take(105); take(1000, 0.4)").finish();
     // nobody has ended it before the kernel did
     assert_eq!(finished.code, 137, "{}", finished.stderr);
     let would: Vec<_> = finished
@@ -212,7 +212,12 @@ fn at_the_brink_the_shutdown_begins_where_that_was_chosen() {
     let Some(cgroup) = MemoryCgroup::new("at_the_brink_the_shutdown_begins", LIMIT) else {
         return;
     };
-    let finished = start(&cgroup, &["--on-brink", "exit"], "take(1000)").finish();
+    let finished = start(
+        &cgroup,
+        &["--on-brink", "exit"],
+        "take(105); take(1000, 0.4)",
+    )
+    .finish();
     assert_eq!(finished.code, 143, "{}", finished.stderr);
     assert_eq!(finished.one("brink")["action"], "exit");
     assert_eq!(finished.one("stopping")["signal"], "SIGTERM");
