@@ -43,7 +43,7 @@ def start(by):
         path = env("DUNNAGE_SOCKET")
         if path:
             _say_hello(path)
-            if env("DUNNAGE_RELEASE") != "off":
+            if env("DUNNAGE_RELEASE") != "off" and "t" not in sys.abiflags:  # not tried where there is no GIL
                 _watch(path, program)
     except Exception as error:
         if env("DUNNAGE_DEBUG"):
