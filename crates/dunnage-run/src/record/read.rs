@@ -175,7 +175,15 @@ impl Record {
             Part::Released(released) => push(&mut self.released, released),
             Part::Decision(decision) => push(&mut self.decisions, decision.text),
             Part::Process(process) => push(&mut self.processes, process),
-            Part::Python(python) => push(&mut self.tracebacks, begin_traceback(python)),
+            Part::Python(python) => {
+                // it had become another program, and was read anew
+                let is_anew =
+                    |dump: &ProcessDump| dump.pid == python.pid && dump.threads.is_empty();
+                if self.tracebacks.last().is_some_and(is_anew) {
+                    self.tracebacks.pop();
+                }
+                push(&mut self.tracebacks, begin_traceback(python));
+            }
             Part::Thread(Thread { pid, thread }) => {
                 if let Some(dump) = self.traceback_of(pid) {
                     push(&mut dump.threads, thread);

@@ -172,6 +172,34 @@ else:
 }
 
 #[test]
+fn a_python_that_became_another_by_exec_is_read_as_what_it_is_now() {
+    let program = "
+import os, sys
+after = '''
+import sys
+def reborn():
+    print('reborn', flush=True)
+    sys.stdin.read()
+reborn()
+'''
+print('up', flush=True)
+os.read(0, 1)
+os.execv(sys.executable, [sys.executable, '-c', after])
+";
+    let folder = tempfile::tempdir().unwrap();
+    let mut family = Family::start(program);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    record(&mut black_box, 1);
+    family.tell_and_wait("reborn");
+    let recorded = record(&mut black_box, 2);
+    assert!(recorded.headline.unwrap().contains("in reborn"));
+    black_box.finish(ended());
+    let file = read_only_file(folder.path());
+    let dumps = &file.records[1].tracebacks;
+    assert_eq!((dumps.len(), dumps[0].error.as_deref()), (1, None));
+}
+
+#[test]
 fn tracebacks_beyond_the_room_are_cut_and_every_process_keeps_some() {
     let folder = tempfile::tempdir().unwrap();
     let family = Family::start(DEEP);
