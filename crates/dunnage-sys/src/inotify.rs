@@ -127,4 +127,39 @@ mod tests {
         fs::write(&path, "max 1\n").unwrap();
         assert!(watch.take_changed());
     }
+
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a test says what it skipped")]
+    fn the_kernel_s_own_change_of_a_cgroup_s_events_is_told() {
+        let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+        let name = format!("dunnage-test-{}", std::process::id());
+        let made = mounts.iter().map(|mount| Path::new(mount).join(&name));
+        let made = made.filter(|folder| fs::create_dir(folder).is_ok());
+        let Some(folder) = made.into_iter().find(|folder| {
+            let is_v2 = folder.join("cgroup.events").exists();
+            if !is_v2 {
+                fs::remove_dir(folder).unwrap();
+            }
+            is_v2
+        }) else {
+            return println!("skipped: a cgroup's events: needs root and a writable cgroup v2");
+        };
+        let mut watch = FileWatch::new().unwrap();
+        watch.watch(&folder.join("cgroup.events")).unwrap();
+        assert!(!watch.take_changed());
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let moved = fs::write(folder.join("cgroup.procs"), child.id().to_string());
+        let wanted = [Some((watch.as_fd(), Interest::Read))];
+        let told = moved.is_ok() && poll(&wanted, Some(Duration::from_mins(1))).unwrap().has(0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while fs::remove_dir(&folder).is_err() && folder.exists() {
+            std::thread::yield_now();
+        }
+        moved.unwrap();
+        assert!(told && watch.take_changed());
+    }
 }
