@@ -1,12 +1,10 @@
 //! Work that looks like pressure and is none: no rung may touch the application, and nothing of it may be lost.
 
-use super::play::{Run, Seen, Stage};
+use super::play::{Run, Seen, Stage, play_at_once};
 use super::statistics::lower_bound;
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 const LIMITS_MIB: [u64; 3] = [128, 256, 1024];
 const SHARES: [u32; 5] = [85, 90, 93, 95, 98];
@@ -37,7 +35,11 @@ pub(crate) struct Flat {
 
 impl Flat {
     fn new(kind: &'static str, limit_mib: u64, seconds: u32, words: &str) -> Self {
-        let work = kind.split(',').next().unwrap_or(kind);
+        let work = match kind {
+            FIRST_PEAK => "transient",
+            SLOW_RISE => "steady",
+            work => work,
+        };
         let words =
             format!("lab/apps/flat.py {work} --seconds {seconds} --folder {{files}} {words}");
         Self {
@@ -77,16 +79,18 @@ pub(crate) fn plan(seconds: u32) -> Vec<Flat> {
         add("stream", "--share 40");
         for share in [93, 98] {
             let words = format!("--share {share} --threads 4 --slowly 0.5");
-            add("steady, `--on-brink exit`, filled slowly", &words);
+            add(SLOW_RISE, &words);
         }
         add(FIRST_PEAK, "--share 98");
     }
     all
 }
 
-/// Not counted with the others: memory that rises past the brink for the first time, at full speed, cannot be told from
-/// memory that runs out, and to end the application then is what this option is for.
-const FIRST_PEAK: &str = "transient, `--on-brink exit` (not counted above)";
+/// Not counted with the others, but for comparison: this is growth. Memory that rises past the brink for the first time, at
+/// full speed, cannot be told from memory that runs out, and to end the application then is what the option is for.
+const FIRST_PEAK: &str = "for comparison: transient, `--on-brink exit`";
+/// A rise of half a per cent a second up to where it stays: shed for good reason, and not ended.
+const SLOW_RISE: &str = "for comparison: slow rise, `--on-brink exit`";
 
 /// What is wrong with a run; nothing if all is well.
 fn judge(seen: &Seen) -> (bool, Vec<String>) {
@@ -125,29 +129,12 @@ struct Line {
 
 /// Plays them, some at a time.
 pub(crate) fn play(stage: &Stage, plan: &[Flat]) -> Result<(String, bool)> {
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some((number, flat)) = take(&next, plan) {
-                    let seen = play_one(stage, number, flat);
-                    if let Ok(mut all) = all.lock() {
-                        all.push((number, seen));
-                    }
-                }
-            });
-        }
-    });
-    let mut all = all.into_inner().unwrap_or_default();
-    all.sort_by_key(|(number, _)| *number);
+    let all = play_at_once(plan, AT_ONCE, |number, flat| play_one(stage, number, flat))?;
     let mut lines: BTreeMap<&str, Line> = BTreeMap::new();
     let mut wrongs = String::new();
-    for (number, seen) in all {
-        let seen = seen?;
-        let flat = &plan[number];
+    for (flat, seen) in plan.iter().zip(all) {
         let (is_alarm, wrong) = judge(&seen);
-        let is_counted = flat.kind != FIRST_PEAK;
+        let is_counted = !flat.exits;
         let names = ["**all**", flat.kind];
         for name in names.iter().skip(usize::from(!is_counted)) {
             let line = lines.entry(name).or_default();
@@ -157,17 +144,12 @@ pub(crate) fn play(stage: &Stage, plan: &[Flat]) -> Result<(String, bool)> {
             line.records += seen.records.len();
             line.most = line.most.max(seen.records.len());
         }
-        if !wrong.is_empty() && is_counted {
+        if !wrong.is_empty() {
             let _ = writeln!(wrongs, "- {}: {}", flat.describe(), wrong.join("; "));
         }
     }
-    let is_met = wrongs.is_empty();
+    let is_met = wrongs.lines().all(|line| line.contains(EXIT[0]));
     Ok((render(&lines, &wrongs), is_met))
-}
-
-fn take<'a>(next: &AtomicUsize, plan: &'a [Flat]) -> Option<(usize, &'a Flat)> {
-    let number = next.fetch_add(1, Ordering::Relaxed);
-    Some((number, plan.get(number)?))
 }
 
 fn play_one(stage: &Stage, number: usize, flat: &Flat) -> std::result::Result<Seen, String> {
@@ -193,7 +175,7 @@ fn play_one(stage: &Stage, number: usize, flat: &Flat) -> std::result::Result<Se
 }
 
 fn render(lines: &BTreeMap<&str, Line>, wrongs: &str) -> String {
-    let mut text = "| work | n | false alarms | none in at least, with 95 % confidence | ended badly | records, most in a run |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| work | n | touched | left alone in at least, with 95 % confidence | ended badly | records, most in a run |\n|---|---|---|---|---|---|\n".to_owned();
     for (name, line) in lines {
         let _ = writeln!(
             text,

@@ -1,6 +1,6 @@
 //! Programs that grow until the kernel kills: whether the record was complete before that, and how long it took.
 
-use super::play::{Run, Seen, Stage};
+use super::play::{Run, Seen, Stage, play_at_once};
 use super::statistics::{lower_bound, percentile};
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
@@ -115,20 +115,18 @@ enum Outcome {
     Void(String),
 }
 
-/// Plays them all; what there is to say, and whether the aim was met.
-pub(crate) fn play(stage: &Stage, plan: &[Growth]) -> Result<(String, bool)> {
-    let mut outcomes = Vec::new();
-    for (number, growth) in plan.iter().enumerate() {
-        let seen = stage.play(&growth.run(number))?;
-        let outcome = judge(*growth, &seen);
+/// Plays them all, some at a time; what there is to say, and whether the aim was met.
+pub(crate) fn play(stage: &Stage, plan: &[Growth], at_once: usize) -> Result<(String, bool)> {
+    let outcomes = play_at_once(plan, at_once, |number, growth| {
+        let seen = stage.play(&growth.run(number));
+        let outcome = judge(*growth, &seen.map_err(|error| error.to_string())?);
+        let (number, of) = (number + 1, plan.len());
         say(&format!(
-            "{} of {}: {}: {outcome:?}",
-            number + 1,
-            plan.len(),
+            "{number} of {of}: {}: {outcome:?}",
             growth.describe()
         ));
-        outcomes.push((*growth, outcome));
-    }
+        Ok((*growth, outcome))
+    })?;
     Ok(report(&outcomes))
 }
 

@@ -21,6 +21,7 @@ const USAGE: &str = "\
 usage: cargo xtask growth [PART...] [OPTION...]
   parts: growth, threads, flat, fragments; all without one
   --runs N           of growth; default 299, which prove 99 % if none misses
+  --at-once N        so many runs of growth at a time, which is faster and harder; default 1
   --thread-runs N    of a process with 20 threads; default 100
   --flat-seconds N   for each piece of work that is no pressure; default 20
   --program FILE     measure this program instead of building one
@@ -34,6 +35,7 @@ const FRAGMENT_RUNS: usize = 5;
 struct Options {
     parts: Vec<String>,
     runs: usize,
+    at_once: usize,
     thread_runs: usize,
     flat_seconds: u32,
     program: Option<PathBuf>,
@@ -45,6 +47,7 @@ impl Options {
         let mut options = Self {
             parts: Vec::new(),
             runs: 299,
+            at_once: 1,
             thread_runs: 100,
             flat_seconds: 20,
             program: None,
@@ -60,6 +63,7 @@ impl Options {
                 part if PARTS.contains(&part) => options.parts.push(part.to_owned()),
                 "--table" => options.table = true,
                 "--runs" => options.runs = value()?.parse()?,
+                "--at-once" => options.at_once = value()?.parse()?,
                 "--thread-runs" => options.thread_runs = value()?.parse()?,
                 "--flat-seconds" => options.flat_seconds = value()?.parse()?,
                 "--program" => options.program = Some(value()?.into()),
@@ -91,12 +95,16 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut all_met = true;
     for part in &options.parts {
         let (text, is_met) = match part.as_str() {
-            "growth" => grow::play(&stage, &grow::plan(options.runs))?,
-            "threads" => grow::play(&stage, &grow::plan_threads(options.thread_runs))?,
+            "growth" => grow::play(&stage, &grow::plan(options.runs), options.at_once)?,
+            "threads" => grow::play(&stage, &grow::plan_threads(options.thread_runs), 1)?,
             "flat" => flat::play(&stage, &flat::plan(options.flat_seconds))?,
             _ => fragment::play(&stage, FRAGMENT_RUNS)?,
         };
-        let text = format!("{}\n\n{text}", describe(&machine));
+        let at_once = match (part.as_str(), options.at_once) {
+            ("growth", 2..) => format!(" {} runs at a time.", options.at_once),
+            _ => String::new(),
+        };
+        let text = format!("{}{at_once}\n\n{text}", describe(&machine));
         say(&format!("\n{part}\n\n{text}"));
         if options.table {
             write(part, &text)?;

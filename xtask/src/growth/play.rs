@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What every run shares.
 pub(crate) struct Stage {
@@ -131,6 +133,37 @@ impl Stage {
         words.extend(run.words.iter().skip(1).map(|word| fill(word, folder)));
         words
     }
+}
+
+/// Does something with each item, some at a time; the results in the items' order.
+pub(crate) fn play_at_once<I: Sync, T: Send>(
+    items: &[I],
+    at_once: usize,
+    play: impl Fn(usize, &I) -> std::result::Result<T, String> + Sync,
+) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let all = Mutex::new(Vec::new());
+    let player = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else {
+                break;
+            };
+            let played = play(number, item);
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((number, played));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(player);
+        }
+    });
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.sort_by_key(|(number, _)| *number);
+    let played: std::result::Result<Vec<T>, String> =
+        all.into_iter().map(|(_, played)| played).collect();
+    Ok(played?)
 }
 
 fn fill(word: &str, folder: &Path) -> String {
