@@ -159,20 +159,22 @@ fn every_part_of_the_shutdown_scenario_is_better_under_dunnage() {
 #[test]
 fn a_demo_that_cannot_judge_says_why_and_ends_with_3() {
     let scratch = tempfile::tempdir().unwrap();
-    // an interpreter without site-packages has no NumPy, whatever is installed
+    // an interpreter without site-packages has neither NumPy nor pandas, whatever is installed
     let bare = scratch.path().join("python");
     fs::write(&bare, "#!/bin/sh\nexec python3 -I -S \"$@\"\n").unwrap();
     let mut permissions = fs::metadata(&bare).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
     fs::set_permissions(&bare, permissions).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_dunnage"))
-        .args(["demo", "throttle", "--python"])
-        .arg(&bare)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("throttle not run: "), "{text}");
+    for scenario in ["throttle", "oom"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dunnage"))
+            .args(["demo", scenario, "--python"])
+            .arg(&bare)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains(&format!("{scenario} not run: ")), "{text}");
+    }
 }
 
 #[test]
