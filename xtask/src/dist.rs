@@ -62,15 +62,15 @@ pub(crate) fn build() -> Result<PathBuf> {
     )?;
     let built = target_dir().join(host).join("release/dunnage");
     let program = target_dir().join("program/dunnage");
-    append_agent(&built, &program)?;
+    append_agent(root(), &built, &program)?;
     check(&program)?;
     Ok(program)
 }
 
-/// Writes `program`, which is `built` and the agent behind it. The old one may be running, so it is replaced, not changed.
-pub(crate) fn append_agent(built: &Path, program: &Path) -> Result<()> {
+/// Writes `program`, which is `built` and the agent of this tree behind it. The old one may be running, so it is replaced, not changed.
+pub(crate) fn append_agent(tree: &Path, built: &Path, program: &Path) -> Result<()> {
     let mut bytes = fs::read(built)?;
-    bytes.extend(zip_agent(&root().join(PACKAGE))?);
+    bytes.extend(zip_agent(&tree.join(PACKAGE))?);
     fs::create_dir_all(program.parent().ok_or("a program has a folder")?)?;
     let new = program.with_extension(format!("new-{}", std::process::id()));
     fs::write(&new, bytes)?;
@@ -153,7 +153,7 @@ mod tests {
         let (built, program) = (folder.join("built"), folder.join("program/dunnage"));
         fs::write(&built, b"\x7fELF").unwrap();
         for _ in 0..2 {
-            append_agent(&built, &program).unwrap();
+            append_agent(root(), &built, &program).unwrap();
         }
         let bytes = fs::read(&program).unwrap();
         assert!(bytes.starts_with(b"\x7fELFPK\x03\x04"));

@@ -280,7 +280,7 @@ fn played(
 
 fn copy_tree(tree: &Path) -> Result<()> {
     fs::create_dir_all(tree)?;
-    let parts = ["Cargo.toml", "Cargo.lock", "crates", "xtask"];
+    let parts = ["Cargo.toml", "Cargo.lock", "crates", "python", "xtask"];
     let parts = parts.iter().map(|part| root().join(part));
     must_succeed(Command::new("cp").arg("-r").args(parts).arg(tree))
 }
@@ -299,7 +299,8 @@ fn build(tree: &Path) -> Result<PathBuf> {
             .env("RUSTFLAGS", "-C target-feature=+crt-static -A warnings"),
     )?;
     let program = target.join("dunnage");
-    crate::dist::append_agent(&target.join(host).join("debug/dunnage"), &program)?;
+    let built = target.join(host).join("debug/dunnage");
+    crate::dist::append_agent(tree, &built, &program)?;
     Ok(program)
 }
 
