@@ -16,7 +16,7 @@ pub mod releasing;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use dunnage_cgroup::{Memory, Pressure, Root};
+use dunnage_cgroup::{Memory, Pressure, ReadError, Root};
 use dunnage_policy::event::Event;
 use dunnage_policy::ladder::{Ladder, OnBrink, Rules, Rung, Sample, Step};
 use dunnage_policy::pressure::Level;
@@ -187,7 +187,9 @@ impl MemoryWatch {
                 }
             }
             Err(error) => {
-                self.next = Some(now + AFTER_FAILURE);
+                // what is not there at all is looked for once a minute, as a limit is
+                let is_there = !matches!(error, ReadError::NotVisible { .. });
+                self.next = is_there.then_some(now + AFTER_FAILURE);
                 let first = !std::mem::replace(&mut self.failed, true);
                 Looked {
                     event: first.then(|| Event::Degraded {

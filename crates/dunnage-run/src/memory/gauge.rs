@@ -139,7 +139,11 @@ impl Gauge {
     fn read_limits(&mut self, now: Duration) -> Result<bool, ReadError> {
         let is_first = self.limits_at.is_none();
         let before = self.bound;
-        self.bound = self.reader.memory_bound(self.stated)?;
+        self.bound = match self.reader.memory_bound(self.stated) {
+            // a place without cgroups has no limit either, unless somebody says so
+            Err(ReadError::NotVisible { .. }) if self.stated.is_none() => None,
+            found => found?,
+        };
         self.limits_at = Some(now);
         self.follow_events();
         let limits = |bound: Option<MemoryBound>| bound.map(|bound| (bound.limit, bound.high));

@@ -258,3 +258,21 @@ fn a_record_gets_what_is_known() {
     assert_eq!(evidence.samples.last().unwrap().1, 900_000_000);
     assert!(evidence.bytes_per_second > 0.0 && evidence.time_to_limit.is_some());
 }
+
+#[test]
+fn without_cgroups_nothing_is_said_or_looked_at_unless_a_limit_was_stated() {
+    let empty = tempfile::tempdir().unwrap();
+    let root = Root::at(empty.path());
+    let mut watch = MemoryWatch::open_at(&root, Rules::default(), None);
+    let looked = watch.look(Duration::ZERO).unwrap();
+    assert!(looked.event.is_none() && watch.wake_at().is_none());
+    let mut watch = MemoryWatch::open_at(&root, Rules::default(), Some(1 << 30));
+    let looked = watch.look(Duration::ZERO).unwrap();
+    assert!(matches!(looked.event, Some(Event::Degraded { .. })));
+    assert_eq!(watch.wake_at(), None);
+    watch.look_for_limit(Duration::from_mins(1));
+    assert!(
+        watch.look(Duration::from_mins(1)).unwrap().event.is_none(),
+        "it was said"
+    );
+}
