@@ -58,9 +58,11 @@ def fill_to(share, slowly=None):
     return blocks
 
 
-def touch(blocks, end):
+def touch(blocks, is_filled, ends):
+    # started before: a thread's own memory counts too
+    is_filled.wait()
     value = 1
-    while time.monotonic() < end:
+    while time.monotonic() < ends[0]:
         value = value % 200 + 1
         for block in blocks:
             block.write(value)
@@ -70,13 +72,15 @@ def touch(blocks, end):
 
 def steady(options, end):
     size = int(LIMIT * options.noise / 100) // PAGE * PAGE
-    blocks = fill_to(options.share - options.noise, options.slowly)
-    end = max(end, time.monotonic() + 3)
-    threads = [
-        threading.Thread(target=touch, args=(blocks[number :: options.threads], end)) for number in range(options.threads)
-    ]
+    shares, is_filled, ends = [[] for _ in range(options.threads)], threading.Event(), [end]
+    threads = [threading.Thread(target=touch, args=(share, is_filled, ends)) for share in shares]
     for thread in threads:
         thread.start()
+    blocks = fill_to(options.share - options.noise, options.slowly)
+    for number, block in enumerate(blocks):
+        shares[number % options.threads].append(block)
+    ends[0] = end = max(end, time.monotonic() + 3)
+    is_filled.set()
     while time.monotonic() < end:
         more = [Block(part) for part in split(random.randrange(0, 2 * size + 1, PAGE))]
         time.sleep(0.02)
