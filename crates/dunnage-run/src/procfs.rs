@@ -3,6 +3,7 @@
 //! Everything here is read while processes come and go, and what a process calls itself is its own choice: a row that
 //! cannot be parsed is left out, never guessed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dunnage_policy::process::{Identity, Process, ProcessTable, is_shell, mask_has, short_command};
@@ -108,6 +109,30 @@ pub fn parse_statm(bytes: &[u8]) -> Option<u64> {
     let mut fields = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
     Some(resident.saturating_sub(shared))
+}
+
+/// The minor faults of a process's threads, at most so many of them: who touches memory that was not there before.
+pub fn read_minor_faults(pid: i32, most: usize, buffer: &mut Vec<u8>) -> BTreeMap<i32, u64> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let names = folder.into_iter().flatten().flatten();
+    let tids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut faults = BTreeMap::new();
+    for tid in tids.take(most) {
+        let read = read(pid, &format!("task/{tid}/stat"), 4096, buffer);
+        faults.extend(
+            read.and_then(|()| parse_minor_faults(buffer))
+                .map(|count| (tid, count)),
+        );
+    }
+    faults
+}
+
+/// `minflt` of `stat`, field 10.
+pub fn parse_minor_faults(bytes: &[u8]) -> Option<u64> {
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    // the first behind the name is field 3
+    rest.split_ascii_whitespace().nth(7)?.parse().ok()
 }
 
 /// The proportional set size in bytes (`smaps_rollup`). The kernel walks all pages for it: some 9 ms a GiB.
@@ -317,6 +342,7 @@ mod tests {
         fn no_bytes_make_the_parsers_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse_stat(&bytes);
             let _ = parse_caught(&bytes);
+            let _ = (parse_statm(&bytes), parse_pss(&bytes), parse_minor_faults(&bytes));
         }
 
         #[test]
@@ -325,6 +351,7 @@ mod tests {
             let process = parse_stat(stat.as_bytes()).unwrap();
             prop_assert_eq!((process.identity.pid, process.parent, process.identity.start_ticks), (pid, parent, start));
             prop_assert_eq!(process.command, name);
+            prop_assert_eq!(parse_minor_faults(stat.as_bytes()), Some(10));
         }
     }
 }

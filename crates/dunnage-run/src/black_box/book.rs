@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use dunnage_policy::process::{Identity, Process};
 use dunnage_python::{Error, Target};
 
-use crate::procfs::{describe, is_python, read_process_table_up_to, read_program, read_rss_anon};
+use crate::procfs::{
+    describe, is_python, read_minor_faults, read_process_table_up_to, read_program, read_rss_anon,
+};
 use crate::record::ProcessNow;
 
 /// The most processes that are known, the largest of them.
@@ -20,6 +22,12 @@ const MAX_LOOKED_AT: usize = 4096;
 
 /// How old a size must be to be measured against.
 const MARK_EVERY: Duration = Duration::from_secs(5);
+
+/// The most threads of which it is known how much new memory they touch.
+const MAX_THREADS: usize = 128;
+
+/// Fewer new pages name no thread: a MiB of small ones.
+const LEAST_FAULTS: u64 = 256;
 
 /// Less is not called growth.
 const LEAST_GROWTH: i64 = 1 << 20;
@@ -35,6 +43,8 @@ pub struct Known {
     pub rss: Option<u64>,
     /// Two earlier sizes: the newer is replaced when it is old enough, and then is the older.
     marks: [Option<(Instant, u64)>; 2],
+    /// The minor faults of its threads at the last look, of the process that grew then.
+    faults: BTreeMap<i32, u64>,
     reader: Reader,
 }
 
@@ -86,6 +96,11 @@ impl Book {
             known.look(pythons < MAX_PYTHONS);
             pythons += usize::from(known.is_python());
         }
+        let growing = self.find_growing(now);
+        if let Some(known) = growing.and_then(|index| self.processes.get_mut(index)) {
+            let pid = known.process.identity.pid;
+            known.faults = read_minor_faults(pid, MAX_THREADS, &mut self.buffer);
+        }
     }
 
     /// Measures those that are known, and no others.
@@ -114,6 +129,7 @@ impl Known {
             program: Vec::new(),
             rss: None,
             marks: [None; 2],
+            faults: BTreeMap::new(),
             reader: Reader::Unknown,
         }
     }
@@ -168,6 +184,19 @@ impl Known {
         self.reader = prepare(&self.process);
     }
 
+    /// The thread that touched the most new memory since the last look, or since it began. Who holds the GIL at this
+    /// moment may only be in between.
+    pub fn find_growing_thread(&self) -> Option<i32> {
+        let pid = self.process.identity.pid;
+        let now = read_minor_faults(pid, MAX_THREADS, &mut Vec::with_capacity(512)).into_iter();
+        let new = now.map(|(tid, count)| {
+            let before = self.faults.get(&tid).copied().unwrap_or(0);
+            (count.saturating_sub(before), tid)
+        });
+        let (count, tid) = new.max()?;
+        (count >= LEAST_FAULTS).then_some(tid)
+    }
+
     /// What a record says of it.
     pub fn describe(&self, growing: bool, now: Instant) -> ProcessNow {
         let grew = self.grew(now);
@@ -180,6 +209,11 @@ impl Known {
             grew: grew.map(|(bytes, _)| bytes),
             grew_ms: grew.map(|(_, passed)| crate::setup::milliseconds(passed)),
             growing,
+            thread: if growing {
+                self.find_growing_thread()
+            } else {
+                None
+            },
         }
     }
 }

@@ -278,8 +278,8 @@ fn cut(text: &str) -> String {
 fn write_growing(known: &mut Known, measured: Instant, pen: &mut Pen<'_>, story: &mut Story) {
     let process = known.describe(true, measured);
     pen.put(&Part::Process(process.clone()));
+    story.best = Best::of(process.thread);
     story.growing = Some(process);
-    story.best = Best::default();
     write_traceback(known, pen.room() / 2, pen, &mut story.best);
 }
 

@@ -19,20 +19,36 @@ const MAX_NAME: usize = 160;
 
 /// The thread that tells most of why a process grows.
 #[derive(Debug, Default)]
-pub struct Best(Option<(u8, ThreadDump)>);
+pub struct Best {
+    best: Option<(u8, ThreadDump)>,
+    growing: Option<i32>,
+}
 
 impl Best {
+    /// Of a process of which one thread is known to touch new memory, or none.
+    pub fn of(growing: Option<i32>) -> Self {
+        Self {
+            best: None,
+            growing,
+        }
+    }
+
     /// Looks at a thread of the process.
     pub fn offer(&mut self, pid: i32, thread: &ThreadDump) {
-        let rank = rank(pid, thread);
-        if self.0.as_ref().is_none_or(|(best, _)| rank < *best) {
-            self.0 = Some((rank, thread.clone()));
+        let is_growing = thread.tid.is_some() && thread.tid == self.growing;
+        let rank = if is_growing && !thread.frames.is_empty() {
+            0
+        } else {
+            rank(pid, thread)
+        };
+        if self.best.as_ref().is_none_or(|(best, _)| rank < *best) {
+            self.best = Some((rank, thread.clone()));
         }
     }
 
     /// The thread.
     pub fn thread(&self) -> Option<&ThreadDump> {
-        self.0.as_ref().map(|(_, thread)| thread)
+        self.best.as_ref().map(|(_, thread)| thread)
     }
 }
 
@@ -41,12 +57,12 @@ fn rank(pid: i32, thread: &ThreadDump) -> u8 {
     let runs = thread.state == Some('R');
     let holds = thread.gil == Some(Gil::Holds);
     match (thread.frames.is_empty(), holds, runs) {
-        (true, _, _) => 5,
-        (_, true, true) => 0,
-        (_, false, true) => 1,
-        (_, true, false) => 2,
-        _ if thread.tid == Some(pid) => 3,
-        _ => 4,
+        (true, _, _) => 6,
+        (_, true, true) => 1,
+        (_, false, true) => 2,
+        (_, true, false) => 3,
+        _ if thread.tid == Some(pid) => 4,
+        _ => 5,
     }
 }
 

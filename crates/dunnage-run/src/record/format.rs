@@ -208,6 +208,8 @@ pub struct ProcessNow {
     pub grew_ms: Option<u64>,
     /// Whether it is the one that grows the most or, where none grows, the largest.
     pub growing: bool,
+    /// Of that one, the thread that touched the most new memory lately (by its minor faults); null where none stands out.
+    pub thread: Option<i32>,
 }
 
 /// A Python process whose tracebacks follow.

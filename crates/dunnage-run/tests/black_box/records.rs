@@ -172,6 +172,32 @@ else:
 }
 
 #[test]
+fn the_thread_that_takes_new_memory_is_named_and_not_the_one_that_only_computes() {
+    let program = "
+import sys, threading, time
+def computes():
+    n = 0
+    while True: n += 1
+for _ in range(2): threading.Thread(target=computes, daemon=True).start()
+def grows():
+    kept = []
+    print('up', flush=True)
+    sys.stdin.readline()
+    for n in range(40): kept.append(bytearray(1 << 20))
+    print('grown', flush=True)
+    sys.stdin.read()
+grows()
+";
+    let mut family = Family::start(program);
+    let mut black_box = BlackBox::start(family.settings(None)).unwrap();
+    black_box.prepare(Seen::default());
+    record(&mut black_box, 1);
+    family.tell_and_wait("grown");
+    let headline = record(&mut black_box, 2).headline.unwrap();
+    assert!(headline.contains("in grows"), "{headline}");
+}
+
+#[test]
 fn a_python_that_became_another_by_exec_is_read_as_what_it_is_now() {
     let program = "
 import os, sys

@@ -3,7 +3,7 @@
 
 use dunnage_python::ThreadDump;
 use dunnage_run::black_box::{Best, whereabouts};
-use dunnage_run::record::{Record, RecordFile, share, shown_bytes};
+use dunnage_run::record::{ProcessNow, Record, RecordFile, share, shown_bytes};
 
 use super::printable;
 
@@ -130,7 +130,7 @@ fn grower(record: &Record) -> Option<String> {
             ms as f64 / 1000.0
         ));
     }
-    if let Some(thread) = best_thread(record, process.pid)
+    if let Some(thread) = best_thread(record, process)
         && let Some(place) = whereabouts(&thread)
     {
         let name = thread.name.as_deref().unwrap_or("a thread without a name");
@@ -139,9 +139,10 @@ fn grower(record: &Record) -> Option<String> {
     Some(text + ".")
 }
 
-fn best_thread(record: &Record, pid: i32) -> Option<ThreadDump> {
+fn best_thread(record: &Record, process: &ProcessNow) -> Option<ThreadDump> {
+    let pid = process.pid;
     let dump = record.tracebacks.iter().find(|dump| dump.pid == pid)?;
-    let mut best = Best::default();
+    let mut best = Best::of(process.thread);
     for thread in &dump.threads {
         best.offer(pid, thread);
     }
