@@ -28,6 +28,7 @@ _RTLD_NOW = 2
 
 _busy = False
 _thread_id = 0
+_left = 0.0
 _ended = None
 _rules = {}
 
@@ -35,6 +36,8 @@ _rules = {}
 def begin():
     """Starts the thread, unless it is there. A fork waits for it: 3.12 and later warn where threads are."""
     global _busy
+    if type(_thread.start_new_thread) is not type(len):
+        return  # gevent or eventlet: what runs in a greenlet would hold up all the others
     if _thread_id == 0:
         os.register_at_fork(before=_wait, after_in_child=_forget)
     if not _busy:
@@ -50,9 +53,13 @@ def _wait():
     if _thread_id == _thread.get_native_id():
         return
     give_up = time.monotonic() + FORK_PATIENCE
-    # for the kernel it is there a little longer than for us
-    while (_busy or os.path.exists("/proc/self/task/%d" % _thread_id)) and time.monotonic() < give_up:
+    while time.monotonic() < give_up and (_busy or _is_leaving()):
         time.sleep(0.001)
+
+
+def _is_leaving():
+    """For the kernel it is there a little longer than for us; after a second the number may be another thread's."""
+    return time.monotonic() - _left < 1.0 and os.path.exists("/proc/self/task/%d" % _thread_id)
 
 
 def _forget():
@@ -61,13 +68,14 @@ def _forget():
 
 
 def _run():
-    global _busy, _thread_id
+    global _busy, _left, _thread_id
     _thread_id = _thread.get_native_id()
     try:
         _release()
     except BaseException as error:
         if os.environ.get("DUNNAGE_DEBUG"):
             os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
+    _left = time.monotonic()
     _busy = False
 
 

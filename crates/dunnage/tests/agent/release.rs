@@ -302,6 +302,11 @@ fn a_process_that_collects_nothing_or_is_switched_off_does_not_answer() {
     for python in pythons_with_agent("silence") {
         for (script, variable) in [
             ("gc.disable(); print('ready'); busy()", "DUNNAGE_OTHER"),
+            // as gevent does it
+            (
+                "import _thread; _thread.start_new_thread = lambda *args: print(args); print('ready'); busy()",
+                "DUNNAGE_OTHER",
+            ),
             (
                 "print('ready'); busy(); print(gc.callbacks)",
                 "DUNNAGE_RELEASE",
