@@ -182,8 +182,8 @@ fn what_only_the_collector_finds_goes_and_ends_in_the_main_thread() {
         print(ended == {threading.main_thread().ident})\n";
     each("rings", script, |supervisor, application| {
         supervisor.ask();
-        let given = supervisor.hear_released();
-        assert!(given > 20 << 20, "{given}");
+        let answer = supervisor.hear_answer();
+        assert!(answer.rss > 20 << 20, "{answer:?}");
         assert_eq!(application.finish(), quietly("True\n"));
     });
 }
