@@ -264,7 +264,9 @@ impl Ladder {
             bursts_out: grows && ends_within(SHORT, self.growth.burst()),
             grows,
             is_sustained: is_trend && ends_within(NEAR, gained),
-            ends_soon: is_trend && ends_within(SOON, gained),
+            ends_soon: is_trend
+                && ends_within(SOON, gained)
+                && ends_within(SOON, self.growth.slow()),
             lasts: false,
         }
     }

@@ -72,7 +72,7 @@ pub struct MemoryArgs {
 
     /// At the brink: `continue` leaves it to the kernel, since a peak may pass; `stop` lets the fattest of several workers
     /// stand still, for at most a second and only as PID 1, so that the record gets done; `exit` begins the shutdown
-    /// of what has grown for seconds and has two left
+    /// of what has grown for seconds and has one left
     #[arg(
         long,
         value_enum,
