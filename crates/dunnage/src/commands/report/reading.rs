@@ -102,7 +102,7 @@ fn kinds(record: &Record) -> Vec<String> {
         .filter_map(|process| process.rss_anon);
     let known = known.fold(0, u64::saturating_add);
     let elsewhere = memory.anon.unwrap_or(0).saturating_sub(known);
-    if known > 0 && part(record, Some(elsewhere)) > NOTABLE {
+    if record.complete.is_some() && known > 0 && part(record, Some(elsewhere)) > NOTABLE {
         sentences.push(format!(
             "{} of what programs allocated is of no process listed here: sessions of kubectl exec, or one that had just \
              ended.",
