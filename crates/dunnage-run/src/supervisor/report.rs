@@ -17,8 +17,8 @@ impl Supervisor<'_> {
     /// Gives back what only the start or a look around needed: what comes now is mostly waiting, for days.
     pub(super) fn settle(&mut self) {
         self.settle_at = None;
-        dunnage_sys::release_program_pages();
         dunnage_sys::release_free_heap();
+        dunnage_sys::release_program_pages();
         self.forwarder.rehearse();
     }
 
