@@ -88,6 +88,7 @@ pub struct Supervisor<'a> {
     oom_reported: u64,
     look_at: Option<Duration>,
     settle_at: Option<Duration>,
+    limits_at: Option<Duration>,
     counts: Counts,
     rungs: Rungs,
     more: bool,
@@ -123,6 +124,7 @@ impl<'a> Supervisor<'a> {
             oom_reported: 0,
             look_at: start.watch.as_ref().map(|_| INTERVAL),
             settle_at: None,
+            limits_at: None,
             counts: Counts::default(),
             rungs: Rungs::open(config),
             more: false,
@@ -182,6 +184,7 @@ impl<'a> Supervisor<'a> {
         self.reap(log);
         self.step(Input::Time, log);
         self.look(log);
+        self.look_at_limits(log);
         self.take_control(log);
         self.take_memory_answers(log);
         self.look_at_memory(log);
@@ -219,6 +222,7 @@ impl<'a> Supervisor<'a> {
             self.sequence.wake_at(),
             self.look_at,
             self.settle_at,
+            self.limits_at,
             control,
         ];
         times.into_iter().flatten().min()
@@ -358,7 +362,12 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Tells of limits that were changed, once all that belong together have been.
     fn look_at_limits(&mut self, log: &mut Log) {
+        if self.limits_at.is_none_or(|at| self.now() < at) {
+            return;
+        }
+        self.limits_at = None;
         if let Some(event) = self.start.watch.as_mut().and_then(Watch::look_at_limits) {
             log.say(&event);
         }

@@ -21,6 +21,9 @@ use crate::record::Released;
 /// The most decisions that a record tells of; the oldest go first.
 const MOST_DECISIONS: usize = 32;
 
+/// A resize writes several files, memory's and the CPU's, one after the other: it is told when all are written.
+const RESIZE: Duration = Duration::from_secs(1);
+
 /// The memory watch and what it has begun.
 #[derive(Default)]
 pub struct Rungs {
@@ -148,7 +151,7 @@ impl Supervisor<'_> {
 
     fn climb(&mut self, looked: Looked, now: Duration, log: &mut Log) {
         if looked.resized {
-            self.look_at_limits(log);
+            self.limits_at.get_or_insert(now + RESIZE);
         }
         self.start_black_box(log);
         let seen = self.rungs.seen();
