@@ -10,6 +10,8 @@
 
 #[path = "support/face.rs"]
 mod face;
+#[path = "support/inner.rs"]
+mod inner;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -16,6 +16,8 @@ mod counts;
 mod doors;
 #[path = "../support/face.rs"]
 mod face;
+#[path = "../support/inner.rs"]
+mod inner;
 mod faults;
 mod release;
 mod silence;

@@ -10,6 +10,8 @@
 
 #[path = "../support/cgroup.rs"]
 mod cgroup;
+#[path = "../support/inner.rs"]
+mod inner;
 mod control;
 mod dump;
 mod edges;

@@ -41,16 +41,8 @@ impl MemoryCgroup {
     pub fn within(&self, command: &Command) -> Command {
         let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
         let mut outer = Command::new("sh");
-        outer
-            .args(["-c", &enter, "sh"])
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => outer.env(name, value),
-                None => outer.env_remove(name),
-            };
-        }
+        outer.args(["-c", &enter, "sh"]);
+        crate::inner::append(&mut outer, command);
         outer
     }
 }

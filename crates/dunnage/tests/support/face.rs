@@ -26,15 +26,8 @@ impl Face {
         outer
             .args(["--mount", "--propagation", "private", "sh", "-c"])
             .arg(r#"mount --bind "$0" /sys/devices/system/cpu/online && exec "$@""#)
-            .arg(self.0.path().join("online"))
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => outer.env(name, value),
-                None => outer.env_remove(name),
-            };
-        }
+            .arg(self.0.path().join("online"));
+        crate::inner::append(&mut outer, command);
         outer
     }
 }
