@@ -16,9 +16,9 @@ mod counts;
 mod doors;
 #[path = "../support/face.rs"]
 mod face;
+mod faults;
 #[path = "../support/inner.rs"]
 mod inner;
-mod faults;
 mod release;
 mod silence;
 mod support;

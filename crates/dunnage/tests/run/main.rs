@@ -10,14 +10,14 @@
 
 #[path = "../support/cgroup.rs"]
 mod cgroup;
-#[path = "../support/inner.rs"]
-mod inner;
 mod control;
 mod dump;
 mod edges;
 mod ends;
 mod health;
 mod init;
+#[path = "../support/inner.rs"]
+mod inner;
 mod last_time;
 mod memory;
 mod shutdown;
