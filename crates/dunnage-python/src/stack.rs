@@ -9,6 +9,9 @@ use crate::dump::Frame;
 use crate::layout::{FIRST_OWNER_WITHOUT_CODE, FrameLayout, Layout, OWNED_BY_GENERATOR};
 use crate::memory::{Blocks, Memory, Unreadable, add};
 
+/// How many frames above the innermost call may be none of Python code, or not have begun their own work.
+const MAX_SKIPPED: usize = 16;
+
 /// The most frames of a thread that are read.
 pub const MAX_FRAMES: usize = 1024;
 
@@ -98,6 +101,54 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
             truncated,
             name,
         })
+    }
+
+    /// Reads the innermost call of a thread alone: `None` if it is in none. The frame is looked at twice, so that it was
+    /// the innermost one at some moment in between; its line is the one at which it was found first.
+    pub fn read_top(&mut self, thread: u64) -> Result<Option<Frame>, Unreadable> {
+        self.blocks.clear();
+        let first = self.read_first(thread)?;
+        let mut next = first;
+        for _ in 0..MAX_SKIPPED {
+            if next == 0 {
+                return Ok(None);
+            }
+            let (raw, previous) = self.read_frame(next)?;
+            if let Some(raw) = raw {
+                self.blocks.clear();
+                let is_same = self.read_first(thread)? == first
+                    && self.read_frame(next)?.0.map(|again| again.code) == Some(raw.code);
+                let codes = self.read_codes(&[raw])?;
+                let code = codes.get(&raw.code).filter(|_| is_same).ok_or(Unreadable)?;
+                if !code.is_incomplete(raw.at) {
+                    return Ok(Some(Frame {
+                        line: self.find_line(code, raw.at)?,
+                        function: code.function.clone(),
+                        file: code.file.clone(),
+                    }));
+                }
+            }
+            next = previous;
+        }
+        Err(Unreadable)
+    }
+
+    /// The address of the innermost frame; 0 for none.
+    fn read_first(&mut self, thread: u64) -> Result<u64, Unreadable> {
+        match self.layout.frame {
+            FrameLayout::Objects { top, .. }
+            | FrameLayout::Interpreter {
+                top, through: None, ..
+            } => self.blocks.word(add(thread, top)?),
+            FrameLayout::Interpreter {
+                top,
+                through: Some(offset),
+                ..
+            } => match self.blocks.word(add(thread, top)?)? {
+                0 => Ok(0),
+                cframe => self.blocks.word(add(cframe, offset)?),
+            },
+        }
     }
 
     /// The thread's name, if `threading` started it: then the outermost call is known.

@@ -17,16 +17,17 @@ use crate::process::{TaskStat, read_runs, read_task};
 
 /// The state of a GIL at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GilView {
+pub struct GilState {
     /// Whether it is held.
     pub locked: bool,
-    /// The thread state that holds it, or held it last.
+    /// The address of the `PyThreadState` that holds it, or held it last where it is not `locked`; 0 for none. That thread
+    /// may have ended.
     pub holder: u64,
     /// How often it went to another thread.
     pub switches: u64,
 }
 
-impl GilView {
+impl GilState {
     /// Reads the GIL at this address, in one call.
     pub fn read(memory: &impl Memory, layout: GilLayout, address: u64) -> Result<Self, Unreadable> {
         let (mut holder, mut locked, mut switches) = ([0; 8], [0; 4], [0; 8]);
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn only_a_thread_that_did_not_have_the_gil_is_proved_by_it() {
-        let view = GilView {
+        let view = GilState {
             locked: true,
             holder: 1,
             switches: 7,
@@ -99,12 +100,12 @@ mod tests {
         assert!(!view.proves_still(1, view));
         assert!(!view.proves_still(
             2,
-            GilView {
+            GilState {
                 switches: 8,
                 ..view
             }
         ));
-        assert!(!view.proves_still(2, GilView { holder: 2, ..view }));
+        assert!(!view.proves_still(2, GilState { holder: 2, ..view }));
     }
 
     #[test]

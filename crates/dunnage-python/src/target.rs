@@ -1,20 +1,21 @@
 //! A process that is ready to be read.
 
+use std::sync::OnceLock;
+
 use crate::dump::{Gil, ProcessDump, ThreadDump};
-use crate::layout::{GIL_BYTES, GilPlace};
 use crate::memory::{Blocks, Memory, ProcessMemory, Unreadable, add};
 use crate::native::Tasks;
 use crate::prepare::{Found, find};
-use crate::process::{TaskStat, read_command, read_futex, read_start, read_task};
+use crate::process::{read_command, read_start, read_task};
 use crate::refusal::explain;
 use crate::stack::{Stack, StackReader};
-use crate::still::{GilView, SchedView};
+use crate::still::SchedView;
 use crate::tidy::{MAX_DUMP_BYTES, shorten, tidy_threads};
 use crate::{Error, layout::Version};
 
 /// The most threads of a process, and interpreters, that are read.
 const MAX_THREADS: usize = 1024;
-const MAX_INTERPRETERS: usize = 64;
+pub(crate) const MAX_INTERPRETERS: usize = 64;
 
 /// How often the list of threads, or a stack, is read anew before it is called torn.
 const LIST_ATTEMPTS: usize = 10;
@@ -29,29 +30,19 @@ const FOLLOWER_STACK: usize = 256 << 10;
 /// A process with a CPython whose layout is known.
 #[derive(Debug, Clone)]
 pub struct Target {
-    pid: i32,
+    pub(crate) pid: i32,
     start_ticks: u64,
-    memory: ProcessMemory,
-    found: Found,
-}
-
-/// Who has the GIL of the main interpreter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GilHolder {
-    /// Whether it is held at all.
-    pub locked: bool,
-    /// The kernel id, as the target sees it, of the thread that holds it or held it last. `None` where it has none yet, is
-    /// gone, or before CPython 3.11, which does not keep it.
-    pub tid: Option<i32>,
-    /// How often it went from one thread to another.
-    pub switches: u64,
+    pub(crate) memory: ProcessMemory,
+    pub(crate) found: Found,
+    /// Where the main interpreter's GIL is, once it has one: it stays there.
+    pub(crate) main_gil: OnceLock<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ThreadRef {
-    interpreter: u64,
+pub(crate) struct ThreadRef {
+    pub(crate) interpreter: u64,
     interpreter_id: i64,
-    address: u64,
+    pub(crate) address: u64,
 }
 
 /// One thread's stack, and what is known of it.
@@ -71,6 +62,7 @@ impl Target {
             start_ticks,
             memory: ProcessMemory { pid },
             found: find(pid)?,
+            main_gil: OnceLock::new(),
         };
         target.check_identity()?;
         Ok(target)
@@ -89,24 +81,6 @@ impl Target {
     /// Whether it has a GIL.
     pub fn has_gil(&self) -> bool {
         self.found.layout.gil.is_some()
-    }
-
-    /// The GIL of the main interpreter, in two or three small reads. `None` in a free-threaded build, or where the
-    /// process is gone.
-    pub fn gil_holder(&self) -> Option<GilHolder> {
-        let main = add(self.found.runtime, self.found.layout.interpreters).ok()?;
-        let view = self.view_gil(self.memory.word(main).ok()?).ok()??;
-        let native = self.found.layout.thread.native_id;
-        let tid = native
-            .filter(|_| view.holder != 0)
-            .and_then(|offset| self.memory.word(add(view.holder, offset).ok()?).ok())
-            .and_then(|tid| i32::try_from(tid).ok())
-            .filter(|tid| *tid > 0);
-        Some(GilHolder {
-            locked: view.locked,
-            tid,
-            switches: view.switches,
-        })
     }
 
     /// Reads the stacks of all threads, the innermost call first.
@@ -160,26 +134,8 @@ impl Target {
         }
     }
 
-    fn gil_address(&self, interpreter: u64) -> Result<Option<u64>, Unreadable> {
-        match self.found.layout.gil.map(|gil| gil.place) {
-            None => Ok(None),
-            Some(GilPlace::Runtime(offset)) => add(self.found.runtime, offset).map(Some),
-            Some(GilPlace::Interpreter(offset)) => {
-                let address = self.memory.word(add(interpreter, offset)?)?;
-                Ok(Some(address).filter(|address| *address != 0))
-            }
-        }
-    }
-
-    fn view_gil(&self, interpreter: u64) -> Result<Option<GilView>, Unreadable> {
-        match (self.found.layout.gil, self.gil_address(interpreter)?) {
-            (Some(layout), Some(address)) => GilView::read(&self.memory, layout, address).map(Some),
-            _ => Ok(None),
-        }
-    }
-
     /// The threads of all interpreters, and whether the list changed each time that it was read.
-    fn list_threads(&self) -> Option<(Vec<ThreadRef>, bool)> {
+    pub(crate) fn list_threads(&self) -> Option<(Vec<ThreadRef>, bool)> {
         let mut last = self.walk_threads();
         for _ in 0..LIST_ATTEMPTS {
             let again = self.walk_threads();
@@ -192,7 +148,7 @@ impl Target {
         Some((last.ok()?, true))
     }
 
-    fn walk_threads(&self) -> Result<Vec<ThreadRef>, Unreadable> {
+    pub(crate) fn walk_threads(&self) -> Result<Vec<ThreadRef>, Unreadable> {
         let layout = &self.found.layout;
         let mut blocks = Blocks::new(&self.memory);
         let mut threads: Vec<ThreadRef> = Vec::new();
@@ -220,16 +176,16 @@ impl Target {
         Ok(threads)
     }
 
-    /// Whether the thread is still in its interpreter's list, from memory and not from the cache.
-    fn is_linked(&self, thread: ThreadRef) -> Result<bool, Unreadable> {
+    /// Whether a thread is still in its interpreter's list, from memory and not from the cache.
+    pub(crate) fn is_linked(&self, thread: u64, interpreter: u64) -> Result<bool, Unreadable> {
         let layout = &self.found.layout;
-        let before = self.memory.word(add(thread.address, layout.thread.prev)?)?;
+        let before = self.memory.word(add(thread, layout.thread.prev)?)?;
         let link = if before == 0 {
-            add(thread.interpreter, layout.threads)?
+            add(interpreter, layout.threads)?
         } else {
             add(before, layout.thread.next)?
         };
-        Ok(self.memory.word(link)? == thread.address)
+        Ok(self.memory.word(link)? == thread)
     }
 
     fn read_linked(
@@ -237,7 +193,7 @@ impl Target {
         reader: &mut StackReader<'_, '_, ProcessMemory>,
         thread: ThreadRef,
     ) -> Result<Option<Stack>, Unreadable> {
-        if !self.is_linked(thread)? {
+        if !self.is_linked(thread.address, thread.interpreter)? {
             return Ok(None);
         }
         reader.read_stack(thread.address).map(Some)
@@ -245,7 +201,7 @@ impl Target {
 
     /// The kernel's threads behind these. Up to CPython 3.12 a sub-interpreter's thread state bears the id of the thread that
     /// made the interpreter, whichever thread executes in it: one that shares its id is of nobody.
-    fn find_tids(&self, tasks: &Tasks, threads: &[ThreadRef]) -> Vec<Option<i32>> {
+    pub(crate) fn find_tids(&self, tasks: &Tasks, threads: &[ThreadRef]) -> Vec<Option<i32>> {
         let find = |thread: &ThreadRef| {
             let found = tasks.find(&self.memory, self.found.layout.thread, thread.address);
             found.ok().flatten()
@@ -372,13 +328,10 @@ impl Target {
             stack: Stack::default(),
             torn: true,
             holds_gil: self.holds_gil(thread),
-            is_linked: self.is_linked(thread).unwrap_or(false),
+            is_linked: self
+                .is_linked(thread.address, thread.interpreter)
+                .unwrap_or(false),
         }
-    }
-
-    fn holds_gil(&self, thread: ThreadRef) -> bool {
-        let gil = self.view_gil(thread.interpreter).ok().flatten();
-        gil.is_some_and(|gil| gil.locked && gil.holder == thread.address)
     }
 
     fn describe(&self, thread: ThreadRef, tid: Option<i32>, reading: Reading) -> ThreadDump {
@@ -405,19 +358,6 @@ impl Target {
             truncated: reading.stack.truncated,
             frames: reading.stack.frames,
         }
-    }
-
-    /// Whether the thread sleeps on a futex within the GIL: its condition variable or mutex. (A C library that waits
-    /// elsewhere, as musl does, is not recognised.)
-    fn waits_for_gil(&self, thread: ThreadRef, tid: i32, stat: Option<&TaskStat>) -> bool {
-        if stat.is_none_or(|stat| stat.state != 'S') {
-            return false;
-        }
-        let Ok(Some(gil)) = self.gil_address(thread.interpreter) else {
-            return false;
-        };
-        read_futex(self.pid, tid)
-            .is_some_and(|futex| (gil..gil.saturating_add(GIL_BYTES)).contains(&futex))
     }
 }
 

@@ -182,6 +182,30 @@ fn a_process_that_never_stands_still_is_read_without_a_made_up_frame() {
 }
 
 #[test]
+fn the_function_of_a_holder_that_runs_on_is_never_made_up() {
+    for python in pythons() {
+        let (_program, allowed, target) = start(&python);
+        let (mut looks, mut found) = (0, 0);
+        while found < 300 && looks < 30_000 {
+            looks += 1;
+            let frame = target
+                .gil_state()
+                .and_then(|state| target.function_of(state.holder));
+            if let Some(frame) = frame {
+                found += 1;
+                assert!(
+                    allowed.knows(&frame),
+                    "CPython 3.{}: {frame:?}",
+                    python.minor
+                );
+            }
+        }
+        println!("CPython 3.{}: {found} of {looks} looks", python.minor);
+        assert_eq!(found, 300, "CPython 3.{}", python.minor);
+    }
+}
+
+#[test]
 fn the_check_finds_a_call_that_never_was() {
     let python = pythons().pop().unwrap();
     let (_program, allowed, target) = start(&python);
