@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of ours a crate may use, for building and for its tests.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("dunnage-cgroup", &[]),
     ("dunnage-policy", &["dunnage-cgroup"]),
     (
@@ -18,13 +18,25 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ),
     ("dunnage-sys", &[]),
     ("dunnage-python", &["dunnage-sys"]),
+    ("dunnage-timeline", &[]),
+    (
+        "dunnage-record",
+        &[
+            "dunnage-cgroup",
+            "dunnage-python",
+            "dunnage-sys",
+            "dunnage-timeline",
+        ],
+    ),
     (
         "dunnage-run",
         &[
             "dunnage-cgroup",
             "dunnage-policy",
             "dunnage-python",
+            "dunnage-record",
             "dunnage-sys",
+            "dunnage-timeline",
         ],
     ),
     (
@@ -33,15 +45,17 @@ const MAY_USE: [(&str, &[&str]); 8] = [
             "dunnage-cgroup",
             "dunnage-policy",
             "dunnage-python",
+            "dunnage-record",
             "dunnage-run",
             "dunnage-sys",
+            "dunnage-timeline",
         ],
     ),
     ("xtask", &[]),
 ];
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
-const PURE: [&str; 1] = ["dunnage-policy"];
+const PURE: [&str; 2] = ["dunnage-policy", "dunnage-timeline"];
 const PURE_MAY_USE: [&str; 4] = ["dunnage-cgroup", "serde", "serde_json", "thiserror"];
 
 /// Every package of the workspace with its dependencies as (name, kind).

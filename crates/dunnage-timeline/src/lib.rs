@@ -1,0 +1,16 @@
+//! What a recorder saw, and what it means.
+//!
+//! A [`Recording`] holds bare observations: what each thread's scheduler counters gained from look to look, who had the
+//! GIL, what the cgroup's CPU counters said, and the application's own marks. A [`Timeline`] is made from it: each moment
+//! of each thread is given to one of the nine kinds of [`What`], the one that this project is about being *waits for a GIL
+//! whose holder is throttled*. Everything that a person sees (verdict, page, exports) is a view of a timeline. Nothing here
+//! reads a file, a clock or a process.
+
+pub mod recording;
+pub mod timeline;
+
+pub use recording::Recording;
+pub use timeline::{Timeline, What};
+
+/// Nanoseconds since the recording began.
+pub type Nanos = u64;
