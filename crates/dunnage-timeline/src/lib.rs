@@ -6,6 +6,8 @@
 //! whose holder is throttled*. Everything that a person sees (verdict, page, exports) is a view of a timeline. Nothing here
 //! reads a file, a clock or a process.
 
+#[doc(hidden)]
+pub mod example;
 pub mod recording;
 pub mod timeline;
 
