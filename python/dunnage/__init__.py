@@ -11,6 +11,7 @@ had (macOS, Windows, free-threaded interpreters, other processors) the same func
 
 from dunnage._guard import Guard, guard
 from dunnage._hooks import Drain, Hook, Level, MemoryPressure, on_drain, on_memory_pressure
+from dunnage._marks import Span, mark, span
 from dunnage._pymalloc import SmallObjects
 from dunnage._release import Released, ReleaseStep, release_memory, release_memory_async
 from dunnage._resources import (
@@ -58,6 +59,7 @@ __all__ = [
     "ReleaseStep",
     "Released",
     "SmallObjects",
+    "Span",
     "Stall",
     "Stalls",
     "Throttling",
@@ -67,11 +69,13 @@ __all__ = [
     "limit_threads",
     "limits",
     "limits_changed",
+    "mark",
     "memory",
     "on_drain",
     "on_memory_pressure",
     "pressure",
     "release_memory",
     "release_memory_async",
+    "span",
     "throttling",
 ]

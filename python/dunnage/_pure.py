@@ -107,6 +107,28 @@ class Source:
             return None
 
 
+class Span:
+    """A stretch of time that ends with its ``with`` block; made by ``dunnage.span()``."""
+
+    def __enter__(self) -> "Span":
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> None:
+        pass
+
+
+_SPAN = Span()
+
+
+def mark(name: str, id: int = 0) -> None:
+    """Marks a moment, for ``dunnage record``; without the native part it does nothing."""
+
+
+def span(name: str, id: int = 0, since: float | None = None) -> Span:
+    """Marks how long a ``with`` block took, for ``dunnage record``; without the native part it does nothing."""
+    return _SPAN
+
+
 def _affinity() -> tuple[int, str]:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0)), "sched_getaffinity"

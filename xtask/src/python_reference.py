@@ -86,7 +86,7 @@ def main():
     functions, types = [], []
     for name in dunnage.__all__:
         kind = getattr(dunnage, name)
-        is_function = inspect.isfunction(kind)
+        is_function = inspect.isroutine(kind)
         (functions if is_function else types).extend(entries(name, kind))
     print("\n".join([HEAD, "## Functions\n", *functions, "## What they return and take\n", *types]).rstrip())
 

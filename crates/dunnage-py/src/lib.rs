@@ -5,6 +5,7 @@
 //! `python/dunnage/_types.py`. `python/dunnage/_native.pyi` describes it, and stubtest holds the two together.
 
 mod heap;
+mod marks;
 mod source;
 mod watcher;
 
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::heap::{allocator_statistics, call_soon, malloc_provider, trim_heap};
+    #[pymodule_export]
+    use crate::marks::{Span, mark, span};
     #[pymodule_export]
     use crate::source::Source;
     #[pymodule_export]

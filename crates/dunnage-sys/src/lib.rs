@@ -16,6 +16,7 @@ mod fd;
 mod folder;
 mod heap;
 mod inotify;
+pub mod marks;
 mod mask;
 mod memory;
 mod poll;
@@ -38,6 +39,7 @@ pub use fd::{allocate, is_in_memory, open_existing_regular, read_bounded, read_l
 pub use folder::{Folder, current_uid};
 pub use heap::{call_in_main_thread, interpreter_allocator_statistics, malloc_provider, trim_heap};
 pub use inotify::FileWatch;
+pub use marks::{monotonic_nanos, name_mark, write_mark};
 pub use mask::{
     Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
 };
