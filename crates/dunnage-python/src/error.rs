@@ -17,7 +17,7 @@ pub enum Error {
         program: String,
     },
     /// A CPython, of which the layout is not known.
-    #[error("process {pid} runs CPython {version}: known are 3.9 to 3.14")]
+    #[error("process {pid} runs CPython {version}: known are 3.9 to 3.15")]
     UnknownVersion {
         /// The process.
         pid: i32,

@@ -4,7 +4,7 @@
 //! `process_vm_readv(2)` while it works, so a long C call that holds the GIL hides nothing. [`Target::prepare`] finds the
 //! interpreter once (some hundred microseconds); [`Target::dump`] then reads all stacks, and [`Target::gil_state`]
 //! the GIL alone, in one call to the kernel. A stack is given out as whole only if it is proved that it did not move while it was read ([`still`]), and is
-//! marked as torn otherwise. Known are 64 bit builds of CPython 3.9 to 3.14.
+//! marked as torn otherwise. Known are 64 bit builds of CPython 3.9 to 3.15.
 
 mod code;
 pub mod dump;

@@ -296,10 +296,9 @@ mod tests {
 
     /// Every layout that there is.
     fn layouts() -> Vec<Layout> {
-        let described = debug_offsets::tests::python_3_14();
         (9..=12)
             .filter_map(|minor| tables::layout_of(minor).copied())
-            .chain([described])
+            .chain(debug_offsets::tests::described())
             .collect()
     }
 

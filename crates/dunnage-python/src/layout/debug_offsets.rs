@@ -11,7 +11,7 @@ use super::{
 use crate::linetable::LineTable;
 
 /// How many bytes of it are read.
-pub const BYTES: usize = 88 * 8;
+pub const BYTES: usize = 96 * 8;
 
 const COOKIE: &[u8; 8] = b"xdebugpy";
 
@@ -23,19 +23,28 @@ struct Order {
     minor: u8,
     gil_pointer: usize,
     thread: usize,
+    /// `thread_id`, which `native_thread_id` follows.
+    ident: usize,
     frame: usize,
     code: usize,
+    /// `ht_cached_keys`, where it is described.
+    cached_keys: Option<usize>,
     unicode: usize,
     tag: u64,
 }
 
-const ORDERS: [Order; 2] = [
+/// `PyHeapTypeObject.ht_cached_keys` where it is not described: the same in 3.13 and 3.14.
+const CACHED_KEYS: u64 = 880;
+
+const ORDERS: [Order; 3] = [
     Order {
         minor: 13,
         gil_pointer: 14,
         thread: 19,
+        ident: 24,
         frame: 28,
         code: 34,
+        cached_keys: None,
         unicode: 67,
         tag: 0,
     },
@@ -43,9 +52,22 @@ const ORDERS: [Order; 2] = [
         minor: 14,
         gil_pointer: 15,
         thread: 22,
+        ident: 27,
         frame: 31,
         code: 39,
+        cached_keys: None,
         unicode: 77,
+        tag: 3,
+    },
+    Order {
+        minor: 15,
+        gil_pointer: 15,
+        thread: 22,
+        ident: 30,
+        frame: 39,
+        code: 47,
+        cached_keys: Some(67),
+        unicode: 89,
         tag: 3,
     },
 ];
@@ -79,7 +101,7 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
         .find(|order| version.major == 3 && order.minor == version.minor)
         .ok_or(NotUsable::Unknown(version))?;
     let free_threaded = word(2) != Some(0);
-    // id and next come before the list of threads, the GIL's fields after the pointer to it, in both orders
+    // id and next come before the list of threads, the GIL's fields after the pointer to it, in every order
     let (gil, thread, frame, code) = (order.gil_pointer, order.thread, order.frame, order.code);
     let inside = |at: usize| {
         let base = field(gil + 1)?;
@@ -93,6 +115,7 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
         // not described; it follows `locked`, an int, with its own alignment (pycore_gil.h)
         switches: holder + 16,
     };
+    let cached_keys = order.cached_keys.map_or(Ok(CACHED_KEYS), field)?;
     let layout = Layout {
         interpreters: field(5)?,
         interpreter_id: field(7)?,
@@ -102,8 +125,8 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
             prev: field(thread + 1)?,
             next: field(thread + 2)?,
             interpreter: field(thread + 3)?,
-            ident: field(thread + 5)?,
-            native_id: Some(field(thread + 6)?),
+            ident: field(order.ident)?,
+            native_id: Some(field(order.ident + 1)?),
         },
         frame: FrameLayout::Interpreter {
             top: field(thread + 4)?,
@@ -128,8 +151,7 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
         names: (!free_threaded).then_some(NameLayout {
             locals: field(frame + 4)?,
             attributes: Attributes::Inline,
-            // not described; the same in 3.13 and 3.14
-            cached_keys: 880,
+            cached_keys,
         }),
         gil: (!free_threaded).then_some(gil_layout),
         ascii_data: field(order.unicode + 3)?,
@@ -140,191 +162,34 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
 }
 
 #[cfg(test)]
+mod recorded;
+
+#[cfg(test)]
 pub(crate) mod tests {
+    use super::recorded::{PYTHON_3_13, PYTHON_3_14, PYTHON_3_15};
     use super::*;
     use proptest::prelude::*;
 
-    /// What CPython 3.14.10 of Debian (x86_64) says of itself.
-    const PYTHON_3_14: [u64; 85] = [
-        0x7970_6775_6265_6478,
-        51_251_952,
-        0,
-        316_616,
-        784,
-        808,
-        225_864,
-        7280,
-        7272,
-        7344,
-        7360,
-        7408,
-        7688,
-        7672,
-        7680,
-        16,
-        7784,
-        0,
-        7800,
-        7792,
-        7992,
-        0,
-        832,
-        0,
-        8,
-        16,
-        72,
-        152,
-        160,
-        232,
-        32,
-        88,
-        8,
-        0,
-        56,
-        80,
-        74,
-        64,
-        0,
-        216,
-        112,
-        120,
-        128,
-        136,
-        68,
-        52,
-        96,
-        104,
-        208,
-        0,
-        16,
-        8,
-        416,
-        24,
-        88,
-        168,
-        40,
-        32,
-        16,
-        40,
-        24,
-        16,
-        200,
-        24,
-        40,
-        32,
-        48,
-        32,
-        40,
-        24,
-        16,
-        32,
-        16,
-        24,
-        40,
-        16,
-        32,
-        64,
-        32,
-        16,
-        40,
-        264,
-        192,
-        160,
-        24,
-    ];
-
     fn as_bytes(words: &[u64]) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        for (at, word) in words.iter().enumerate().take(BYTES / 8) {
-            bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
+        bytes[..8].copy_from_slice(COOKIE);
+        for (place, word) in bytes[8..].chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
         }
         bytes
     }
 
-    /// The layout of that one.
-    pub(crate) fn python_3_14() -> Layout {
-        parse(&as_bytes(&PYTHON_3_14)).unwrap().1
+    fn layout_of(words: &[u64]) -> Layout {
+        parse(&as_bytes(words)).unwrap().1
     }
 
-    /// What CPython 3.13.0 (x86_64) says of itself.
-    const PYTHON_3_13: [u64; 73] = [
-        0x7970_6775_6265_6478,
-        51_183_856,
-        0,
-        283_320,
-        608,
-        632,
-        194_968,
-        7272,
-        7264,
-        7344,
-        7400,
-        7656,
-        7640,
-        7648,
-        16,
-        7752,
-        0,
-        7768,
-        7760,
-        304,
-        0,
-        8,
-        16,
-        72,
-        152,
-        160,
-        232,
-        32,
-        80,
-        8,
-        0,
-        56,
-        72,
-        70,
-        208,
-        112,
-        120,
-        128,
-        136,
-        68,
-        52,
-        96,
-        104,
-        200,
-        16,
-        8,
-        416,
-        24,
-        88,
-        168,
-        32,
-        24,
-        16,
-        40,
-        24,
-        16,
-        48,
-        32,
-        40,
-        24,
-        16,
-        32,
-        16,
-        24,
-        40,
-        16,
-        32,
-        64,
-        32,
-        16,
-        40,
-        240,
-        200,
-    ];
+    /// The layouts that these describe.
+    pub(crate) fn described() -> [Layout; 3] {
+        [&PYTHON_3_13[..], &PYTHON_3_14, &PYTHON_3_15].map(layout_of)
+    }
 
     #[test]
-    fn both_orders_are_read_as_the_headers_say() {
+    fn every_order_is_read_as_the_headers_say() {
         let (version, layout, free_threaded) = parse(&as_bytes(&PYTHON_3_14)).unwrap();
         assert_eq!(
             (version.to_string().as_str(), free_threaded),
@@ -334,7 +199,6 @@ pub(crate) mod tests {
             (layout.interpreters, layout.threads, layout.interpreter_id),
             (808, 7344, 7280)
         );
-        assert_eq!(layout.gil, parse(&as_bytes(&PYTHON_3_13)).unwrap().1.gil);
         let FrameLayout::Interpreter {
             top,
             previous,
@@ -365,30 +229,56 @@ pub(crate) mod tests {
         );
     }
 
+    /// The numbers are those of a program compiled with the headers of that release.
+    #[test]
+    fn the_order_of_3_15_is_read_as_its_headers_say() {
+        let (version, layout, _) = parse(&as_bytes(&PYTHON_3_15)).unwrap();
+        let before = layout_of(&PYTHON_3_14);
+        assert_eq!(version.to_string(), "3.15.2");
+        assert_eq!(
+            (layout.frame, layout.gil),
+            (before.frame, before.gil),
+            "frames and the GIL are as in 3.14"
+        );
+        assert_eq!(
+            (layout.thread.prev, layout.thread.next),
+            (before.thread.prev, before.thread.next)
+        );
+        assert_eq!(layout.code, before.code);
+        assert_eq!(layout.names.unwrap().cached_keys, 888);
+        assert_eq!((layout.ascii_data, layout.compact_data), (40, 56));
+    }
+
     #[test]
     fn a_version_that_is_not_known_is_named() {
-        let mut words = PYTHON_3_14;
-        words[1] = 0x030f_00f0;
+        let mut words = PYTHON_3_15;
+        words[0] = 0x0310_00f0;
         let Err(NotUsable::Unknown(version)) = parse(&as_bytes(&words)) else {
-            panic!("3.15 is not known");
+            panic!("3.16 is not known");
         };
-        assert_eq!(version.to_string(), "3.15.0");
+        assert_eq!(version.to_string(), "3.16.0");
         assert_eq!(parse(&[0; BYTES]), Err(NotUsable::Malformed));
     }
 
     #[test]
     fn an_offset_that_cannot_be_is_refused() {
-        for at in [5, 7, 8, 9, 15, 19, 24, 34, 43] {
-            let mut words = PYTHON_3_14;
-            words[at] = u64::MAX - 7;
+        let refuses = |words: &[u64], at: usize| {
+            let mut words = words.to_vec();
+            words[at - 1] = u64::MAX - 7;
             assert_eq!(parse(&as_bytes(&words)), Err(NotUsable::Malformed), "{at}");
+        };
+        for at in [5, 7, 8, 9, 15, 19, 24, 34, 43] {
+            refuses(&PYTHON_3_14, at);
+        }
+        for at in [5, 7, 8, 9, 15, 19, 24, 31, 42, 51, 67] {
+            refuses(&PYTHON_3_15, at);
         }
     }
 
     proptest! {
         #[test]
-        fn no_words_make_the_parser_panic(at in 1..85_usize, value in any::<u64>()) {
-            let mut words = PYTHON_3_14;
+        fn no_words_make_the_parser_panic(at in 0..94_usize, value in any::<u64>()) {
+            let mut words = PYTHON_3_15;
             words[at] = value;
             if let Ok((_, layout, _)) = parse(&as_bytes(&words)) {
                 prop_assert!(layout.threads < MAX_OFFSET && layout.code.code < MAX_OFFSET);

@@ -62,7 +62,7 @@ pub struct GilLayout {
     pub switches: u64,
 }
 
-/// The bytes of `struct _gil_runtime_state`, in which waiters' futexes lie: the same from 3.9 to 3.14 (`sizeof` by gdb).
+/// The bytes of `struct _gil_runtime_state`, in which waiters' futexes lie: the same from 3.9 to 3.15 (`sizeof` by gdb).
 pub const GIL_BYTES: u64 = 208;
 
 /// How the stack of a thread is kept.
@@ -107,7 +107,7 @@ pub enum FrameLayout {
 }
 
 /// An `owner` from this on is a frame of the interpreter itself and no Python code (`FRAME_OWNED_BY_CSTACK` in 3.12 and
-/// 3.13, `FRAME_OWNED_BY_INTERPRETER` in 3.14).
+/// 3.13, `FRAME_OWNED_BY_INTERPRETER` from 3.14 on).
 pub const FIRST_OWNER_WITHOUT_CODE: u8 = 3;
 
 /// The `owner` of a generator's frame (`FRAME_OWNED_BY_GENERATOR`, from 3.11).

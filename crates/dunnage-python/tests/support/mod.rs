@@ -19,7 +19,7 @@ pub struct Python {
 }
 
 /// The versions that are read.
-const MINORS: std::ops::RangeInclusive<u8> = 9..=14;
+const MINORS: std::ops::RangeInclusive<u8> = 9..=15;
 
 fn minor_of(command: &[PathBuf]) -> Option<u8> {
     let output = Command::new(&command[0])
