@@ -1,7 +1,8 @@
 //! What refuses to let a process be read, and what would help.
 //!
 //! The kernel answers with one number whoever refuses (`ptrace_access_check` in ptrace(2)), so the candidates are looked
-//! at one by one: another user without CAP_SYS_PTRACE, Yama, a process that made itself undumpable, a seccomp filter.
+//! at one by one: another user or group, or more capabilities, without CAP_SYS_PTRACE; Yama; a process that made itself
+//! undumpable; a seccomp filter.
 
 use std::io;
 
@@ -11,16 +12,59 @@ use crate::process::read_status;
 /// CAP_SYS_PTRACE in `CapEff` (capabilities(7)).
 const CAP_SYS_PTRACE: u32 = 19;
 
+/// The most processes between two that are looked through.
+const MAX_GENERATIONS: usize = 1000;
+
 const ENOSYS: i32 = 38;
 const ESRCH: i32 = 3;
+
+/// A process as `ptrace_access_check` sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Credentials {
+    /// Real, effective, saved and file system user.
+    users: Vec<u32>,
+    groups: Vec<u32>,
+    /// `CapPrm`.
+    permitted: u64,
+}
+
+impl Credentials {
+    fn read(pid: &str) -> Self {
+        let ids = |key| {
+            let fields = read_status(pid, key).unwrap_or_default();
+            fields.iter().filter_map(|id| id.parse().ok()).collect()
+        };
+        Self {
+            users: ids("Uid"),
+            groups: ids("Gid"),
+            permitted: read_capabilities(pid, "CapPrm"),
+        }
+    }
+
+    fn user(&self) -> u32 {
+        self.users.first().copied().unwrap_or_default()
+    }
+
+    fn group(&self) -> u32 {
+        self.groups.first().copied().unwrap_or_default()
+    }
+}
+
+fn read_capabilities(pid: &str, key: &str) -> u64 {
+    read_status(pid, key)
+        .and_then(|fields| u64::from_str_radix(fields.first()?, 16).ok())
+        .unwrap_or(0)
+}
 
 /// What was found out about the two processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Circumstances {
     call_is_missing: bool,
-    own_user: u32,
-    target_users: Vec<u32>,
+    pid: i32,
+    own: Credentials,
+    target: Credentials,
     has_ptrace: bool,
+    is_below_us: bool,
     yama: Option<u8>,
     target_is_undumpable: bool,
     is_filtered: bool,
@@ -40,48 +84,81 @@ pub(crate) fn explain(pid: i32, error: &io::Error) -> Error {
 
 fn look(pid: i32, error: &io::Error) -> Circumstances {
     use std::os::unix::fs::MetadataExt;
-    let own = |key| read_status("self", key);
-    let target_users: Vec<u32> = read_status(&pid.to_string(), "Uid")
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|user| user.parse().ok())
-        .collect();
+    let target = Credentials::read(&pid.to_string());
     let owner = std::fs::metadata(format!("/proc/{pid}/stat")).map(|file| file.uid());
-    let capabilities = own("CapEff")
-        .and_then(|fields| u64::from_str_radix(fields.first()?, 16).ok())
-        .unwrap_or(0);
     Circumstances {
         call_is_missing: error.raw_os_error() == Some(ENOSYS),
-        own_user: dunnage_sys::current_uid(),
-        has_ptrace: capabilities >> CAP_SYS_PTRACE & 1 == 1,
+        pid,
+        own: Credentials::read("self"),
+        has_ptrace: read_capabilities("self", "CapEff") >> CAP_SYS_PTRACE & 1 == 1,
+        is_below_us: is_below(pid, std::process::id().cast_signed()),
         yama: std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
             .ok()
             .and_then(|scope| scope.trim().parse().ok()),
         // /proc gives an undumpable process's files to root
         target_is_undumpable: owner.is_ok_and(|owner| owner == 0)
-            && target_users.get(1).is_some_and(|user| *user != 0),
-        target_users,
-        is_filtered: own("Seccomp")
+            && target.users.get(1).is_some_and(|user| *user != 0),
+        target,
+        is_filtered: read_status("self", "Seccomp")
             .is_some_and(|fields| fields.first().is_some_and(|mode| mode == "2")),
     }
 }
 
+/// Whether a process descends from another one, as far as can be seen.
+fn is_below(pid: i32, ancestor: i32) -> bool {
+    let parent =
+        |pid: &i32| -> Option<i32> { read_status(&pid.to_string(), "PPid")?.first()?.parse().ok() };
+    std::iter::successors(Some(pid), parent)
+        .skip(1)
+        .take(MAX_GENERATIONS)
+        .any(|above| above == ancestor)
+}
+
 impl Circumstances {
+    /// Another user's or group's, which is the usual case of an entrypoint that starts as root and becomes a user.
+    fn describe_other_user(&self) -> Option<String> {
+        let is_other = |theirs: &[u32], ours| theirs.iter().any(|id| *id != ours);
+        let (user, group) = (self.target.user(), self.target.group());
+        let (own_user, own_group) = (self.own.user(), self.own.group());
+        let what = if is_other(&self.target.users, own_user) {
+            format!("it belongs to user {user} and we are user {own_user}")
+        } else if is_other(&self.target.groups, own_group) {
+            format!("it belongs to group {group} and we are of group {own_group}")
+        } else {
+            return None;
+        };
+        let cures = if own_user == 0 {
+            format!(
+                "ask as that user (setpriv --reuid {user} --regid {group} --clear-groups dunnage dump {}), start the \
+                 container as that user (runAsUser), or add SYS_PTRACE to its capabilities",
+                self.pid
+            )
+        } else {
+            "ask as that user, or as root with that capability".into()
+        };
+        let supervisor = if self.is_below_us {
+            ""
+        } else {
+            ", or ask the supervisor above it"
+        };
+        Some(format!(
+            "{what} without CAP_SYS_PTRACE; {cures}{supervisor}"
+        ))
+    }
+
     fn describe(&self) -> String {
         if self.call_is_missing {
             return "this kernel or sandbox has no process_vm_readv(2) (gVisor, or a seccomp filter that hides it)".into();
         }
-        let is_other_user = self.target_users.iter().any(|user| *user != self.own_user);
-        if is_other_user && !self.has_ptrace {
-            let user = self
-                .target_users
-                .first()
-                .map_or_else(|| "another user".into(), |user| format!("user {user}"));
-            return format!(
-                "it belongs to {user} and we are user {} without CAP_SYS_PTRACE; ask as that user, as root with that \
-                 capability, or the supervisor above it",
-                self.own_user
-            );
+        if !self.has_ptrace
+            && let Some(text) = self.describe_other_user()
+        {
+            return text;
+        }
+        if !self.has_ptrace && self.target.permitted & !self.own.permitted != 0 {
+            return "it has capabilities that we have not, and we are without CAP_SYS_PTRACE; drop its capabilities, or add \
+                    that one"
+                .into();
         }
         match self.yama {
             Some(3) => {
@@ -113,10 +190,19 @@ impl Circumstances {
 mod tests {
     use super::*;
 
+    fn credentials(id: u32) -> Credentials {
+        Credentials {
+            users: vec![id; 4],
+            groups: vec![id; 4],
+            permitted: 0,
+        }
+    }
+
     fn describe(change: impl FnOnce(&mut Circumstances)) -> String {
         let mut circumstances = Circumstances {
-            own_user: 1000,
-            target_users: vec![1000; 4],
+            pid: 7,
+            own: credentials(1000),
+            target: credentials(1000),
             ..Circumstances::default()
         };
         change(&mut circumstances);
@@ -126,7 +212,9 @@ mod tests {
     #[test]
     fn what_refuses_is_named() {
         assert!(describe(|c| c.call_is_missing = true).contains("gVisor"));
-        assert!(describe(|c| c.target_users[0] = 33).contains("user 33"));
+        assert!(describe(|c| c.target.users[0] = 33).contains("user 33"));
+        assert!(describe(|c| c.target.groups[2] = 33).contains("of group 1000"));
+        assert!(describe(|c| c.target.permitted = 1).contains("capabilities that we have not"));
         assert!(describe(|c| c.yama = Some(1)).contains("ptrace_scope is 1"));
         assert!(describe(|c| c.yama = Some(2)).contains("ptrace_scope is 2"));
         assert!(
@@ -135,6 +223,37 @@ mod tests {
         assert!(describe(|c| c.target_is_undumpable = true).contains("undumpable"));
         assert!(describe(|c| c.is_filtered = true).contains("seccomp"));
         assert!(describe(|c| (c.yama, c.has_ptrace) = (Some(1), true)).contains("security module"));
+    }
+
+    #[test]
+    fn a_supervisor_that_is_root_is_told_what_its_container_lacks() {
+        let text = describe(|c| {
+            c.own = credentials(0);
+            c.own.permitted = 0xa804_25fb;
+            c.is_below_us = true;
+        });
+        assert_eq!(
+            text,
+            "it belongs to user 1000 and we are user 0 without CAP_SYS_PTRACE; ask as that user (setpriv --reuid 1000 --regid 1000 --clear-groups dunnage dump 7), start the container as that user \
+             (runAsUser), or add SYS_PTRACE to its capabilities"
+        );
+        // a session beside it has one to ask
+        assert!(describe(|c| c.own = credentials(0)).ends_with(", or ask the supervisor above it"));
+        let text = describe(|c| c.target = credentials(0));
+        assert!(text.contains("; ask as that user, or as root with that capability, or ask"));
+    }
+
+    #[test]
+    fn a_child_is_below_us_and_init_is_not() {
+        let own = std::process::id().cast_signed();
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let child_is_below = is_below(child.id().cast_signed(), own);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(child_is_below && !is_below(1, own) && !is_below(own, own));
     }
 
     #[test]
