@@ -28,7 +28,11 @@ impl ProcessDump {
     /// A process of which nothing could be read.
     pub fn failed(pid: i32, error: &crate::Error) -> Self {
         let command = crate::process::read_command(pid);
-        Self::unread(pid, command, error.to_string())
+        let mut process = Self::unread(pid, command, error.to_string());
+        if let crate::Error::FreeThreaded { version, .. } = error {
+            (process.python, process.gil) = (Some(version.to_string()), Some(false));
+        }
+        process
     }
 
     /// A process that was not read, for a reason in words.

@@ -24,6 +24,16 @@ pub enum Error {
         /// What it runs.
         version: Version,
     },
+    /// A CPython without a GIL.
+    #[error(
+        "process {pid} runs a free-threaded CPython {version}, which cannot be read: known are builds with a GIL"
+    )]
+    FreeThreaded {
+        /// The process.
+        pid: i32,
+        /// What it runs.
+        version: Version,
+    },
     /// A build whose memory cannot be read, such as a 32 bit one.
     #[error("process {pid} ({program}): {reason}")]
     UnknownBuild {

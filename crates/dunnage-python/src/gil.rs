@@ -32,12 +32,11 @@ pub struct GilHolder {
 }
 
 impl Target {
-    /// The state of the main interpreter's GIL, in one `process_vm_readv(2)` (a few more the first time). `None` in a
-    /// free-threaded build, before the GIL is made, or where the process is gone or became another program; the last is
-    /// not noticed if something readable lies there now, so look at who it is ([`crate::process::read_program`]) from
-    /// time to time.
+    /// The state of the main interpreter's GIL, in one `process_vm_readv(2)` (a few more the first time). `None` before
+    /// the GIL is made, or where the process is gone or became another program; the last is not noticed if something
+    /// readable lies there now, so look at who it is ([`crate::process::read_program`]) from time to time.
     pub fn gil_state(&self) -> Option<GilState> {
-        GilState::read(&self.memory, self.found.layout.gil?, self.main_gil()?).ok()
+        GilState::read(&self.memory, self.found.layout.gil, self.main_gil()?).ok()
     }
 
     /// The addresses of the main interpreter's GIL: its condition variables and mutexes lie inside, so that a thread whose
@@ -126,11 +125,11 @@ impl Target {
         Err(Unreadable)
     }
 
+    /// Where an interpreter's GIL is; `None` before it is made.
     fn gil_address(&self, interpreter: u64) -> Result<Option<u64>, Unreadable> {
-        match self.found.layout.gil.map(|gil| gil.place) {
-            None => Ok(None),
-            Some(GilPlace::Runtime(offset)) => add(self.found.runtime, offset).map(Some),
-            Some(GilPlace::Interpreter(offset)) => {
+        match self.found.layout.gil.place {
+            GilPlace::Runtime(offset) => add(self.found.runtime, offset).map(Some),
+            GilPlace::Interpreter(offset) => {
                 let address = self.memory.word(add(interpreter, offset)?)?;
                 Ok(Some(address).filter(|address| *address != 0))
             }
@@ -139,12 +138,8 @@ impl Target {
 
     /// The GIL of one interpreter.
     pub(crate) fn view_gil(&self, interpreter: u64) -> Result<Option<GilState>, Unreadable> {
-        match (self.found.layout.gil, self.gil_address(interpreter)?) {
-            (Some(layout), Some(address)) => {
-                GilState::read(&self.memory, layout, address).map(Some)
-            }
-            _ => Ok(None),
-        }
+        let read = |address| GilState::read(&self.memory, self.found.layout.gil, address);
+        self.gil_address(interpreter)?.map(read).transpose()
     }
 
     pub(crate) fn holds_gil(&self, thread: ThreadRef) -> bool {

@@ -25,7 +25,7 @@ struct Table {
 impl<M: Memory> StackReader<'_, '_, M> {
     /// The `_name` of the `threading.Thread` that is the first local variable of a frame.
     pub(crate) fn read_thread_name(&mut self, frame: u64) -> Result<String, Unreadable> {
-        let layout = self.layout().names.ok_or(Unreadable)?;
+        let layout = self.layout().names;
         let tag = match self.layout().frame {
             FrameLayout::Interpreter { tag, .. } => tag,
             FrameLayout::Objects { .. } => 0,

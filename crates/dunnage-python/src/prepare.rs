@@ -133,7 +133,10 @@ fn describe_itself(
         .map_err(|_| debug_offsets::NotUsable::Malformed)
         .and_then(|()| debug_offsets::parse(&bytes));
     match described {
-        Ok((described, layout, _)) if described == version => Ok(layout),
+        Ok((described, layout)) if described == version => Ok(layout),
+        Err(debug_offsets::NotUsable::FreeThreaded(described)) if described == version => {
+            Err(Error::FreeThreaded { pid, version })
+        }
         Err(debug_offsets::NotUsable::Malformed) if (3, 13) <= (version.major, version.minor) => {
             Err(Error::OtherLayout { pid, version })
         }

@@ -170,12 +170,7 @@ impl<'m, 'l, M: Memory> StackReader<'m, 'l, M> {
         };
         // before its first instruction a frame stands one unit before it
         if !(-2..code.bytes.cast_signed()).contains(&offset) {
-            // a free-threaded build has further copies of the byte code, whose place is not looked up
-            return if self.layout.gil.is_none() {
-                Ok(None)
-            } else {
-                Err(Unreadable)
-            };
+            return Err(Unreadable);
         }
         let table = self.layout.code.line_table;
         Ok(table.line(&code.lines, code.first_line, offset))

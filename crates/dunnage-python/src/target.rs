@@ -78,11 +78,6 @@ impl Target {
         self.found.version
     }
 
-    /// Whether it has a GIL.
-    pub fn has_gil(&self) -> bool {
-        self.found.layout.gil.is_some()
-    }
-
     /// Reads the stacks of all threads, the innermost call first.
     pub fn dump(&self) -> Result<ProcessDump, Error> {
         let mut threads = Vec::new();
@@ -96,7 +91,7 @@ impl Target {
             pid: self.pid,
             command: read_command(self.pid),
             python: Some(self.found.version.to_string()),
-            gil: Some(self.has_gil()),
+            gil: Some(true),
             threads,
             threads_torn,
             error: None,

@@ -1,7 +1,8 @@
 //! Dumps of a process that never stands still: it must not notice, and no frame may be made up.
 //!
 //! The short run is an ordinary test. The long one, 10,000 dumps of each version and what they cost the target, is
-//! `cargo xtask torture`; `DUNNAGE_DUMPS` and `DUNNAGE_PAIRS` make it shorter.
+//! `cargo xtask torture`; `DUNNAGE_DUMPS` and `DUNNAGE_PAIRS` make it shorter, `DUNNAGE_PYTHONS=3.14,3.15` leaves the other
+//! versions out, and `PYTHON_JIT=1` turns the compiler of those builds on that have one.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -79,10 +79,12 @@ pub enum NotUsable {
     Malformed,
     /// A minor version whose order is not known.
     Unknown(Version),
+    /// A free-threaded build: its objects and frames are other ones, and nothing proves there that a thread stood still.
+    FreeThreaded(Version),
 }
 
-/// Parses the description. The second value tells whether the build is free-threaded.
-pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> {
+/// Parses the description.
+pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout), NotUsable> {
     if &bytes[..8] != COOKIE {
         return Err(NotUsable::Malformed);
     }
@@ -100,7 +102,9 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
         .iter()
         .find(|order| version.major == 3 && order.minor == version.minor)
         .ok_or(NotUsable::Unknown(version))?;
-    let free_threaded = word(2) != Some(0);
+    if word(2) != Some(0) {
+        return Err(NotUsable::FreeThreaded(version));
+    }
     // id and next come before the list of threads, the GIL's fields after the pointer to it, in every order
     let (gil, thread, frame, code) = (order.gil_pointer, order.thread, order.frame, order.code);
     let inside = |at: usize| {
@@ -145,20 +149,20 @@ pub fn parse(bytes: &[u8; BYTES]) -> Result<(Version, Layout, bool), NotUsable> 
             first_line: field(code + 5)?,
             line_table: LineTable::Locations,
             code: field(code + 9)?,
-            // not described: an int before the pointer before the byte code; a free-threaded build has one pointer more
-            first_traceable: field(code + 9)?.checked_sub(16).filter(|_| !free_threaded),
+            // not described: an int before the pointer before the byte code
+            first_traceable: field(code + 9)?.checked_sub(16),
         },
-        names: (!free_threaded).then_some(NameLayout {
+        names: NameLayout {
             locals: field(frame + 4)?,
             attributes: Attributes::Inline,
             cached_keys,
-        }),
-        gil: (!free_threaded).then_some(gil_layout),
+        },
+        gil: gil_layout,
         ascii_data: field(order.unicode + 3)?,
         // PyCompactUnicodeObject adds a length and a pointer
         compact_data: field(order.unicode + 3)? + 16,
     };
-    Ok((version, layout, free_threaded))
+    Ok((version, layout))
 }
 
 #[cfg(test)]
@@ -190,11 +194,8 @@ pub(crate) mod tests {
 
     #[test]
     fn every_order_is_read_as_the_headers_say() {
-        let (version, layout, free_threaded) = parse(&as_bytes(&PYTHON_3_14)).unwrap();
-        assert_eq!(
-            (version.to_string().as_str(), free_threaded),
-            ("3.14.10", false)
-        );
+        let (version, layout) = parse(&as_bytes(&PYTHON_3_14)).unwrap();
+        assert_eq!(version.to_string(), "3.14.10");
         assert_eq!(
             (layout.interpreters, layout.threads, layout.interpreter_id),
             (808, 7344, 7280)
@@ -216,11 +217,10 @@ pub(crate) mod tests {
             (128, 68, 208)
         );
 
-        let (version, layout, _) = parse(&as_bytes(&PYTHON_3_13)).unwrap();
+        let (version, layout) = parse(&as_bytes(&PYTHON_3_13)).unwrap();
         assert_eq!(version.to_string(), "3.13.0");
-        let gil = layout.gil.unwrap();
         assert_eq!(
-            (gil.place, gil.holder, gil.locked),
+            (layout.gil.place, layout.gil.holder, layout.gil.locked),
             (GilPlace::Interpreter(16), 8, 16)
         );
         assert_eq!(
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     /// The numbers are those of a program compiled with the headers of that release.
     #[test]
     fn the_order_of_3_15_is_read_as_its_headers_say() {
-        let (version, layout, _) = parse(&as_bytes(&PYTHON_3_15)).unwrap();
+        let (version, layout) = parse(&as_bytes(&PYTHON_3_15)).unwrap();
         let before = layout_of(&PYTHON_3_14);
         assert_eq!(version.to_string(), "3.15.2");
         assert_eq!(
@@ -245,7 +245,7 @@ pub(crate) mod tests {
             (before.thread.prev, before.thread.next)
         );
         assert_eq!(layout.code, before.code);
-        assert_eq!(layout.names.unwrap().cached_keys, 888);
+        assert_eq!(layout.names.cached_keys, 888);
         assert_eq!((layout.ascii_data, layout.compact_data), (40, 56));
     }
 
@@ -258,6 +258,15 @@ pub(crate) mod tests {
         };
         assert_eq!(version.to_string(), "3.16.0");
         assert_eq!(parse(&[0; BYTES]), Err(NotUsable::Malformed));
+    }
+
+    #[test]
+    fn a_free_threaded_build_is_named() {
+        for mut words in [PYTHON_3_14.to_vec(), PYTHON_3_15.to_vec()] {
+            words[1] = 1;
+            let refused = parse(&as_bytes(&words));
+            assert!(matches!(refused, Err(NotUsable::FreeThreaded(_))));
+        }
     }
 
     #[test]
@@ -280,7 +289,7 @@ pub(crate) mod tests {
         fn no_words_make_the_parser_panic(at in 0..94_usize, value in any::<u64>()) {
             let mut words = PYTHON_3_15;
             words[at] = value;
-            if let Ok((_, layout, _)) = parse(&as_bytes(&words)) {
+            if let Ok((_, layout)) = parse(&as_bytes(&words)) {
                 prop_assert!(layout.threads < MAX_OFFSET && layout.code.code < MAX_OFFSET);
             }
         }

@@ -189,10 +189,10 @@ pub struct Layout {
     pub frame: FrameLayout,
     /// Code objects.
     pub code: CodeLayout,
-    /// Names of threads; `None` in a free-threaded build.
-    pub names: Option<NameLayout>,
-    /// The GIL; `None` in a free-threaded build.
-    pub gil: Option<GilLayout>,
+    /// Names of threads.
+    pub names: NameLayout,
+    /// The GIL.
+    pub gil: GilLayout,
     /// `PyASCIIObject`'s size: where the characters of an ASCII string begin.
     pub ascii_data: u64,
     /// `PyCompactUnicodeObject`'s size: where those of other strings begin.

@@ -49,12 +49,12 @@ const PYTHON_3_9: Layout = Layout {
         code: 48,
         first_traceable: None,
     },
-    names: Some(NameLayout {
+    names: NameLayout {
         locals: 360,
         attributes: Attributes::Dict,
         cached_keys: 864,
-    }),
-    gil: Some(gil(GilPlace::Runtime(352))),
+    },
+    gil: gil(GilPlace::Runtime(352)),
     ascii_data: 48,
     compact_data: 72,
 };
@@ -73,11 +73,11 @@ const PYTHON_3_10: Layout = Layout {
         line_table: LineTable::Ranges,
         ..PYTHON_3_9.code
     },
-    names: Some(NameLayout {
+    names: NameLayout {
         locals: 352,
         attributes: Attributes::Dict,
         cached_keys: 872,
-    }),
+    },
     ..PYTHON_3_9
 };
 
@@ -112,12 +112,12 @@ const PYTHON_3_11: Layout = Layout {
         code: 184,
         first_traceable: Some(168),
     },
-    names: Some(NameLayout {
+    names: NameLayout {
         locals: 72,
         attributes: Attributes::BeforeObject,
         cached_keys: 872,
-    }),
-    gil: Some(gil(GilPlace::Runtime(360))),
+    },
+    gil: gil(GilPlace::Runtime(360)),
     ascii_data: 48,
     compact_data: 72,
 };
@@ -153,12 +153,12 @@ const PYTHON_3_12: Layout = Layout {
         code: 192,
         first_traceable: Some(176),
     },
-    names: Some(NameLayout {
+    names: NameLayout {
         locals: 72,
         attributes: Attributes::Tagged,
         cached_keys: 880,
-    }),
-    gil: Some(gil(GilPlace::Interpreter(384))),
+    },
+    gil: gil(GilPlace::Interpreter(384)),
     ascii_data: 40,
     compact_data: 56,
 };

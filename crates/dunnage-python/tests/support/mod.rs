@@ -61,6 +61,13 @@ fn candidates() -> Vec<Vec<PathBuf>> {
     pyenv.chain(path).chain(lab).collect()
 }
 
+/// Whether a version was asked for: `DUNNAGE_PYTHONS=3.14,3.15` leaves the others out.
+fn is_wanted(minor: u8) -> bool {
+    std::env::var("DUNNAGE_PYTHONS").map_or(true, |wanted| {
+        wanted.split(',').any(|name| name == format!("3.{minor}"))
+    })
+}
+
 /// One interpreter of each version. A version that is not here is said to be skipped.
 pub fn pythons() -> Vec<Python> {
     let mut found: Vec<Python> = Vec::new();
@@ -73,7 +80,8 @@ pub fn pythons() -> Vec<Python> {
         }
     }
     found.sort_by_key(|python| python.minor);
-    for minor in MINORS {
+    found.retain(|python| is_wanted(python.minor));
+    for minor in MINORS.filter(|minor| is_wanted(*minor)) {
         if found.iter().all(|python| python.minor != minor) {
             println!("skipped: reading CPython 3.{minor}, which is not here");
         }

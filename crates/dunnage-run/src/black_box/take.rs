@@ -318,11 +318,7 @@ fn read_threads(
 ) -> Result<bool, String> {
     let pid = known.process.identity.pid;
     let (version, gil, target) = match known.reader() {
-        Reader::Python(target) => (
-            Some(target.version().to_string()),
-            Some(target.has_gil()),
-            Ok(target),
-        ),
+        Reader::Python(target) => (Some(target.version().to_string()), Some(true), Ok(target)),
         Reader::Unreadable(reason) => (None, None, Err(reason.clone())),
         Reader::Unknown | Reader::Other => return Ok(false),
     };
