@@ -107,6 +107,17 @@ def test_the_program_is_a_stripped_static_file_within_its_budget(native: Path) -
     assert ".symtab" not in parts
 
 
+def test_the_ring_of_marks_can_be_found_in_the_stripped_extension(native: Path) -> None:
+    code = """if True:
+        import ctypes, dunnage._native
+        dunnage.mark("here")
+        found = ctypes.PyDLL(dunnage._native.__file__)
+        print(ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(found, "DUNNAGE_MARKS")), 8).decode())
+    """
+    done = subprocess.run([native, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "DNmarks1\n"
+
+
 def test_the_installed_program_runs_and_python_m_becomes_it(native: Path) -> None:
     version = said(native.with_name("dunnage"), "--version")
     assert version.startswith("dunnage ")

@@ -1,4 +1,5 @@
-//! What the calls of the Python module cost beside bare `pread`s of the same files, psutil and loky; what importing costs.
+//! What the calls of the Python module cost beside bare `pread`s of the same files, psutil and loky; what importing
+//! and marking cost.
 
 use super::report::{Target, at_most};
 use crate::tools::{Result, cargo, must_succeed, root, say, stdout_of, target_dir};
@@ -18,6 +19,7 @@ pub(crate) struct Costs {
     /// With one, two and three levels that can be seen, each with a limit.
     levels: Vec<BTreeMap<String, f64>>,
     imports_ms: BTreeMap<String, f64>,
+    marks_ns: BTreeMap<String, f64>,
 }
 
 /// Builds the extension as it is shipped, beside a copy of the package, and measures.
@@ -62,6 +64,7 @@ impl Costs {
     }
 
     pub(super) fn targets(&self) -> Vec<Target> {
+        let nanos = |name: &str| self.marks_ns.get(name).copied();
         let further = self
             .call(2, "cpu_limit")
             .zip(self.call(0, "cpu_limit"))
@@ -86,6 +89,20 @@ impl Costs {
                 "times",
                 2,
             ),
+            at_most(
+                "`dunnage.mark()`",
+                nanos("dunnage.mark(name, id)"),
+                150.0,
+                "ns",
+                0,
+            ),
+            at_most(
+                "`with dunnage.span()`",
+                nanos("with dunnage.span(name, id)"),
+                300.0,
+                "ns",
+                0,
+            ),
         ]
     }
 
@@ -107,6 +124,15 @@ impl Costs {
                 let _ = writeln!(page, "| {name}{where_} | {time:.2} |");
             }
         }
+        let _ = writeln!(
+            page,
+            "\nMarks for `dunnage record`, in nanoseconds: {}.",
+            self.marks_ns
+                .iter()
+                .map(|(name, time)| format!("`{name}` {time:.0}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
         let _ = writeln!(
             page,
             "\nCPU time added to the start of an interpreter (medians of {} starts): {}.",

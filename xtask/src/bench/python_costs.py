@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+import timeit
 from pathlib import Path
 
 ROUNDS = 101
@@ -139,6 +140,25 @@ def imports():
     }
 
 
+def marks():
+    """Nanoseconds of what an application would put around each of its requests, in turn."""
+    import dunnage
+
+    codes = {
+        "dunnage.mark(name, id)": "mark('request', 4711)",
+        "with dunnage.span(name, id)": "with span('request', 4711): pass",
+        "with dunnage.span(name, id, since)": "with span('request', 4711, arrived): pass",
+        "time.monotonic_ns()": "now()",
+    }
+    names = {"mark": dunnage.mark, "span": dunnage.span, "arrived": time.monotonic(), "now": time.monotonic_ns}
+    timers = {name: timeit.Timer(code, globals=names) for name, code in codes.items()}
+    rounds = {name: [] for name in codes}
+    for _ in range(ROUNDS):
+        for name, timer in timers.items():
+            rounds[name].append(timer.timeit(10 * CALLS) / (10 * CALLS) * 1e9)
+    return {name: statistics.median(times) for name, times in rounds.items()}
+
+
 def children_ms():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (used.ru_utime + used.ru_stime) * 1000
@@ -148,8 +168,8 @@ def main():
     if sys.argv[1:]:
         return inside(int(sys.argv[1]))
     levels = [in_a_namespace(depth) for depth in (1, 2, 3)]
-    answer = {"rounds": ROUNDS, "calls": CALLS, "starts": STARTS, "levels": levels, "imports_ms": imports()}
-    print(json.dumps(answer))
+    answer = {"rounds": ROUNDS, "calls": CALLS, "starts": STARTS, "levels": levels}
+    print(json.dumps(answer | {"imports_ms": imports(), "marks_ns": marks()}))
 
 
 if __name__ == "__main__":
