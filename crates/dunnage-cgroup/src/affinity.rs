@@ -61,7 +61,7 @@ fn read_mask(reading: &mut Reading, given: Option<u32>) -> Option<(u32, PathBuf)
 
 /// The cpuset of the nearest level that has one.
 fn read_cpuset(reading: &mut Reading, cgroups: &Cgroups) -> Option<(u32, PathBuf)> {
-    let chain = cgroups.chain(reading.root, "cpuset").ok()?;
+    let chain = cgroups.chain("cpuset").ok()?;
     let file = match chain.version {
         Version::V1 => "cpuset.effective_cpus",
         Version::V2 => "cpuset.cpus.effective",

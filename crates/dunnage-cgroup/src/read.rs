@@ -26,14 +26,24 @@ pub struct Overrides {
 pub fn read_limits(root: &Root, overrides: &Overrides, affinity: Option<u32>) -> Limits {
     let mut reading = Reading::new(root);
     let cgroups = Cgroups::read(&mut reading);
+    read_limits_of(&cgroups, reading, overrides, affinity)
+}
+
+/// As [`read_limits`], of cgroups that were found already; `reading` holds what there was to say about that.
+pub(crate) fn read_limits_of(
+    cgroups: &Cgroups,
+    mut reading: Reading,
+    overrides: &Overrides,
+    affinity: Option<u32>,
+) -> Limits {
     let hierarchy = cgroups.hierarchy();
-    let affinity = read_affinity(&mut reading, &cgroups, affinity);
+    let affinity = read_affinity(&mut reading, cgroups, affinity);
     let mut gaps = Vec::new();
     let cpu = match usable_cpus(&mut reading, overrides) {
         Some(cpus) => override_cpu(cpus, &affinity),
-        None => read_cpu(&mut reading, &cgroups, &affinity, &mut gaps),
+        None => read_cpu(&mut reading, cgroups, &affinity, &mut gaps),
     };
-    let mut memory = read_memory(&mut reading, &cgroups);
+    let mut memory = read_memory(&mut reading, cgroups);
     if let Some(bytes) = usable_bytes(&mut reading, overrides) {
         override_memory(&mut memory, bytes);
     } else if memory.limits.confidence == Confidence::Unknown {
@@ -98,11 +108,8 @@ fn read_cpu(
     affinity: &Affinity,
     gaps: &mut Gaps,
 ) -> CpuLimits {
-    let chain = cgroups.chain(reading.root, "cpu");
-    let found = chain
-        .as_ref()
-        .ok()
-        .and_then(|chain| read_quota(reading, chain));
+    let chain = cgroups.cpu();
+    let found = chain.ok().and_then(|chain| read_quota(reading, chain));
     let mut effective = Sourced {
         value: f64::from(affinity.cpus),
         source: affinity.source.clone(),
@@ -118,7 +125,7 @@ fn read_cpu(
         }
         Some(_) => {}
         None => {
-            if let Some(gap) = Gap::of(&chain) {
+            if let Some(gap) = Gap::of(chain) {
                 effective.confidence = Confidence::Unknown;
                 gaps.push(("CPU quota", gap));
             }
@@ -189,15 +196,15 @@ struct Memory {
 }
 
 fn read_memory(reading: &mut Reading, cgroups: &Cgroups) -> Memory {
-    let chain = cgroups.chain(reading.root, "memory");
-    let gap = Gap::of(&chain);
+    let chain = cgroups.memory();
+    let gap = Gap::of(chain);
     let mut limits = MemoryLimits {
         limit: None,
         confidence: Confidence::Unknown,
         high: None,
         swap: None,
     };
-    if let Ok(chain) = &chain {
+    if let Ok(chain) = chain {
         if gap.is_none() {
             limits.confidence = Confidence::Leaf;
         }
@@ -284,9 +291,9 @@ fn tighter(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 
 /// Why no folder was found, as a [`Gap`].
 impl Gap {
-    fn of(chain: &Result<Chain, Unseen>) -> Option<Self> {
+    fn of(chain: Result<&Chain, Unseen>) -> Option<Self> {
         match chain {
-            Err(unseen) => Some(Self::Unseen(*unseen)),
+            Err(unseen) => Some(Self::Unseen(unseen)),
             Ok(chain) => {
                 let hidden = chain.hidden?;
                 Some(Self::Hidden(

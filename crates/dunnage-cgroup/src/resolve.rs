@@ -11,6 +11,7 @@ use crate::Hierarchy;
 use crate::parse::{CgroupLine, Mount, parse_cgroup_file, parse_mountinfo};
 use crate::root::{MOUNTINFO_BYTES, Reading, Root, TABLE_BYTES, path_from};
 use path::CgroupPath;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 pub(crate) const CGROUP_FILE: &str = "/proc/self/cgroup";
@@ -35,6 +36,13 @@ pub(crate) struct Chain {
     pub hidden: Option<Hidden>,
 }
 
+impl Chain {
+    /// The lowest folder, the process's own if [`Chain::has_leaf`].
+    pub fn leaf(&self) -> &Path {
+        self.levels.first().map_or(Path::new("/"), PathBuf::as_path)
+    }
+}
+
 /// Why some levels cannot be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hidden {
@@ -55,52 +63,57 @@ pub(crate) enum Unseen {
     Outside,
 }
 
-/// The two files, read once.
-#[derive(Debug)]
+/// What the two files say, read and resolved once.
+#[derive(Debug, Clone)]
 pub(crate) struct Cgroups {
+    root: Root,
     cgroup: Vec<u8>,
-    mountinfo: Vec<u8>,
+    /// Of the cgroup file systems alone: a node has thousands of others.
+    mounts: Vec<Mount<'static>>,
+    is_whole: bool,
+    cpu: OnceCell<Result<Chain, Unseen>>,
+    memory: OnceCell<Result<Chain, Unseen>>,
+    unified: OnceCell<Result<Chain, Unseen>>,
 }
 
 impl Cgroups {
     pub fn read(reading: &mut Reading) -> Self {
         let mut read = |path, limit| reading.read(Path::new(path), limit).unwrap_or_default();
+        let cgroup = read(CGROUP_FILE, TABLE_BYTES);
+        let mountinfo = read(MOUNTINFO_FILE, MOUNTINFO_BYTES);
         Self {
-            cgroup: read(CGROUP_FILE, TABLE_BYTES),
-            mountinfo: read(MOUNTINFO_FILE, MOUNTINFO_BYTES),
+            root: reading.root.clone(),
+            mounts: parse_mountinfo(&mountinfo)
+                .filter(Mount::is_cgroup)
+                .map(Mount::into_owned)
+                .collect(),
+            is_whole: !cgroup.is_empty() && !mountinfo.is_empty(),
+            cgroup,
+            cpu: OnceCell::new(),
+            memory: OnceCell::new(),
+            unified: OnceCell::new(),
         }
     }
 
-    /// Whether one of the two could not be read.
-    pub fn is_empty(&self) -> bool {
-        self.cgroup.is_empty() || self.mountinfo.is_empty()
+    /// Whether both files could be read.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     fn lines(&self) -> impl Iterator<Item = CgroupLine<'_>> {
         parse_cgroup_file(&self.cgroup)
     }
 
-    fn mounts(&self) -> impl Iterator<Item = Mount<'_>> {
-        parse_mountinfo(&self.mountinfo)
-    }
-
     /// The bytes of `/proc/self/cgroup`: while they stay the same, so does everything that was resolved from them.
-    pub fn into_membership(self) -> Vec<u8> {
-        self.cgroup
+    pub fn membership(&self) -> &[u8] {
+        &self.cgroup
     }
 
-    /// Which hierarchies are mounted. A named v1 hierarchy (systemd's) holds no controller and does not count.
+    /// Which hierarchies are mounted. A named v1 hierarchy does not count.
     pub fn hierarchy(&self) -> Hierarchy {
-        let named = |mount: &Mount| {
-            mount
-                .super_options
-                .split(|byte| *byte == b',')
-                .any(|option| option.starts_with(b"name="))
-        };
-        let v1 = self
-            .mounts()
-            .any(|mount| mount.fs_type == b"cgroup" && !named(&mount));
-        let v2 = self.mounts().any(|mount| mount.is_v2());
+        let mounts = || self.mounts.iter();
+        let v1 = mounts().any(|mount| !mount.is_v2() && !mount.is_named());
+        let v2 = mounts().any(Mount::is_v2);
         match (v1, v2) {
             (true, false) => Hierarchy::V1,
             (false, true) => Hierarchy::V2,
@@ -109,28 +122,41 @@ impl Cgroups {
         }
     }
 
-    /// The folders of a controller. A controller that a v1 hierarchy holds is on v1, whatever else is mounted.
-    pub fn chain(&self, root: &Root, controller: &str) -> Result<Chain, Unseen> {
-        let on_v1 = self.lines().any(|line| line.has_controller(controller))
-            || self
-                .mounts()
-                .any(|mount| mount.has_v1_controller(controller));
-        if on_v1 {
-            let line = self.lines().find(|line| line.has_controller(controller));
-            let mounts = self
-                .mounts()
-                .filter(|mount| mount.has_v1_controller(controller));
-            find_chain(root, Version::V1, line, mounts)
-        } else {
-            self.chain_v2(root)
-        }
+    /// The folders of the CPU controller.
+    pub fn cpu(&self) -> Result<&Chain, Unseen> {
+        let chain = self.cpu.get_or_init(|| self.chain("cpu"));
+        chain.as_ref().map_err(|unseen| *unseen)
+    }
+
+    /// The folders of the memory controller.
+    pub fn memory(&self) -> Result<&Chain, Unseen> {
+        let chain = self.memory.get_or_init(|| self.chain("memory"));
+        chain.as_ref().map_err(|unseen| *unseen)
     }
 
     /// The folders of the unified hierarchy, whichever controllers it holds.
-    pub fn chain_v2(&self, root: &Root) -> Result<Chain, Unseen> {
-        let line = self.lines().find(CgroupLine::is_v2);
-        let mounts = self.mounts().filter(Mount::is_v2);
-        find_chain(root, Version::V2, line, mounts)
+    pub fn unified(&self) -> Result<&Chain, Unseen> {
+        let chain = self.unified.get_or_init(|| {
+            let line = self.lines().find(CgroupLine::is_v2);
+            let mounts = self.mounts.iter().filter(|mount| mount.is_v2());
+            find_chain(&self.root, Version::V2, line, mounts)
+        });
+        chain.as_ref().map_err(|unseen| *unseen)
+    }
+
+    /// The folders of a controller. A controller that a v1 hierarchy holds is on v1, whatever else is mounted.
+    pub fn chain(&self, controller: &str) -> Result<Chain, Unseen> {
+        let line = self.lines().find(|line| line.has_controller(controller));
+        let mut on_v1 = self
+            .mounts
+            .iter()
+            .filter(|mount| mount.has_v1_controller(controller))
+            .peekable();
+        if line.is_some() || on_v1.peek().is_some() {
+            find_chain(&self.root, Version::V1, line, on_v1)
+        } else {
+            self.unified().cloned()
+        }
     }
 }
 
@@ -138,7 +164,7 @@ fn find_chain<'a>(
     root: &Root,
     version: Version,
     line: Option<CgroupLine<'a>>,
-    mounts: impl Iterator<Item = Mount<'a>>,
+    mounts: impl Iterator<Item = &'a Mount<'static>>,
 ) -> Result<Chain, Unseen> {
     let mut mounts: Vec<_> = mounts.collect();
     if mounts.is_empty() {
@@ -180,8 +206,9 @@ fn chain_in(root: &Root, version: Version, process: &CgroupPath, mount: &Mount) 
     if let Some(last) = levels.last_mut() {
         *last = mount_point;
     }
-    let has_leaf = below.is_whole && root.is_dir(levels.first()?);
+    let leaf = levels.first()?.clone();
     levels.retain(|level| root.is_dir(level));
+    let has_leaf = below.is_whole && levels.first() == Some(&leaf);
     let hidden = if !has_leaf {
         Some(Hidden::Leaf)
     } else if top.is_root() && !process.is_outside() && is_true_root(root, version, levels.last()?)

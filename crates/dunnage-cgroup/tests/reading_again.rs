@@ -201,15 +201,38 @@ fn a_dropped_reader_leaves_no_descriptor_behind() {
     for guarded in [false, true] {
         let folder = machine();
         let root = Root::at(folder.path());
-        let reader = if guarded {
+        let mut reader = if guarded {
             Reader::open_guarded(&root)
         } else {
             Reader::open(&root)
         };
+        assert_eq!(open_files(folder.path()), 0, "nothing was asked for yet");
+        reader.cpu_limit().unwrap();
+        assert!(open_files(folder.path()) > 0);
+        reader.memory().unwrap();
         assert!(open_files(folder.path()) > 3);
         drop(reader);
         assert_eq!(open_files(folder.path()), 0);
     }
+}
+
+#[test]
+fn a_reader_reads_the_limits_as_a_full_reading_does_and_follows_a_move() {
+    let folder = machine();
+    let root = Root::at(folder.path());
+    let overrides = Overrides::default();
+    let mut reader = open(&folder).check_every(Duration::ZERO);
+    for place in ["app", "other", "gone"] {
+        put(&folder, "proc/self/cgroup", &format!("0::/{place}\n"));
+        let limits = reader.limits(&overrides, Some(8));
+        assert_eq!(limits, read_limits(&root, &overrides, Some(8)), "{place}");
+    }
+    assert_eq!(reader.times_reopened(), 2);
+    fs::remove_file(folder.path().join("proc/self/mountinfo")).unwrap();
+    fs::create_dir(folder.path().join("proc/self/mountinfo")).unwrap();
+    let limits = open(&folder).limits(&overrides, Some(8));
+    assert_eq!(limits, read_limits(&root, &overrides, Some(8)));
+    assert!(limits.notes[0].contains("mountinfo"), "{:?}", limits.notes);
 }
 
 #[test]

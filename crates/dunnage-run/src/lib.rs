@@ -18,6 +18,7 @@ mod forward;
 mod health;
 mod log;
 mod memory;
+mod own_cgroup;
 mod procfs;
 pub mod record;
 mod reserve;

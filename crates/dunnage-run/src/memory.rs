@@ -16,12 +16,13 @@ pub mod releasing;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use dunnage_cgroup::{Memory, Pressure, ReadError, Root};
+use dunnage_cgroup::{Memory, Pressure, ReadError};
 use dunnage_policy::event::Event;
 use dunnage_policy::ladder::{Ladder, OnBrink, Rules, Rung, Sample, Step};
 use dunnage_policy::pressure::Level;
 
 use crate::control;
+use crate::own_cgroup::OwnCgroup;
 use crate::setup::milliseconds;
 use gauge::Gauge;
 use history::History;
@@ -84,20 +85,16 @@ pub struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Finds the cgroup. `stated` is a limit that the user knows of and the kernel does not show.
-    pub fn open(rules: Rules, stated: Option<u64>) -> Self {
-        Self::open_at(&Root::system(), rules, stated)
-    }
-
-    fn open_at(root: &Root, rules: Rules, stated: Option<u64>) -> Self {
+    /// `stated` is a limit that the user knows of and the kernel does not show; `first` is when to look first.
+    pub fn new(cgroup: OwnCgroup, rules: Rules, stated: Option<u64>, first: Duration) -> Self {
         // only the reserve for a stop depends on how many threads there are
         let counts_threads = rules.on_brink != OnBrink::Continue;
         Self {
-            gauge: Gauge::open(root, stated, counts_threads),
+            gauge: Gauge::open(cgroup, stated, counts_threads),
             ladder: Ladder::new(rules),
             history: History::default(),
             stillness: Stillness::default(),
-            next: Some(Duration::ZERO),
+            next: Some(first),
             latest: Sample::default(),
             rung: Rung::Calm,
             told: None,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use dunnage_cgroup::{Limits, Root, read_limits};
+use dunnage_cgroup::Limits;
 use dunnage_policy::agent::{Agent, Pairs, TERM_EXIT};
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{PLANNED, plan};
@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::health::Health;
 use crate::log::Log;
+use crate::own_cgroup::OwnCgroup;
 use crate::reserve::Reserve;
 use crate::stated::hand_on_overrides;
 use crate::supervisor::{Finished, Start, Supervisor};
@@ -133,6 +134,7 @@ fn start<'a>(
             dunnage_sys::die_with_parent(signal.number()),
         );
     }
+    let cgroup = OwnCgroup::new();
     let signals = SignalFd::new(Mask(u64::MAX))
         .map_err(|error| internal("cannot receive signals", &error))?;
     let Prepared {
@@ -140,7 +142,7 @@ fn start<'a>(
         started,
         watch,
         counts,
-    } = read_and_plan(config, log);
+    } = read_and_plan(config, &cgroup, log);
     let control = open_control(&config.control, &mut environment, log);
     if !conduct.observe {
         // they are this run's: one that is started inside it could only find the address taken
@@ -174,7 +176,8 @@ fn start<'a>(
         started,
         watch,
         // after the fork: it takes as long as the child's way to its program
-        counters: counts.then(Counters::open),
+        counters: counts.then(|| Counters::open(cgroup.clone())),
+        cgroup,
         control,
         health,
         terminal: terminal.is_some(),
@@ -233,7 +236,7 @@ struct Prepared {
     counts: bool,
 }
 
-fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
+fn read_and_plan(config: &Config, cgroup: &OwnCgroup, log: &mut Log) -> Prepared {
     let mut environment: Vec<_> = std::env::vars_os().collect();
     if !config.conduct.observe && config.conduct.manners == Manners::Dunnage {
         config.agent.apply(&mut environment);
@@ -263,7 +266,7 @@ fn read_and_plan(config: &Config, log: &mut Log) -> Prepared {
             ),
         });
     }
-    let limits = read_limits(&Root::system(), &config.overrides, None);
+    let limits = cgroup.read(|reader| reader.limits(&config.overrides, None));
     for text in &limits.notes {
         log.say(&Event::Note { text: text.clone() });
     }

@@ -24,6 +24,7 @@ use crate::counters::Counters;
 use crate::forward::Forwarder;
 use crate::health::Health;
 use crate::log::Log;
+use crate::own_cgroup::OwnCgroup;
 use crate::reserve::Reserve;
 use crate::setup::milliseconds;
 use crate::terminal::give_foreground;
@@ -47,6 +48,8 @@ pub struct Start {
     pub started: Option<Event>,
     /// The look once a minute.
     pub watch: Option<Watch>,
+    /// Our own cgroup.
+    pub cgroup: OwnCgroup,
     /// The cgroup's counters.
     pub counters: Option<Counters>,
     /// The control socket.
@@ -126,7 +129,7 @@ impl<'a> Supervisor<'a> {
             settle_at: None,
             limits_at: None,
             counts: Counts::default(),
-            rungs: Rungs::open(config),
+            rungs: Rungs::open(config, &start.cgroup),
             more: false,
             end: None,
             start,

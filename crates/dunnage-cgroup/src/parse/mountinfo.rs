@@ -10,25 +10,46 @@ pub struct Mount<'a> {
     /// Where it is mounted (field 5).
     pub mount_point: Cow<'a, [u8]>,
     /// `cgroup`, `cgroup2` or another.
-    pub fs_type: &'a [u8],
+    pub fs_type: Cow<'a, [u8]>,
     /// Options of the superblock, separated by commas: a v1 mount names its controllers here.
-    pub super_options: &'a [u8],
+    pub super_options: Cow<'a, [u8]>,
 }
 
 impl Mount<'_> {
+    /// Whether this shows a hierarchy of cgroups.
+    pub fn is_cgroup(&self) -> bool {
+        self.is_v2() || *self.fs_type == *b"cgroup"
+    }
+
     /// Whether this shows the unified hierarchy.
     pub fn is_v2(&self) -> bool {
-        self.fs_type == b"cgroup2"
+        *self.fs_type == *b"cgroup2"
+    }
+
+    fn options(&self) -> impl Iterator<Item = &[u8]> {
+        self.super_options.split(|byte| *byte == b',')
+    }
+
+    /// Whether this shows a v1 hierarchy with a name instead of controllers (systemd's).
+    pub fn is_named(&self) -> bool {
+        self.options().any(|option| option.starts_with(b"name="))
     }
 
     /// Whether this shows the v1 hierarchy of a controller. Folder names do not tell: `cpu,cpuacct`, `cpuacct,cpu` and
     /// links to either are all in use.
     pub fn has_v1_controller(&self, name: &str) -> bool {
-        self.fs_type == b"cgroup"
-            && self
-                .super_options
-                .split(|byte| *byte == b',')
-                .any(|option| option == name.as_bytes())
+        *self.fs_type == *b"cgroup" && self.options().any(|option| option == name.as_bytes())
+    }
+
+    /// The same, independent of the file's bytes.
+    pub fn into_owned(self) -> Mount<'static> {
+        let own = |bytes: Cow<[u8]>| Cow::Owned(bytes.into_owned());
+        Mount {
+            root: own(self.root),
+            mount_point: own(self.mount_point),
+            fs_type: own(self.fs_type),
+            super_options: own(self.super_options),
+        }
     }
 }
 
@@ -53,8 +74,8 @@ fn parse_line(line: &[u8]) -> Option<Mount<'_>> {
     Some(Mount {
         root: unescape_octal(root),
         mount_point: unescape_octal(mount_point),
-        fs_type,
-        super_options,
+        fs_type: Cow::Borrowed(fs_type),
+        super_options: Cow::Borrowed(super_options),
     })
 }
 

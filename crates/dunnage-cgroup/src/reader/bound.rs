@@ -91,13 +91,12 @@ impl BoundFiles {
             .iter()
             .map(|folder| LimitFiles::open(opener, chain.version, folder))
             .collect();
-        let leaf = folders.first().map_or(Path::new("/"), PathBuf::as_path);
         Self {
             version: chain.version,
             limits,
             seen: Vec::new(),
             far: Far::default(),
-            chosen: Chosen::open(opener, chain.version, leaf, 0),
+            chosen: Chosen::open(opener, chain.version, chain.leaf(), 0),
             bound: None,
             folders,
         }

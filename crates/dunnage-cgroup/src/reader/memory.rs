@@ -65,6 +65,12 @@ pub struct MemoryEvents {
 pub(super) struct MemoryFiles {
     kinds: KindFiles,
     limits: Vec<Kept>,
+}
+
+/// The leaf's counters of limits that were met.
+#[derive(Debug)]
+pub(super) struct EventFiles {
+    version: Version,
     /// v2 `memory.events`; v1 `memory.oom_control`.
     events: Kept,
     /// v1 `memory.failcnt`.
@@ -125,33 +131,17 @@ impl KindFiles {
 
 impl MemoryFiles {
     pub fn open(opener: &Opener, chain: &Chain) -> Self {
-        let leaf = chain
-            .levels
-            .first()
-            .map_or(Path::new("/"), |leaf| leaf.as_path());
-        let keep = |name: &str| opener.keep(leaf.join(name));
-        let limits = |name: &str| {
-            chain
-                .levels
-                .iter()
-                .map(|level| opener.keep(level.join(name)))
-                .filter(Kept::is_open)
-                .collect()
+        let limit = match chain.version {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
         };
-        let kinds = KindFiles::open(opener, chain.version, leaf);
-        match chain.version {
-            Version::V1 => Self {
-                kinds,
-                limits: limits("memory.limit_in_bytes"),
-                events: keep("memory.oom_control"),
-                failcnt: Some(keep("memory.failcnt")),
-            },
-            Version::V2 => Self {
-                kinds,
-                limits: limits("memory.max"),
-                events: keep("memory.events"),
-                failcnt: None,
-            },
+        let limits = chain.levels.iter();
+        Self {
+            kinds: KindFiles::open(opener, chain.version, chain.leaf()),
+            limits: limits
+                .map(|level| opener.keep(level.join(limit)))
+                .filter(Kept::is_open)
+                .collect(),
         }
     }
 
@@ -183,12 +173,27 @@ impl MemoryFiles {
         }
         Ok(tightest)
     }
+}
 
-    pub fn events(&self, buffer: &mut Buffer) -> Result<MemoryEvents, ReadError> {
+impl EventFiles {
+    pub fn open(opener: &Opener, chain: &Chain) -> Self {
+        let keep = |name: &str| opener.keep(chain.leaf().join(name));
+        let (events, failcnt) = match chain.version {
+            Version::V1 => (keep("memory.oom_control"), Some(keep("memory.failcnt"))),
+            Version::V2 => (keep("memory.events"), None),
+        };
+        Self {
+            version: chain.version,
+            events,
+            failcnt,
+        }
+    }
+
+    pub fn read(&self, buffer: &mut Buffer) -> Result<MemoryEvents, ReadError> {
         let mut events = MemoryEvents::default();
         let bytes = self.events.read(buffer)?;
         for (key, value) in parse_flat_keyed(bytes) {
-            match (self.kinds.version, key) {
+            match (self.version, key) {
                 (Version::V1 | Version::V2, b"oom_kill") => events.oom_kill = Some(value),
                 (Version::V2, b"low") => events.low = Some(value),
                 (Version::V2, b"high") => events.high = Some(value),

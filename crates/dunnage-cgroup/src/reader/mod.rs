@@ -17,13 +17,14 @@ pub use cpu::Throttling;
 pub use memory::{Memory, MemoryEvents};
 
 use crate::parse::{Pressure, parse_pressure};
-use crate::resolve::{CGROUP_FILE, Cgroups, Chain};
+use crate::read::read_limits_of;
+use crate::resolve::{CGROUP_FILE, Cgroups, Chain, Unseen};
 use crate::root::Reading;
-use crate::{ReadError, Root};
+use crate::{Limits, Overrides, ReadError, Root};
 use bound::BoundFiles;
 use cpu::CpuFiles;
 use kept::{Buffer, Kept, Opener};
-use memory::MemoryFiles;
+use memory::{EventFiles, MemoryFiles};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -56,21 +57,23 @@ pub struct Reader {
     reopened: u64,
 }
 
-/// All that depends on which cgroup the process is in.
+/// All that depends on which cgroup the process is in. Files are opened when they are first asked for.
 #[derive(Debug)]
 struct Open {
-    membership: Vec<u8>,
+    cgroups: Cgroups,
+    /// What there was to say about finding them.
+    notes: Vec<String>,
     cpu: Option<CpuFiles>,
     memory: Option<MemoryFiles>,
-    memory_chain: Option<Chain>,
-    /// Opened when it is first asked for.
+    events: Option<EventFiles>,
     bound: Option<BoundFiles>,
     /// In the order of [`PressureKind`]; the unified hierarchy's, on hybrid too.
     pressure: Option<[Kept; 3]>,
 }
 
 impl Reader {
-    /// Finds the process's cgroup and opens its files. It never fails: what is not there is said when it is asked for.
+    /// Finds the process's cgroup; its files are opened when they are first asked for. It never fails: what is not there is
+    /// said then.
     pub fn open(root: &Root) -> Self {
         Self::open_with(root, false)
     }
@@ -82,13 +85,12 @@ impl Reader {
     }
 
     fn open_with(root: &Root, is_guarded: bool) -> Self {
-        let mut buffer = Box::new([0; size_of::<Buffer>()]);
         let opener = Opener::new(root.clone(), is_guarded);
         Self {
             membership: root.locate(Path::new(CGROUP_FILE)),
-            open: Open::find(&opener, &mut buffer),
+            open: Open::find(&opener),
             opener,
-            buffer,
+            buffer: Box::new([0; size_of::<Buffer>()]),
             checked: Instant::now(),
             check_every: CHECK_EVERY,
             reopened: 0,
@@ -107,30 +109,40 @@ impl Reader {
         self.reopened
     }
 
+    /// As [`crate::read_limits`], without finding the cgroup anew if the process is still in it.
+    pub fn limits(&mut self, overrides: &Overrides, affinity: Option<u32>) -> Limits {
+        if self.is_to_be_found_anew() {
+            self.reopen();
+        }
+        let mut reading = Reading::new(&self.opener.root);
+        reading.notes.clone_from(&self.open.notes);
+        read_limits_of(&self.open.cgroups, reading, overrides, affinity)
+    }
+
     /// The tightest quota over all visible levels now, as a number of CPUs; `None` where none is set.
     pub fn cpu_limit(&mut self) -> Result<Option<f64>, ReadError> {
-        self.read(|open, buffer| open.cpu()?.limit(buffer))
+        self.read(|open, opener, buffer| open.cpu(opener, buffer)?.limit(buffer))
     }
 
     /// The throttling counters of the level whose quota was the tightest when it was opened, else of the leaf: an
     /// ancestor's quota stops the process without a trace in the leaf's counters.
     pub fn throttling(&mut self) -> Result<Throttling, ReadError> {
-        self.read(|open, buffer| open.cpu()?.throttling(buffer))
+        self.read(|open, opener, buffer| open.cpu(opener, buffer)?.throttling(buffer))
     }
 
     /// All memory charged to the cgroup, in bytes, the page cache included.
     pub fn memory_usage(&mut self) -> Result<u64, ReadError> {
-        self.read(|open, buffer| open.memory()?.usage(buffer))
+        self.read(|open, opener, buffer| open.memory(opener)?.usage(buffer))
     }
 
     /// Memory by kind, with the working set and the limit now.
     pub fn memory(&mut self) -> Result<Memory, ReadError> {
-        self.read(|open, buffer| open.memory()?.memory(buffer))
+        self.read(|open, opener, buffer| open.memory(opener)?.memory(buffer))
     }
 
     /// How often limits were met.
     pub fn memory_events(&mut self) -> Result<MemoryEvents, ReadError> {
-        self.read(|open, buffer| open.memory()?.events(buffer))
+        self.read(|open, opener, buffer| open.events(opener)?.read(buffer))
     }
 
     /// Looks at all limits anew, and finds the level whose limit is the tightest: where the next kill would come from. From
@@ -141,25 +153,23 @@ impl Reader {
     /// changed, and else as often as the process's cgroup is looked at.
     pub fn memory_bound(&mut self, stated: Option<u64>) -> Result<Option<MemoryBound>, ReadError> {
         let max_age = self.check_every;
-        self.read_with(|open, opener, buffer| {
-            open.bound(opener)?.find(stated, max_age, opener, buffer)
-        })
+        self.read(|open, opener, buffer| open.bound(opener)?.find(stated, max_age, opener, buffer))
     }
 
     /// What counts against [`MemoryBound::capacity`], in bytes: memory with the page cache, and swap where it may be used.
     /// One `pread`, with swap two or three.
     pub fn bound_usage(&mut self) -> Result<u64, ReadError> {
-        self.read_with(|open, opener, buffer| open.bound(opener)?.usage(buffer))
+        self.read(|open, opener, buffer| open.bound(opener)?.usage(buffer))
     }
 
     /// As [`Reader::memory`], of the level that binds.
     pub fn bound_memory(&mut self) -> Result<Memory, ReadError> {
-        self.read_with(|open, opener, buffer| open.bound(opener)?.memory(buffer))
+        self.read(|open, opener, buffer| open.bound(opener)?.memory(buffer))
     }
 
     /// How often the level that binds was about to go over its limit (`max` of `memory.events`; v1: `memory.failcnt`).
     pub fn bound_hits(&mut self) -> Result<Option<u64>, ReadError> {
-        self.read_with(|open, opener, buffer| open.bound(opener)?.hits(buffer))
+        self.read(|open, opener, buffer| open.bound(opener)?.hits(buffer))
     }
 
     /// The file that the kernel tells changes of to inotify (v2 `memory.events`), at the level that binds.
@@ -170,21 +180,16 @@ impl Reader {
 
     /// Pressure stall information of the cgroup; on hybrid that of its cgroup on the v2 mount.
     pub fn pressure(&mut self, kind: PressureKind) -> Result<Pressure, ReadError> {
-        self.read(|open, buffer| Ok(parse_pressure(open.pressure(kind)?.read(buffer)?)))
+        self.read(|open, opener, buffer| {
+            Ok(parse_pressure(open.pressure(opener, kind)?.read(buffer)?))
+        })
     }
 
     fn read<T>(
         &mut self,
-        read: impl Fn(&Open, &mut Buffer) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
-        self.read_with(|open, _, buffer| read(open, buffer))
-    }
-
-    fn read_with<T>(
-        &mut self,
         read: impl Fn(&mut Open, &Opener, &mut Buffer) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        if self.opener.take_starved() || self.is_stale() {
+        if self.is_to_be_found_anew() {
             self.reopen();
         }
         match read(&mut self.open, &self.opener, &mut self.buffer) {
@@ -199,6 +204,10 @@ impl Reader {
         }
     }
 
+    fn is_to_be_found_anew(&mut self) -> bool {
+        self.opener.take_starved() || self.is_stale()
+    }
+
     fn is_stale(&mut self) -> bool {
         if self.checked.elapsed() < self.check_every {
             return false;
@@ -207,7 +216,7 @@ impl Reader {
         // opened anew each time: a descriptor kept over a fork would go on telling of the parent
         let read =
             File::open(&self.membership).and_then(|mut file| file.read(&mut self.buffer[..]));
-        let known = &self.open.membership;
+        let known = self.open.cgroups.membership();
         match read {
             Ok(length) => self.buffer[..length] != known[..known.len().min(self.buffer.len())],
             Err(_) => false,
@@ -215,79 +224,109 @@ impl Reader {
     }
 
     fn reopen(&mut self) {
-        self.open = Open::find(&self.opener, &mut self.buffer);
+        self.open = Open::find(&self.opener);
         self.reopened += 1;
     }
 }
 
 impl Open {
-    fn find(opener: &Opener, buffer: &mut Buffer) -> Self {
-        let root = &opener.root;
-        let mut reading = Reading::new(root);
+    fn find(opener: &Opener) -> Self {
+        let mut reading = Reading::new(&opener.root);
         let cgroups = Cgroups::read(&mut reading);
-        if cgroups.is_empty() {
+        if !cgroups.is_whole() {
             // the want of a descriptor looks like a /proc that is not there: asked once more, it is told apart
             let _ = opener.open(Path::new(CGROUP_FILE));
         }
-        let cpu = cgroups.chain(root, "cpu").ok();
-        let memory = cgroups
-            .chain(root, "memory")
-            .ok()
-            .filter(|chain| chain.has_leaf);
-        let unified = cgroups.chain_v2(root).ok().filter(|chain| chain.has_leaf);
         Self {
-            cpu: cpu.map(|chain| CpuFiles::open(opener, &chain, buffer)),
-            memory: memory
-                .as_ref()
-                .map(|chain| MemoryFiles::open(opener, chain)),
-            memory_chain: memory,
+            notes: reading.notes,
+            cgroups,
+            cpu: None,
+            memory: None,
+            events: None,
             bound: None,
-            pressure: unified.and_then(|chain| {
-                let leaf = chain.levels.first()?;
-                let keep = |name| opener.keep(leaf.join(name));
-                Some([
-                    keep("cpu.pressure"),
-                    keep("memory.pressure"),
-                    keep("io.pressure"),
-                ])
-            }),
-            membership: cgroups.into_membership(),
+            pressure: None,
         }
     }
 
-    fn cpu(&self) -> Result<&CpuFiles, ReadError> {
-        let controller = "cpu";
-        self.cpu
-            .as_ref()
-            .ok_or(ReadError::NotVisible { controller })
+    fn cpu(&mut self, opener: &Opener, buffer: &mut Buffer) -> Result<&CpuFiles, ReadError> {
+        get_or_open(&mut self.cpu, || {
+            let chain = visible("cpu", self.cgroups.cpu())?;
+            Ok(CpuFiles::open(opener, chain, buffer))
+        })
+        .map(|files| &*files)
     }
 
-    fn memory(&self) -> Result<&MemoryFiles, ReadError> {
-        let controller = "memory";
-        self.memory
-            .as_ref()
-            .ok_or(ReadError::NotVisible { controller })
+    fn memory(&mut self, opener: &Opener) -> Result<&MemoryFiles, ReadError> {
+        get_or_open(&mut self.memory, || {
+            let chain = own("memory", self.cgroups.memory())?;
+            Ok(MemoryFiles::open(opener, chain))
+        })
+        .map(|files| &*files)
+    }
+
+    fn events(&mut self, opener: &Opener) -> Result<&EventFiles, ReadError> {
+        get_or_open(&mut self.events, || {
+            let chain = own("memory", self.cgroups.memory())?;
+            Ok(EventFiles::open(opener, chain))
+        })
+        .map(|files| &*files)
     }
 
     fn bound(&mut self, opener: &Opener) -> Result<&mut BoundFiles, ReadError> {
-        let controller = "memory";
-        let chain = self.memory_chain.as_ref();
-        let chain = chain.ok_or(ReadError::NotVisible { controller })?;
-        Ok(self
-            .bound
-            .get_or_insert_with(|| BoundFiles::open(opener, chain)))
+        get_or_open(&mut self.bound, || {
+            let chain = own("memory", self.cgroups.memory())?;
+            Ok(BoundFiles::open(opener, chain))
+        })
     }
 
-    fn pressure(&self, kind: PressureKind) -> Result<&Kept, ReadError> {
-        let controller = "pressure";
-        let [cpu, memory, io] = self
-            .pressure
-            .as_ref()
-            .ok_or(ReadError::NotVisible { controller })?;
+    fn pressure(&mut self, opener: &Opener, kind: PressureKind) -> Result<&Kept, ReadError> {
+        let [cpu, memory, io] = get_or_open(&mut self.pressure, || {
+            let chain = own("pressure", self.cgroups.unified())?;
+            let keep = |name| opener.keep(chain.leaf().join(name));
+            Ok([
+                keep("cpu.pressure"),
+                keep("memory.pressure"),
+                keep("io.pressure"),
+            ])
+        })?;
         Ok(match kind {
             PressureKind::Cpu => cpu,
             PressureKind::Memory => memory,
             PressureKind::Io => io,
         })
     }
+}
+
+fn get_or_open<T>(
+    place: &mut Option<T>,
+    open: impl FnOnce() -> Result<T, ReadError>,
+) -> Result<&mut T, ReadError> {
+    if place.is_none() {
+        *place = Some(open()?);
+    }
+    place.as_mut().ok_or(ReadError::NotVisible {
+        controller: "cgroup",
+    })
+}
+
+/// The folders of a controller, ancestors' alone too.
+fn visible<'a>(
+    controller: &'static str,
+    chain: Result<&'a Chain, Unseen>,
+) -> Result<&'a Chain, ReadError> {
+    chain.map_err(|_| ReadError::NotVisible { controller })
+}
+
+/// The folders of a controller where the process's own is among them.
+fn own<'a>(
+    controller: &'static str,
+    chain: Result<&'a Chain, Unseen>,
+) -> Result<&'a Chain, ReadError> {
+    visible(controller, chain).and_then(|chain| {
+        if chain.has_leaf {
+            Ok(chain)
+        } else {
+            Err(ReadError::NotVisible { controller })
+        }
+    })
 }

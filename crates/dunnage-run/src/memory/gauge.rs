@@ -4,10 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dunnage_cgroup::{Memory, MemoryBound, Pressure, PressureKind, ReadError, Reader, Root};
+use dunnage_cgroup::{Memory, MemoryBound, Pressure, PressureKind, ReadError, Reader};
 use dunnage_policy::ladder::{Ladder, Rung, Sample};
 use dunnage_sys::FileWatch;
 
+use crate::own_cgroup::OwnCgroup;
 use crate::procfs::read_process_table;
 
 /// How often limits are read again, at most: each look while memory is calm, and else a tenth of the looks.
@@ -42,7 +43,7 @@ struct Stat {
 
 /// The kernel's files.
 pub struct Gauge {
-    reader: Reader,
+    cgroup: OwnCgroup,
     stated: Option<u64>,
     bound: Option<MemoryBound>,
     limits_at: Option<Duration>,
@@ -56,9 +57,9 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    pub fn open(root: &Root, stated: Option<u64>, counts_threads: bool) -> Self {
+    pub fn open(cgroup: OwnCgroup, stated: Option<u64>, counts_threads: bool) -> Self {
         Self {
-            reader: Reader::open(root),
+            cgroup,
             stated,
             bound: None,
             limits_at: None,
@@ -95,7 +96,7 @@ impl Gauge {
         let Some(bound) = self.bound else {
             return Ok(None);
         };
-        let usage = self.reader.bound_usage()?;
+        let usage = self.cgroup.read(Reader::bound_usage)?;
         let mut sample = Sample {
             usage,
             working_set: None,
@@ -105,7 +106,7 @@ impl Gauge {
         };
         if alarmed || ladder.wants_working_set(usage, bound.capacity) {
             sample.working_set = Some(self.working_set(bound, usage, now)?);
-            sample.hits = self.reader.bound_hits()?;
+            sample.hits = self.cgroup.read(Reader::bound_hits)?;
         }
         if self.counts_threads && ladder.rung() >= Rung::Release {
             self.count_threads(now);
@@ -126,7 +127,7 @@ impl Gauge {
         if let Some(stat) = known {
             return Ok(usage.saturating_sub(stat.cache));
         }
-        let bytes = working_set(&self.reader.bound_memory()?, bound, usage);
+        let bytes = working_set(&self.cgroup.read(Reader::bound_memory)?, bound, usage);
         self.stat = Some(Stat {
             at: now,
             usage,
@@ -139,9 +140,10 @@ impl Gauge {
     fn read_limits(&mut self, now: Duration) -> Result<bool, ReadError> {
         let is_first = self.limits_at.is_none();
         let before = self.bound;
-        self.bound = match self.reader.memory_bound(self.stated) {
+        let stated = self.stated;
+        self.bound = match self.cgroup.read(|reader| reader.memory_bound(stated)) {
             // a place without cgroups has no limit either, unless somebody says so
-            Err(ReadError::NotVisible { .. }) if self.stated.is_none() => None,
+            Err(ReadError::NotVisible { .. }) if stated.is_none() => None,
             found => found?,
         };
         self.limits_at = Some(now);
@@ -152,7 +154,9 @@ impl Gauge {
 
     /// Where the kernel cannot tell of events (v1, no inotify left), looks alone must do.
     fn follow_events(&mut self) {
-        let path = self.bound.and_then(|_| self.reader.bound_events());
+        let path = self
+            .bound
+            .and_then(|_| self.cgroup.read(|reader| reader.bound_events()));
         if path == self.watched {
             return;
         }
@@ -177,11 +181,13 @@ impl Gauge {
 
     /// Memory by kind; what cannot be read is not known.
     pub fn memory(&mut self) -> Memory {
-        self.reader.bound_memory().unwrap_or_default()
+        self.cgroup.read(Reader::bound_memory).unwrap_or_default()
     }
 
     pub fn pressure(&mut self) -> Option<Pressure> {
-        self.reader.pressure(PressureKind::Memory).ok()
+        self.cgroup
+            .read(|reader| reader.pressure(PressureKind::Memory))
+            .ok()
     }
 }
 

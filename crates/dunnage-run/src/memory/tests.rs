@@ -1,6 +1,7 @@
 //! The watch on a folder of files that change between its looks.
 
 use super::*;
+use dunnage_cgroup::Root;
 use std::fs;
 use tempfile::TempDir;
 
@@ -50,8 +51,13 @@ impl Container {
     }
 
     fn watch(&self) -> MemoryWatch {
-        MemoryWatch::open_at(&Root::at(self.0.path()), Rules::default(), None)
+        watch_below(&Root::at(self.0.path()), None)
     }
+}
+
+fn watch_below(root: &Root, stated: Option<u64>) -> MemoryWatch {
+    let cgroup = OwnCgroup::below(root.clone());
+    MemoryWatch::new(cgroup, Rules::default(), stated, Duration::ZERO)
 }
 
 /// Looks once, when it is next due and not before `at`.
@@ -263,10 +269,10 @@ fn a_record_gets_what_is_known() {
 fn without_cgroups_nothing_is_said_or_looked_at_unless_a_limit_was_stated() {
     let empty = tempfile::tempdir().unwrap();
     let root = Root::at(empty.path());
-    let mut watch = MemoryWatch::open_at(&root, Rules::default(), None);
+    let mut watch = watch_below(&root, None);
     let looked = watch.look(Duration::ZERO).unwrap();
     assert!(looked.event.is_none() && watch.wake_at().is_none());
-    let mut watch = MemoryWatch::open_at(&root, Rules::default(), Some(1 << 30));
+    let mut watch = watch_below(&root, Some(1 << 30));
     let looked = watch.look(Duration::ZERO).unwrap();
     assert!(matches!(looked.event, Some(Event::Degraded { .. })));
     assert_eq!(watch.wake_at(), None);

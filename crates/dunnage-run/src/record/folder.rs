@@ -176,7 +176,7 @@ fn find_place(mountinfo: &[u8], path: &Path) -> Place {
         .max_by_key(|mount| mount.mount_point.len());
     match mount {
         None => Place::Unknown,
-        Some(mount) if matches!(mount.fs_type, b"tmpfs" | b"ramfs") => Place::Memory,
+        Some(mount) if matches!(&*mount.fs_type, b"tmpfs" | b"ramfs") => Place::Memory,
         Some(mount) if mount.mount_point.as_ref() == b"/" => Place::Root,
         Some(_) => Place::Volume,
     }

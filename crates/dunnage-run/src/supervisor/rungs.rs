@@ -16,6 +16,7 @@ use crate::memory::freeze::Frozen;
 use crate::memory::recycle::Recycler;
 use crate::memory::releasing::Releasing;
 use crate::memory::{Looked, MemoryWatch};
+use crate::own_cgroup::OwnCgroup;
 use crate::record::Released;
 
 /// The most decisions that a record tells of; the oldest go first.
@@ -23,6 +24,9 @@ const MOST_DECISIONS: usize = 32;
 
 /// A resize writes several files, memory's and the CPU's, one after the other: it is told when all are written.
 const RESIZE: Duration = Duration::from_secs(1);
+
+/// When memory is looked at first: no sooner can a program fill any, and what has ended by then was not held up for it.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
 
 /// The memory watch and what it has begun.
 #[derive(Default)]
@@ -49,11 +53,16 @@ pub struct Rungs {
 
 impl Rungs {
     /// Opens the watch, if it is wanted. Called after the child was started.
-    pub fn open(config: &Config) -> Self {
-        let rules = config.memory.as_ref();
+    pub fn open(config: &Config, cgroup: &OwnCgroup) -> Self {
         let stated = config.overrides.memory_bytes;
+        // what happened last time is told by the shortest run too
+        let first = match config.report_dir {
+            Some(_) => Duration::ZERO,
+            None => FIRST_LOOK,
+        };
+        let watch = |rules| MemoryWatch::new(cgroup.clone(), rules, stated, first);
         Self {
-            watch: rules.map(|rules| MemoryWatch::open(*rules, stated)),
+            watch: config.memory.map(watch),
             ..Self::default()
         }
     }
