@@ -6,6 +6,7 @@
 //! whose holder is throttled*. Everything that a person sees (verdict, page, exports) is a view of a timeline. Nothing here
 //! reads a file, a clock or a process.
 
+mod build;
 #[doc(hidden)]
 pub mod example;
 pub mod recording;

@@ -1,0 +1,207 @@
+//! Who held the GIL, and what the holder did meanwhile.
+//!
+//! The looks tell the holder of moments. Between two looks with the same holder, and no switch, nobody else had it. Where it
+//! went to another thread, when it did is taken from what the two threads did: the new one began to run. Holds that began
+//! and ended between two looks are not seen and not made up.
+
+use super::lane::{Act, Lane};
+use super::paint::Throttling;
+use super::{Looks, TICK};
+use crate::Nanos;
+use crate::recording::{GilLook, Process};
+use crate::timeline::{Hold, What};
+
+/// Who held the GIL at a look.
+pub(super) struct Holders<'a>(&'a [GilLook]);
+
+impl<'a> Holders<'a> {
+    pub fn new(process: &'a Process) -> Self {
+        Self(&process.gil)
+    }
+
+    /// To ask for rising looks.
+    pub fn cursor(&self) -> Cursor<'a> {
+        Cursor {
+            left: self.0,
+            now: None,
+        }
+    }
+}
+
+/// Goes through the looks once.
+pub(super) struct Cursor<'a> {
+    left: &'a [GilLook],
+    now: Option<u32>,
+}
+
+impl Cursor<'_> {
+    /// Who held it at this look.
+    pub fn at(&mut self, look: u32) -> Option<u32> {
+        while let Some((first, left)) = self.left.split_first()
+            && first.look <= look
+        {
+            self.now = first.holder.filter(|_| first.locked);
+            self.left = left;
+        }
+        self.now
+    }
+}
+
+/// A stretch with one holder.
+struct Held {
+    start: Nanos,
+    end: Nanos,
+    thread: u32,
+}
+
+/// All holds of a process, split by what the holder did.
+pub(super) fn track(
+    process: &Process,
+    end: Nanos,
+    looks: &Looks,
+    lanes: &[Lane],
+    throttling: Throttling,
+) -> Vec<Hold> {
+    let mut holds = Vec::new();
+    for held in find_held(&process.gil, end, looks, lanes) {
+        if let Some(lane) = lanes.get(held.thread as usize) {
+            split(&held, lane, throttling, &mut holds);
+        }
+    }
+    holds.shrink_to_fit();
+    holds
+}
+
+fn find_held(gil: &[GilLook], end: Nanos, looks: &Looks, lanes: &[Lane]) -> Vec<Held> {
+    let mut all: Vec<Held> = Vec::new();
+    let mut open: Option<Held> = None;
+    for look in gil {
+        let (before, now) = (
+            looks.before(look.look).min(end),
+            looks.at(look.look).min(end),
+        );
+        let holder = look.holder.filter(|_| look.locked);
+        if let Some(held) = &open
+            && Some(held.thread) == holder
+            && look.switches == 0
+        {
+            continue;
+        }
+        let begun = holder.map(|thread| start_of_work(lanes, thread, before, now));
+        if let Some(mut held) = open.take() {
+            held.end = match begun {
+                // it went from hand to hand
+                Some(begun) if look.switches <= 1 => begun,
+                _ => end_of_work(lanes, held.thread, before, now).min(begun.unwrap_or(now)),
+            };
+            all.push(held);
+        }
+        open = holder
+            .zip(begun)
+            .map(|(thread, start)| Held { start, end, thread });
+    }
+    all.extend(open);
+    all.retain(|held| held.start < held.end);
+    // what is not in order was not written by a recorder
+    let mut last = 0;
+    all.retain(|held| {
+        let fits = held.start >= last;
+        last = if fits { held.end } else { last };
+        fits
+    });
+    all
+}
+
+fn is_at_work(act: Act) -> bool {
+    matches!(act, Act::Run | Act::Ready)
+}
+
+/// When the thread that holds it at `now` began what it does, but not before `before`.
+fn start_of_work(lanes: &[Lane], thread: u32, before: Nanos, now: Nanos) -> Nanos {
+    let Some(lane) = lanes.get(thread as usize) else {
+        return now;
+    };
+    let mut at = lane.index_at(now.saturating_sub(1));
+    let mut start = now;
+    while let Some(piece) = lane.pieces.get(at) {
+        if !is_at_work(piece.act) || start <= before {
+            break;
+        }
+        start = lane.start_of(at);
+        match at.checked_sub(1) {
+            Some(earlier) => at = earlier,
+            None => break,
+        }
+    }
+    if start == now {
+        // it is not seen to work: what it did is not booked yet
+        start = before.midpoint(now);
+    }
+    start.max(before)
+}
+
+/// When the thread that held it at `before` ended what it did, but not after `now`.
+fn end_of_work(lanes: &[Lane], thread: u32, before: Nanos, now: Nanos) -> Nanos {
+    let Some(lane) = lanes.get(thread as usize) else {
+        return before;
+    };
+    let at = lane.index_at(before);
+    let mut end = before;
+    for piece in lane.pieces.iter().skip(at) {
+        if !is_at_work(piece.act) || end >= now {
+            break;
+        }
+        end = piece.end;
+    }
+    if end == before {
+        end = before.midpoint(now);
+    }
+    end.min(now)
+}
+
+fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: &mut Vec<Hold>) {
+    let mut at = lane.index_at(held.start);
+    let mut start = held.start;
+    while start < held.end {
+        let (act, end) = match lane.pieces.get(at) {
+            Some(piece) => (piece.act, piece.end.min(held.end)),
+            None => (Act::Unknown, held.end),
+        };
+        at += 1;
+        if end <= start {
+            continue;
+        }
+        let mut add = |start, end, what| push(holds, start, end, held.thread, what);
+        match act {
+            Act::Run => add(start, end, What::Running),
+            Act::Ready | Act::Woken => {
+                throttling.split(start, end, |start, end, throttled| {
+                    let what = if throttled {
+                        What::Throttled
+                    } else {
+                        What::RunQueue
+                    };
+                    add(start, end, what);
+                });
+            }
+            // a holder that seems to sleep runs, mostly: its time is not booked yet
+            Act::Sleep | Act::Gil if end - start <= TICK => add(start, end, What::Running),
+            Act::Sleep | Act::Gil | Act::Unknown => add(start, end, What::Unknown),
+        }
+        start = end;
+    }
+}
+
+fn push(holds: &mut Vec<Hold>, start: Nanos, end: Nanos, thread: u32, what: What) {
+    match holds.last_mut() {
+        Some(last) if last.end == start && last.thread == thread && last.what == what => {
+            last.end = end;
+        }
+        _ => holds.push(Hold {
+            start,
+            end,
+            thread,
+            what,
+        }),
+    }
+}
