@@ -21,5 +21,7 @@ pub use error::ReadError;
 pub use limits::{Bandwidth, Confidence, CpuLimits, Hierarchy, Limits, MemoryLimits, Sourced};
 pub use parse::{Pressure, Stall};
 pub use read::{Overrides, read_limits};
-pub use reader::{Memory, MemoryBound, MemoryEvents, PressureKind, Reader, Throttling};
+pub use reader::{
+    CpuCounters, CpuWatch, Memory, MemoryBound, MemoryEvents, PressureKind, Reader, Throttling,
+};
 pub use root::Root;

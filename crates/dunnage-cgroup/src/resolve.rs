@@ -78,8 +78,13 @@ pub(crate) struct Cgroups {
 
 impl Cgroups {
     pub fn read(reading: &mut Reading) -> Self {
+        Self::read_of(reading, CGROUP_FILE)
+    }
+
+    /// Another process's, by its `/proc/PID/cgroup`: below the mounts and the namespace that we see.
+    pub fn read_of(reading: &mut Reading, membership: &str) -> Self {
         let mut read = |path, limit| reading.read(Path::new(path), limit).unwrap_or_default();
-        let cgroup = read(CGROUP_FILE, TABLE_BYTES);
+        let cgroup = read(membership, TABLE_BYTES);
         let mountinfo = read(MOUNTINFO_FILE, MOUNTINFO_BYTES);
         Self {
             root: reading.root.clone(),

@@ -21,6 +21,7 @@ mod memory;
 mod own_cgroup;
 mod procfs;
 pub mod record;
+mod recording;
 mod reserve;
 mod runtime_folder;
 mod setup;
@@ -37,7 +38,8 @@ pub use config::{
 pub use dump::{AskError, ask, find_supervisor, read_below, read_one};
 pub use health::{Head, parse_head};
 pub use log::LogFormat;
-pub use procfs::{parse_caught, parse_stat};
+pub use procfs::{descends_from, parse_caught, parse_stat};
+pub use recording::Finder;
 pub use setup::{Inherited, execute_directly, run};
 pub use stated::hand_on_overrides;
 pub use terminal::has_terminal;

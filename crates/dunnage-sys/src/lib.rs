@@ -9,6 +9,7 @@
 )]
 
 mod affinity;
+mod clock;
 mod epoll;
 mod eventfd;
 mod exec;
@@ -30,6 +31,7 @@ mod terminal;
 mod wait;
 
 pub use affinity::affinity_count;
+pub use clock::{descriptor_limit, set_timer_slack, sleep_until, thread_cpu_nanos};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use exec::{

@@ -11,10 +11,12 @@ mod bound;
 mod cpu;
 mod kept;
 mod memory;
+mod quota;
 
 pub use bound::MemoryBound;
 pub use cpu::Throttling;
 pub use memory::{Memory, MemoryEvents};
+pub use quota::{CpuCounters, CpuWatch};
 
 use crate::parse::{Pressure, parse_pressure};
 use crate::read::read_limits_of;

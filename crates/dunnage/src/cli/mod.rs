@@ -51,6 +51,8 @@ enum Command {
     Exec(commands::exec::ExecCommand),
     /// Show where every thread of every Python process is, now
     Dump(commands::dump::DumpCommand),
+    /// Show on one timeline what each thread did, who held the GIL, and when the CPU quota stopped them
+    Record(commands::record::RecordCommand),
     /// Show what a memory record says: how the memory grew, who held it, where every thread was
     Report(commands::report::ReportCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
@@ -98,6 +100,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Plan(args) => commands::plan::run(&args),
         Command::Exec(args) => commands::exec::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
+        Command::Record(args) => commands::record::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),

@@ -6,5 +6,6 @@ pub mod dump;
 pub mod exec;
 pub mod picture;
 pub mod plan;
+pub mod record;
 pub mod report;
 pub mod run;

@@ -1,0 +1,348 @@
+//! Puts a recording together from what the sampler says.
+//!
+//! What comes from a supervisor may be anything: numbers that name nothing, times that go back, more than fits. It is
+//! checked here, so that a [`Recording`] that leaves is sound.
+
+use dunnage_timeline::Nanos;
+use dunnage_timeline::recording::{
+    About, GilLook, Mark, Process, Quality, Quota, QuotaLook, Recording, SCHEMA, Thread, Tick,
+};
+
+use crate::stream::{Fact, Look, Sink, Wanted};
+
+/// The most memory that a recording may take, in bytes.
+const MAX_BYTES: usize = 256 << 20;
+
+/// The most processes, threads and names, and notes.
+const MAX_PROCESSES: usize = 1024;
+const MAX_THREADS: usize = 100_000;
+const MAX_NOTES: usize = 200;
+
+/// The most bytes of a text.
+const MAX_TEXT: usize = 1024;
+
+/// What was said does not fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Disorder {
+    /// A number that no process, thread or name has.
+    #[error("it speaks of a {0} that it never told of")]
+    Unknown(&'static str),
+    /// The clock went back.
+    #[error("its looks are not in the order of time")]
+    Backwards,
+    /// More than any recorder tells.
+    #[error("it tells of too many {0}")]
+    TooMany(&'static str),
+}
+
+/// Where a recording grows.
+#[derive(Debug)]
+pub struct Book {
+    recording: Recording,
+    /// The process and the place in it of each thread, by its number in the stream.
+    places: Vec<(u32, u32)>,
+    bytes: usize,
+    disorder: Option<Disorder>,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Book {
+    /// An empty one.
+    pub fn new() -> Self {
+        let recording = Recording {
+            schema: SCHEMA.to_owned(),
+            about: About::default(),
+            quality: Quality::default(),
+            looks: Vec::new(),
+            processes: Vec::new(),
+            quota: None,
+            marks: Vec::new(),
+            names: Vec::new(),
+        };
+        Self {
+            recording,
+            places: Vec::new(),
+            bytes: 0,
+            disorder: None,
+        }
+    }
+
+    /// What was wrong with what was said, if anything: what came after it was not taken.
+    pub fn disorder(&self) -> Option<Disorder> {
+        self.disorder
+    }
+
+    /// Whether any thread was seen.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The recording so far, and who was looked at.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// Ends it. `about` and `quality` hold what the looks do not tell.
+    pub fn finish(mut self, about: About, quality: Quality) -> Recording {
+        let mut notes = std::mem::take(&mut self.recording.quality.notes);
+        notes.extend(quality.notes);
+        let spread = Spread::of(&self.recording.looks);
+        let own = &self.recording.about;
+        self.recording.about = About {
+            cgroup_version: own.cgroup_version,
+            cpus: own.cpus,
+            ..about
+        };
+        self.recording.quality = Quality {
+            interval_median: spread.median,
+            interval_p99: spread.p99,
+            interval_max: spread.max,
+            own_bytes: Some(self.bytes as u64),
+            notes,
+            ..quality
+        };
+        self.recording.marks.sort_by_key(|mark| mark.begin);
+        self.recording
+    }
+
+    fn take_fact(&mut self, fact: Fact) -> Result<(), Disorder> {
+        match fact {
+            Fact::Process { pid, at } => {
+                limit(self.recording.processes.len(), MAX_PROCESSES, "processes")?;
+                self.recording.processes.push(Process {
+                    pid,
+                    first: at,
+                    ..Process::default()
+                });
+            }
+            Fact::Program {
+                process,
+                command,
+                python,
+                has_gil,
+            } => {
+                let process = self.process(process)?;
+                process.command = shorten(command);
+                process.python = python.map(shorten).or(process.python.take());
+                process.has_gil |= has_gil;
+            }
+            Fact::ProcessEnded { process, at } => self.process(process)?.ended = Some(at),
+            Fact::Thread {
+                process,
+                tid,
+                name,
+                at,
+            } => {
+                limit(self.places.len(), MAX_THREADS, "threads")?;
+                let threads = &mut self.process(process)?.threads;
+                let place = threads.len() as u32;
+                threads.push(Thread {
+                    tid,
+                    name: shorten(name),
+                    first: at,
+                    ended: None,
+                    ticks: Vec::new(),
+                });
+                self.places.push((process, place));
+                self.bytes += size_of::<Thread>() + size_of::<(u32, u32)>();
+            }
+            Fact::ThreadName { thread, name } => self.thread(thread)?.name = shorten(name),
+            Fact::ThreadEnded { thread, at } => self.thread(thread)?.ended = Some(at),
+            Fact::Quota {
+                source,
+                limit,
+                period,
+                cgroup_version,
+            } => {
+                self.recording.about.cgroup_version = Some(cgroup_version);
+                self.recording.quota = Some(Quota {
+                    source: shorten(source),
+                    limit: limit.filter(|limit| limit.is_finite() && *limit > 0.0),
+                    period: period.max(1),
+                    looks: Vec::new(),
+                });
+            }
+            Fact::Cpus { cpus } => self.recording.about.cpus = cpus,
+            Fact::Name { name } => {
+                limit(self.recording.names.len(), MAX_THREADS, "names")?;
+                self.recording.names.push(shorten(name));
+            }
+            Fact::Note { text } => {
+                limit(self.recording.quality.notes.len(), MAX_NOTES, "notes")?;
+                self.recording.quality.notes.push(shorten(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, number: u32) -> Result<&mut Process, Disorder> {
+        let process = self.recording.processes.get_mut(number as usize);
+        process.ok_or(Disorder::Unknown("process"))
+    }
+
+    fn place(&self, number: u32) -> Result<(u32, u32), Disorder> {
+        let place = self.places.get(number as usize);
+        place.copied().ok_or(Disorder::Unknown("thread"))
+    }
+
+    fn thread(&mut self, number: u32) -> Result<&mut Thread, Disorder> {
+        let (process, place) = self.place(number)?;
+        let thread = self.process(process)?.threads.get_mut(place as usize);
+        thread.ok_or(Disorder::Unknown("thread"))
+    }
+
+    fn take_look(&mut self, look: &Look) -> Result<(), Disorder> {
+        let index = self.index_of(look.at)?;
+        for gain in &look.threads {
+            let thread = self.thread(gain.0)?;
+            let tick = Tick {
+                look: index,
+                run: gain.1,
+                wait: gain.2,
+                seen: gain.3,
+            };
+            let grown = push(&mut thread.ticks, tick);
+            self.bytes += grown;
+        }
+        for gain in &look.gil {
+            // a thread of another process would be nonsense; it is left out, as an unknown one
+            let holder = match gain.2.map(|number| self.place(number)).transpose()? {
+                Some((process, place)) if process == gain.0 => Some(place),
+                _ => None,
+            };
+            let seen = GilLook {
+                look: index,
+                locked: gain.1,
+                holder,
+                switches: gain.3,
+            };
+            let grown = push(&mut self.process(gain.0)?.gil, seen);
+            self.bytes += grown;
+        }
+        if let Some(gain) = look.quota {
+            let quota = self.recording.quota.as_mut();
+            let quota = quota.ok_or(Disorder::Unknown("quota"))?;
+            let seen = QuotaLook {
+                look: index,
+                used: gain.0,
+                periods: gain.1,
+                throttled: gain.2,
+                throttled_time: gain.3,
+            };
+            self.bytes += push(&mut quota.looks, seen);
+        }
+        for mark in &look.marks {
+            self.process(mark.0)?;
+            if mark.2 as usize >= self.recording.names.len() {
+                return Err(Disorder::Unknown("name"));
+            }
+            let mark = Mark {
+                process: mark.0,
+                tid: mark.1,
+                name: mark.2,
+                id: mark.3,
+                begin: mark.4,
+                end: mark.5.map(|end| end.max(mark.4)),
+            };
+            self.bytes += push(&mut self.recording.marks, mark);
+        }
+        Ok(())
+    }
+
+    /// The place of a look among all; one with the same time is the same look.
+    fn index_of(&mut self, at: Nanos) -> Result<u32, Disorder> {
+        let looks = &mut self.recording.looks;
+        match looks.last() {
+            Some(last) if *last == at => {}
+            Some(last) if *last > at => return Err(Disorder::Backwards),
+            _ => self.bytes += push(looks, at),
+        }
+        u32::try_from(looks.len() - 1).map_err(|_| Disorder::TooMany("looks"))
+    }
+}
+
+impl Sink for Book {
+    fn fact(&mut self, fact: Fact) {
+        if self.disorder.is_none() {
+            self.disorder = self.take_fact(fact).err();
+        }
+    }
+
+    fn look(&mut self, look: &Look) -> Wanted {
+        if self.disorder.is_none() {
+            self.disorder = self.take_look(look).err();
+        }
+        if self.disorder.is_some() {
+            return Wanted::Enough;
+        }
+        if self.bytes < MAX_BYTES {
+            return Wanted::More;
+        }
+        let text = format!("the recording ended early: it has {} MiB", MAX_BYTES >> 20);
+        self.recording.quality.notes.push(text);
+        Wanted::Enough
+    }
+}
+
+fn limit(count: usize, most: usize, what: &'static str) -> Result<(), Disorder> {
+    if count < most {
+        Ok(())
+    } else {
+        Err(Disorder::TooMany(what))
+    }
+}
+
+/// Appends, and says by how many bytes the room grew. It grows by halves: a recording is long, and doubling it would cost
+/// a third of the memory for nothing.
+fn push<T>(list: &mut Vec<T>, item: T) -> usize {
+    let before = list.capacity();
+    if list.len() == before {
+        list.reserve_exact((before / 2).max(16));
+    }
+    list.push(item);
+    (list.capacity() - before) * size_of::<T>()
+}
+
+fn shorten(text: impl Into<String>) -> String {
+    let text: String = text.into();
+    let text = text.replace(char::is_control, " ");
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+/// The times between looks.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Spread {
+    median: Nanos,
+    p99: Nanos,
+    max: Nanos,
+}
+
+impl Spread {
+    fn of(looks: &[Nanos]) -> Self {
+        let mut gaps: Vec<Nanos> = looks
+            .windows(2)
+            .filter_map(|pair| pair.last()?.checked_sub(*pair.first()?))
+            .collect();
+        gaps.sort_unstable();
+        let at = |share: f64| {
+            let index = (gaps.len() as f64 * share) as usize;
+            gaps.get(index.min(gaps.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0)
+        };
+        Self {
+            median: at(0.5),
+            p99: at(0.99),
+            max: gaps.last().copied().unwrap_or(0),
+        }
+    }
+}

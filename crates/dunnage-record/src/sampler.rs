@@ -1,0 +1,207 @@
+//! All processes and the quota, at one look.
+
+use std::collections::BTreeSet;
+
+use dunnage_cgroup::parse::parse_cpu_list;
+use dunnage_cgroup::{CpuCounters, CpuWatch, Root};
+use dunnage_python::process::{read_command, read_status};
+use dunnage_sys::descriptor_limit;
+use dunnage_timeline::Nanos;
+
+use crate::process::{Common, Notes, Watched};
+use crate::stream::{Fact, Look, QuotaGain, Sink, Wanted};
+use crate::task::Buffer;
+
+/// The most processes that are looked at.
+const MAX_PROCESSES: usize = 256;
+
+/// Descriptors that are left to everybody else: the sampler may be a thread of PID 1.
+const SPARED_DESCRIPTORS: u64 = 256;
+
+/// Looks at processes that somebody found.
+pub struct Sampler {
+    processes: Vec<Watched>,
+    told: u32,
+    threads: u32,
+    room: usize,
+    notes: Notes,
+    quota: Option<(CpuWatch, CpuCounters)>,
+    buffer: Buffer,
+    look: Look,
+}
+
+impl Sampler {
+    pub fn new() -> Self {
+        let spare = descriptor_limit().saturating_sub(SPARED_DESCRIPTORS) / 2;
+        Self {
+            processes: Vec::new(),
+            told: 0,
+            threads: 0,
+            room: usize::try_from(spare).unwrap_or(usize::MAX),
+            notes: Notes::default(),
+            quota: None,
+            buffer: [0; size_of::<Buffer>()],
+            look: Look::default(),
+        }
+    }
+
+    /// Whether there is nobody left to look at.
+    pub fn is_idle(&self) -> bool {
+        self.processes.is_empty()
+    }
+
+    /// Tells a person something.
+    pub fn note(&mut self, text: String, sink: &mut dyn Sink) {
+        self.notes.tell(text, sink);
+    }
+
+    /// Takes in the processes that are not known yet.
+    pub fn add(&mut self, pids: &[i32], at: Nanos, sink: &mut dyn Sink) {
+        let known: BTreeSet<i32> = self.processes.iter().map(|process| process.pid).collect();
+        for pid in pids.iter().filter(|pid| !known.contains(pid)) {
+            if self.processes.len() >= MAX_PROCESSES {
+                let text = format!(
+                    "there are more than {MAX_PROCESSES} processes: the others are not seen"
+                );
+                self.notes.tell(text, sink);
+                return;
+            }
+            let number = self.told;
+            let (processes, mut common) = self.split(sink);
+            if let Some(process) = Watched::open(*pid, number, at, &mut common) {
+                processes.push(process);
+                self.told += 1;
+                if number == 0 {
+                    self.open_quota(*pid, sink);
+                }
+            }
+        }
+    }
+
+    /// What is done between looks.
+    pub fn keep_up(&mut self, at: Nanos, sink: &mut dyn Sink) {
+        let (processes, mut common) = self.split(sink);
+        for process in processes.iter_mut() {
+            process.keep_up(at, &mut common);
+        }
+        processes.retain(|process| !process.has_ended());
+    }
+
+    /// Looks at everything.
+    pub fn look(&mut self, at: Nanos, sink: &mut dyn Sink) -> Wanted {
+        let mut look = std::mem::take(&mut self.look);
+        look.restart(at);
+        look.quota = self.look_at_quota(sink);
+        let (processes, mut common) = self.split(sink);
+        for process in processes {
+            process.look(&mut look, &mut common);
+        }
+        let wanted = sink.look(&look);
+        self.look = look;
+        wanted
+    }
+
+    fn split<'a>(&'a mut self, sink: &'a mut dyn Sink) -> (&'a mut Vec<Watched>, Common<'a>) {
+        let common = Common {
+            sink,
+            threads: &mut self.threads,
+            room: &mut self.room,
+            notes: &mut self.notes,
+            buffer: &mut self.buffer,
+        };
+        (&mut self.processes, common)
+    }
+
+    fn open_quota(&mut self, pid: i32, sink: &mut dyn Sink) {
+        if let Some(cpus) = count_cpus(pid) {
+            sink.fact(Fact::Cpus { cpus });
+        }
+        let opened = CpuWatch::open(&Root::system(), pid).and_then(|mut watch| {
+            let counters = watch.read()?;
+            Ok((watch, counters))
+        });
+        match opened {
+            Ok((watch, counters)) => {
+                let bandwidth = watch.bandwidth();
+                sink.fact(Fact::Quota {
+                    source: watch.source().display().to_string(),
+                    limit: bandwidth.map(|bandwidth| bandwidth.cpus()),
+                    period: bandwidth.map_or(100_000_000, |bandwidth| bandwidth.period_usec * 1000),
+                    cgroup_version: watch.cgroup_version(),
+                });
+                if !watch.counts_use() {
+                    self.notes.tell(
+                        "how much CPU time the cgroup used is not counted here".to_owned(),
+                        sink,
+                    );
+                }
+                self.quota = Some((watch, counters));
+            }
+            Err(error) => self.notes.tell(format!("no quota lane: {error}"), sink),
+        }
+    }
+
+    /// The quota that we use up ourselves while we look, in CPUs.
+    pub fn own_quota(&self) -> Option<f64> {
+        let (watch, _) = self.quota.as_ref()?;
+        let first = self.processes.first()?.pid;
+        let membership = |of: &str| std::fs::read(format!("/proc/{of}/cgroup")).ok();
+        let is_ours = membership("self")? == membership(&first.to_string())?;
+        is_ours
+            .then(|| watch.bandwidth())
+            .flatten()
+            .map(|bandwidth| bandwidth.cpus())
+    }
+
+    fn look_at_quota(&mut self, sink: &mut dyn Sink) -> Option<QuotaGain> {
+        let (watch, before) = self.quota.as_mut()?;
+        let now = match watch.read() {
+            Ok(now) => now,
+            Err(error) => {
+                self.quota = None;
+                let text = format!("the quota's counters were lost: {error}");
+                self.notes.tell(text, sink);
+                return None;
+            }
+        };
+        if now == *before {
+            return None;
+        }
+        let gain = QuotaGain(
+            now.used_nsec.saturating_sub(before.used_nsec),
+            now.periods.saturating_sub(before.periods),
+            now.throttled.saturating_sub(before.throttled),
+            now.throttled_nsec.saturating_sub(before.throttled_nsec),
+        );
+        *before = now;
+        Some(gain)
+    }
+
+    /// Says which processes are not under the quota that is shown.
+    pub fn note_other_cgroups(&mut self, sink: &mut dyn Sink) {
+        let membership = |pid: i32| std::fs::read(format!("/proc/{pid}/cgroup")).ok();
+        let Some(first) = self
+            .processes
+            .first()
+            .and_then(|first| membership(first.pid))
+        else {
+            return;
+        };
+        for process in self.processes.iter().skip(1) {
+            if membership(process.pid).is_some_and(|other| other != first) {
+                let name = read_command(process.pid).unwrap_or_default();
+                let text = format!(
+                    "process {} ({name}) is in another cgroup than the first: the quota lane is not its own",
+                    process.pid
+                );
+                self.notes.tell(text, sink);
+            }
+        }
+    }
+}
+
+/// CPUs that a process may run on.
+fn count_cpus(pid: i32) -> Option<u32> {
+    let list = read_status(&pid.to_string(), "Cpus_allowed_list")?;
+    parse_cpu_list(list.first()?.as_bytes())
+}

@@ -1,0 +1,402 @@
+//! One thread, and what is read of it at each look.
+//!
+//! `schedstat` says for how long it ran, for how long it was ready without a CPU, and how often it was put on one. If none
+//! of the three has moved, the thread was on no CPU, so whatever it did at the look before it still does. (A thread that
+//! was woken and still waits for its CPU is seen as asleep; the time is booked as waiting once it runs.) Only of a thread
+//! that moved is asked in which call it is.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use dunnage_python::process::parse_stat;
+use dunnage_timeline::recording::Seen;
+
+/// Room for any of the files.
+pub type Buffer = [u8; 1024];
+
+/// No such process (`errno`), on every architecture.
+const ESRCH: i32 = 3;
+
+/// A file of `/proc` that is kept open while there are descriptors to spare, and opened anew at each read otherwise.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    kept: Option<File>,
+}
+
+impl Source {
+    fn open(path: PathBuf, room: &mut usize) -> Self {
+        let kept = (*room > 0).then(|| File::open(&path).ok()).flatten();
+        if kept.is_some() {
+            *room -= 1;
+        }
+        Self { path, kept }
+    }
+
+    fn read<'b>(&self, buffer: &'b mut Buffer) -> io::Result<&'b [u8]> {
+        let size = match &self.kept {
+            Some(file) => file.read_at(buffer, 0)?,
+            None => File::open(&self.path)?.read_at(buffer, 0)?,
+        };
+        Ok(buffer.get(..size).unwrap_or_default())
+    }
+
+    /// Gives its descriptor back.
+    fn close(&mut self, room: &mut usize) {
+        if self.kept.take().is_some() {
+            *room += 1;
+        }
+    }
+}
+
+/// What the scheduler has counted of a thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Nanoseconds on a CPU.
+    pub run: u64,
+    /// Nanoseconds ready without one.
+    pub wait: u64,
+    /// How often it was put on one.
+    pub count: u64,
+}
+
+/// Parses `schedstat`; `None` where the kernel does not count.
+pub fn parse_schedstat(bytes: &[u8]) -> Option<Counters> {
+    let mut fields = bytes.trim_ascii_end().split(|byte| *byte == b' ');
+    let mut next = || parse_number(fields.next()?);
+    let counters = Counters {
+        run: next()?,
+        wait: next()?,
+        count: next()?,
+    };
+    Some(counters)
+}
+
+fn parse_number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+/// What `/proc/PID/task/TID/syscall` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// On a CPU or ready for one.
+    Running,
+    /// In this call, with this first argument.
+    In(i64, u64),
+}
+
+/// Parses `syscall`: `running`, or the number (-1 for none) and then the arguments in hexadecimal.
+pub fn parse_syscall(bytes: &[u8]) -> Option<Call> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    match fields.next()? {
+        "running" => Some(Call::Running),
+        number => {
+            let first = fields.next()?.strip_prefix("0x")?;
+            let first = u64::from_str_radix(first, 16).ok()?;
+            Some(Call::In(number.parse().ok()?, first))
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod calls {
+    pub(super) const FUTEX: i64 = 202;
+    /// poll, select, recvfrom, recvmsg, nanosleep, pause, accept, wait4, clock_nanosleep, epoll_wait, pselect6, ppoll,
+    /// epoll_pwait, accept4: they wait for something that may never come, so their sleep can be interrupted.
+    pub(super) const WAITING: [i64; 14] =
+        [7, 23, 45, 47, 35, 34, 43, 61, 230, 232, 270, 271, 281, 288];
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod calls {
+    pub(super) const FUTEX: i64 = 98;
+    /// epoll_pwait, pselect6, ppoll, nanosleep, clock_nanosleep, accept, recvfrom, recvmsg, accept4, wait4: see above.
+    pub(super) const WAITING: [i64; 10] = [22, 72, 73, 101, 115, 202, 207, 212, 242, 260];
+}
+
+/// What a letter of `stat` means.
+fn seen_by_state(state: char) -> Seen {
+    match state {
+        'R' => Seen::Runnable,
+        'D' => Seen::Blocked,
+        'T' | 't' => Seen::Stopped,
+        _ => Seen::Sleeps,
+    }
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing new.
+    Same,
+    /// What it gained.
+    New(Counters, Seen),
+    /// It has ended.
+    Gone,
+}
+
+/// One thread that is looked at.
+#[derive(Debug)]
+pub struct Task {
+    /// Its kernel id.
+    pub tid: i32,
+    /// Its number in the stream.
+    pub number: u32,
+    schedstat: Source,
+    syscall: Source,
+    stat: PathBuf,
+    before: Counters,
+    seen: Seen,
+    /// Whether in which call it is may be asked.
+    shows_call: bool,
+    counts: bool,
+}
+
+impl Task {
+    /// Opens its files. `room` is how many descriptors may still be kept.
+    pub fn open(pid: i32, tid: i32, number: u32, room: &mut usize) -> Self {
+        let path = |name: &str| PathBuf::from(format!("/proc/{pid}/task/{tid}/{name}"));
+        Self {
+            tid,
+            number,
+            schedstat: Source::open(path("schedstat"), room),
+            syscall: Source::open(path("syscall"), room),
+            stat: path("stat"),
+            before: Counters::default(),
+            seen: Seen::Unknown,
+            shows_call: true,
+            counts: true,
+        }
+    }
+
+    /// What it did at the last look.
+    #[cfg(test)]
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Whether its calls can be seen.
+    pub fn shows_call(&self) -> bool {
+        self.shows_call
+    }
+
+    /// Whether the scheduler's counters can be read.
+    pub fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// Closes its files.
+    pub fn close(&mut self, room: &mut usize) {
+        self.schedstat.close(room);
+        self.syscall.close(room);
+    }
+
+    /// Begins to count from now on; whether it is there.
+    pub fn forget_past(&mut self, buffer: &mut Buffer) -> bool {
+        let found = self.look(None, buffer);
+        self.seen = Seen::Unknown;
+        found != Found::Gone
+    }
+
+    /// How long it has run and waited so far; `None` where it has ended.
+    pub fn read_age(&mut self, buffer: &mut Buffer) -> Option<u64> {
+        match self.read_counters(buffer) {
+            Ok(counters) => Some(counters.run.saturating_add(counters.wait)),
+            Err(Lost::Uncounted) => Some(0),
+            Err(Lost::Gone) => None,
+        }
+    }
+
+    /// Looks. `gil` is where the GIL of its interpreter lies.
+    pub fn look(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Found {
+        let now = match self.read_counters(buffer) {
+            Ok(now) => now,
+            Err(Lost::Gone) => return Found::Gone,
+            Err(Lost::Uncounted) => return self.look_without_counters(gil, buffer),
+        };
+        if now == self.before && self.seen != Seen::Unknown {
+            return Found::Same;
+        }
+        let gained = Counters {
+            run: now.run.saturating_sub(self.before.run),
+            wait: now.wait.saturating_sub(self.before.wait),
+            count: now.count.saturating_sub(self.before.count),
+        };
+        self.before = now;
+        self.seen = self.see(gil, buffer);
+        Found::New(gained, self.seen)
+    }
+
+    fn read_counters(&mut self, buffer: &mut Buffer) -> Result<Counters, Lost> {
+        if !self.counts {
+            return Err(Lost::Uncounted);
+        }
+        match self.schedstat.read(buffer) {
+            Ok(bytes) => match parse_schedstat(bytes) {
+                Some(now) if now.count > 0 => Ok(now),
+                // a thread that is about to run for the first time, or a kernel that counts nothing
+                _ => Err(Lost::Uncounted),
+            },
+            Err(error) if error.raw_os_error() == Some(ESRCH) => Err(Lost::Gone),
+            Err(_) if !self.stat.exists() => Err(Lost::Gone),
+            Err(_) => {
+                self.counts = false;
+                Err(Lost::Uncounted)
+            }
+        }
+    }
+
+    /// The state alone, and the time that it ran in hundredths of a second.
+    fn look_without_counters(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Found {
+        let Ok(bytes) = std::fs::read(&self.stat) else {
+            return Found::Gone;
+        };
+        let run = parse_cpu_time(&bytes).unwrap_or(self.before.run);
+        self.counts &= run == 0;
+        let gained = Counters {
+            run: run.saturating_sub(self.before.run),
+            ..Counters::default()
+        };
+        self.before.run = run;
+        let seen = self.see(gil, buffer);
+        let is_same = seen == self.seen && gained.run == 0;
+        self.seen = seen;
+        if is_same {
+            Found::Same
+        } else {
+            Found::New(gained, seen)
+        }
+    }
+
+    fn see(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Seen {
+        if self.shows_call {
+            match self.syscall.read(buffer).map(parse_syscall) {
+                Ok(Some(Call::Running)) => return Seen::Runnable,
+                Ok(Some(Call::In(calls::FUTEX, address))) => {
+                    let waits = gil.is_some_and(|gil| gil.contains(&address));
+                    return if waits {
+                        Seen::WaitsForGil
+                    } else {
+                        Seen::Sleeps
+                    };
+                }
+                Ok(Some(Call::In(number, _))) if calls::WAITING.contains(&number) => {
+                    return Seen::Sleeps;
+                }
+                Err(error) if error.raw_os_error() == Some(ESRCH) => return Seen::Sleeps,
+                // not permitted, or a kernel without this file
+                Err(error) if is_refusal(&error) => self.shows_call = false,
+                _ => {}
+            }
+        }
+        let stat = std::fs::read(&self.stat);
+        match stat.ok().and_then(|bytes| parse_stat(&bytes)) {
+            Some(stat) => seen_by_state(stat.state),
+            None => Seen::Sleeps,
+        }
+    }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
+    )
+}
+
+/// Why there are no counters.
+enum Lost {
+    Gone,
+    Uncounted,
+}
+
+/// `utime` and `stime` of `stat` in nanoseconds; the kernel counts them in hundredths of a second.
+fn parse_cpu_time(bytes: &[u8]) -> Option<u64> {
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    // the first behind the name is field 3; these are 14 and 15
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    next()?.checked_add(next()?)?.checked_mul(10_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_kernel_s_words_are_understood() {
+        let counters = parse_schedstat(b"244100000 786200000 77\n").unwrap();
+        assert_eq!(
+            (counters.run, counters.wait, counters.count),
+            (244_100_000, 786_200_000, 77)
+        );
+        assert_eq!(parse_schedstat(b"1 2\n"), None);
+        assert_eq!(parse_syscall(b"running\n"), Some(Call::Running));
+        assert_eq!(
+            parse_syscall(b"202 0x7f00 0x80 0x0 0x0 0x0 0x0 0x7ffe 0x7f\n"),
+            Some(Call::In(202, 0x7f00))
+        );
+        assert_eq!(
+            parse_syscall(b"-1 0x7ffe 0x7f\n"),
+            Some(Call::In(-1, 0x7ffe))
+        );
+        let stat = b"7 (a) b) S 1 7 7 0 -1 0 1 2 3 4 12 3 0 0 20 0 1 0 5 6 7";
+        assert_eq!(parse_cpu_time(stat), Some(150_000_000));
+    }
+
+    #[test]
+    fn a_thread_that_does_nothing_is_new_once_and_one_that_worked_is_new_again() {
+        let (say, heard) = std::sync::mpsc::channel::<()>();
+        let (tell_tid, tid) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let own = std::fs::read_link("/proc/thread-self").unwrap();
+            tell_tid
+                .send(own.file_name().unwrap().to_str().unwrap().parse().unwrap())
+                .unwrap();
+            while heard.recv().is_ok() {}
+        });
+        let (pid, tid) = (std::process::id() as i32, tid.recv().unwrap());
+        let (mut room, mut buffer) = (1, [0; size_of::<Buffer>()]);
+        let mut task = Task::open(pid, tid, 0, &mut room);
+        assert_eq!(room, 0, "the second file is opened at each read");
+        let settle = |task: &mut Task, buffer: &mut Buffer| {
+            while task.look(None, buffer) != Found::Same || task.seen() == Seen::Runnable {
+                std::thread::yield_now();
+            }
+        };
+        settle(&mut task, &mut buffer);
+        assert_eq!(task.seen(), Seen::Sleeps);
+        say.send(()).unwrap();
+        let mut gained = 0;
+        while gained == 0 {
+            if let Found::New(counters, _) = task.look(None, &mut buffer) {
+                gained += counters.run;
+            }
+        }
+        settle(&mut task, &mut buffer);
+        drop(say);
+        thread.join().unwrap();
+        assert_eq!(task.look(None, &mut buffer), Found::Gone);
+        task.close(&mut room);
+        assert_eq!(room, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (parse_schedstat(&bytes), parse_syscall(&bytes), parse_cpu_time(&bytes));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `dunnage record`: what each thread did, who held the GIL, and when the quota stopped them, on one timeline.
+
+mod direct;
+mod output;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use dunnage_policy::units::parse_duration;
+use dunnage_record::Settings;
+use dunnage_timeline::Recording;
+
+use self::direct::Recorded;
+use self::output::Outputs;
+use crate::output as words;
+
+/// The share of a CPU that looking may take.
+const SHARE: f64 = 0.1;
+
+/// Show on one timeline what each thread did, who held the GIL, and when the CPU quota stopped them. Nothing is stopped or
+/// signalled, and nothing runs inside the process.
+#[derive(Debug, Args)]
+pub struct RecordCommand {
+    /// The processes, with the Pythons below them; without one, every Python below the supervisor, or below PID 1 where
+    /// there is none
+    #[arg(
+        long = "pid",
+        value_name = "PID",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(i32).range(1..),
+        conflicts_with_all = ["command", "from"]
+    )]
+    pids: Vec<i32>,
+
+    /// For how long. Default: until the processes end, or ^C
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+
+    /// Looks in a second; fewer where there are so many threads that looking would take more than a tenth of a CPU
+    #[arg(
+        long,
+        value_name = "HZ",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u32).range(1..=2000)
+    )]
+    rate: u32,
+
+    /// Where it is written, more than once if wanted; the end of the name says as what: .json
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+
+    /// Show a recording (.json) again, instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["command", "duration"])]
+    from: Option<PathBuf>,
+
+    /// A command to start and record, and its arguments
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Records, writes and sums up. The code is the command's if there is one; else 0, 1 if nothing was seen, 2 if a file
+/// could not be written.
+pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
+    let outputs = Outputs::plan(&args.output, args.from.is_some())?;
+    if let Some(path) = &args.from {
+        return show(&output::read(path)?, &outputs, None);
+    }
+    let settings = Settings {
+        interval: 1_000_000_000 / u64::from(args.rate),
+        duration: args.duration.map(|duration| duration.as_nanos() as u64),
+        share: SHARE,
+    };
+    let Recorded { recording, code } = direct::record(args, &settings)?;
+    match recording {
+        Some(recording) => show(&recording, &outputs, code),
+        None => Ok(code.unwrap_or(ExitCode::from(1))),
+    }
+}
+
+/// Writes the files and says what is in them.
+fn show(
+    recording: &Recording,
+    outputs: &Outputs,
+    code: Option<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    for note in &recording.quality.notes {
+        words::tell(&format!("dunnage: {note}"));
+    }
+    outputs.write(recording)?;
+    Ok(code.unwrap_or(ExitCode::SUCCESS))
+}
