@@ -9,9 +9,11 @@
 mod build;
 #[doc(hidden)]
 pub mod example;
+mod perfetto;
 pub mod recording;
 pub mod timeline;
 
+pub use perfetto::encode_perfetto;
 pub use recording::Recording;
 pub use timeline::{Timeline, What};
 
