@@ -12,10 +12,12 @@ pub mod example;
 mod perfetto;
 pub mod recording;
 pub mod timeline;
+pub mod verdict;
 
 pub use perfetto::encode_perfetto;
 pub use recording::Recording;
 pub use timeline::{Timeline, What};
+pub use verdict::Verdict;
 
 /// Nanoseconds since the recording began.
 pub type Nanos = u64;
