@@ -241,7 +241,7 @@ events! {
         /// How many since the start.
         count: u64,
     }
-    /// When memory has risen to a rung of the ladder (`docs/memory.md`); one that is not higher than the last that was told, at most once a minute.
+    /// When memory has risen up the ladder (`docs/memory.md`): once for each rise, and one that is not higher than the last that was told at most once a minute.
     MemoryPressure = "memory_pressure", Info {
         /// `watch`, `release`, `shed`, `record` or `brink`.
         rung: &'static str,
@@ -255,6 +255,34 @@ events! {
         bytes_per_second: u64,
         /// When it will be full at this rate, in milliseconds; null where it does not grow.
         full_in_ms: Option<u64>,
+    }
+    /// When memory has risen to a further rung in a rise that was told.
+    MemoryRung = "memory_rung", Debug {
+        /// `watch`, `release`, `shed`, `record` or `brink`.
+        rung: &'static str,
+        /// All that is charged, page cache included, and swap where it may be used, in bytes.
+        usage_bytes: u64,
+        /// The part that the kernel cannot take back by dropping page cache; null where it was not read.
+        working_set_bytes: Option<u64>,
+        /// What there is: the limit or memory.high, whichever is less, and swap that may be used.
+        capacity_bytes: u64,
+        /// How fast it grows; 0 where it does not.
+        bytes_per_second: u64,
+        /// When it will be full at this rate, in milliseconds; null where it does not grow.
+        full_in_ms: Option<u64>,
+    }
+    /// When memory has fallen below the ladder again, after a rise that was told.
+    MemoryFallen = "memory_fallen", Info {
+        /// What the kernel cannot take back by dropping page cache or, where that was not read, all that is charged, in bytes.
+        working_set_bytes: u64,
+        /// What there is, in bytes.
+        capacity_bytes: u64,
+        /// The highest rung that was reached meanwhile.
+        rung: &'static str,
+        /// The most that was in use meanwhile, in bytes.
+        highest_bytes: u64,
+        /// How long it was up, in milliseconds.
+        lasted_ms: u64,
     }
     /// When Python processes were asked to give memory back and have answered, or had three seconds for it.
     MemoryReleased = "memory_released", Info {
@@ -288,7 +316,7 @@ events! {
         took_ms: u64,
         /// The file; null without --report-dir.
         path: Option<String>,
-        /// The line of Python that the growing process was at.
+        /// The line of Python that the growing process was at, or why that is not known; null where no Python grows.
         headline: Option<String>,
     }
     /// When a record was wanted and could not be made.
@@ -445,6 +473,8 @@ impl Event {
             ),
             Self::LastTime { .. }
             | Self::MemoryPressure { .. }
+            | Self::MemoryRung { .. }
+            | Self::MemoryFallen { .. }
             | Self::MemoryReleased { .. }
             | Self::Shedding { .. }
             | Self::MemoryRecord { .. }

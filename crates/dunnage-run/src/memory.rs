@@ -7,6 +7,7 @@
 mod gauge;
 mod history;
 mod still;
+mod telling;
 mod workers;
 
 pub mod freeze;
@@ -27,15 +28,13 @@ use crate::setup::milliseconds;
 use gauge::Gauge;
 use history::History;
 use still::Stillness;
+use telling::{Telling, Word};
 
 /// How long not to try again where memory could not be read.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The longest time between two looks.
 const LONGEST: Duration = Duration::from_millis(100);
-
-/// A rung that is no higher than the last that was told is told at most this often.
-const SAME_AGAIN: Duration = Duration::from_mins(1);
 
 /// Growth that takes longer than this to fill memory is none that a person must know.
 const FAR_OFF: Duration = Duration::from_hours(1);
@@ -80,7 +79,7 @@ pub struct MemoryWatch {
     next: Option<Duration>,
     latest: Sample,
     rung: Rung,
-    told: Option<(Rung, Duration)>,
+    telling: Telling,
     failed: bool,
 }
 
@@ -97,7 +96,7 @@ impl MemoryWatch {
             next: Some(first),
             latest: Sample::default(),
             rung: Rung::Calm,
-            told: None,
+            telling: Telling::default(),
             failed: false,
         }
     }
@@ -171,6 +170,7 @@ impl MemoryWatch {
                 let resized = self.latest.capacity != 0;
                 self.latest = Sample::default();
                 self.next = None;
+                self.telling.forget();
                 // what was kept away because memory was short may come again
                 let unlimited = Sample {
                     capacity: u64::MAX,
@@ -207,8 +207,8 @@ impl MemoryWatch {
         let interval = (self.ladder.next_look() * patience).min(LONGEST);
         self.next = Some(now + interval);
         let rung = self.ladder.rung();
-        let event = (rung > self.rung && self.is_worth_telling(rung, now))
-            .then(|| self.pressure_event(rung, now));
+        let word = self.telling.look(rung, self.working_set(), now);
+        let event = word.map(|word| self.event(word, rung, now));
         Looked {
             steps,
             event,
@@ -223,28 +223,40 @@ impl MemoryWatch {
         level_of(before) != level_of(rung)
     }
 
-    fn is_worth_telling(&mut self, rung: Rung, now: Duration) -> bool {
-        let worth = self
-            .told
-            .is_none_or(|(told, at)| rung > told || now.saturating_sub(at) >= SAME_AGAIN);
-        if worth {
-            self.told = Some((rung, now));
-        }
-        worth
-    }
-
-    fn pressure_event(&self, rung: Rung, now: Duration) -> Event {
-        let headroom = self.latest.capacity.saturating_sub(self.working_set());
-        let rate = self.history.growth(now);
-        let left = headroom as f64 / rate as f64;
-        let left = (left < FAR_OFF.as_secs_f64()).then(|| Duration::from_secs_f64(left));
-        Event::MemoryPressure {
-            rung: rung.name(),
-            usage_bytes: self.latest.usage,
-            working_set_bytes: self.latest.working_set,
-            capacity_bytes: self.latest.capacity,
-            bytes_per_second: rate,
-            full_in_ms: left.map(milliseconds),
+    fn event(&self, word: Word, rung: Rung, now: Duration) -> Event {
+        let working_set_bytes = self.latest.working_set;
+        let capacity_bytes = self.latest.capacity;
+        let usage_bytes = self.latest.usage;
+        let bytes_per_second = self.history.growth(now);
+        let left = capacity_bytes.saturating_sub(self.working_set()) as f64;
+        let left = left / bytes_per_second as f64;
+        let full_in_ms =
+            (left < FAR_OFF.as_secs_f64()).then(|| milliseconds(Duration::from_secs_f64(left)));
+        let rung = rung.name();
+        match word {
+            Word::Risen => Event::MemoryPressure {
+                rung,
+                usage_bytes,
+                working_set_bytes,
+                capacity_bytes,
+                bytes_per_second,
+                full_in_ms,
+            },
+            Word::Further => Event::MemoryRung {
+                rung,
+                usage_bytes,
+                working_set_bytes,
+                capacity_bytes,
+                bytes_per_second,
+                full_in_ms,
+            },
+            Word::Fallen(rise) => Event::MemoryFallen {
+                working_set_bytes: self.working_set(),
+                capacity_bytes,
+                rung: rise.top.name(),
+                highest_bytes: rise.highest,
+                lasted_ms: milliseconds(now.saturating_sub(rise.since)),
+            },
         }
     }
 

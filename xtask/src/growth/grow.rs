@@ -155,7 +155,8 @@ fn judge(growth: Growth, seen: &Seen) -> Outcome {
         return Outcome::Missed(explain(seen, end));
     };
     let function = format!("grow_{}", growth.way);
-    let rung = seen.time_of("memory_pressure", Some(("rung", "record")));
+    let told = |event| seen.time_of(event, Some(("rung", "record")));
+    let rung = told("memory_pressure").or_else(|| told("memory_rung"));
     let began = record.began();
     let until_begun = rung
         .zip(began)
@@ -333,7 +334,7 @@ mod tests {
             limit_hits: 3,
             throttled: "nr_throttled 4".to_owned(),
             events: vec![
-                json!({"event": "memory_pressure", "rung": "record", "time": "2026-11-29T16:05:00.240Z"}),
+                json!({"event": "memory_rung", "rung": "record", "time": "2026-11-29T16:05:00.240Z"}),
             ],
             records: crate::record::parse(records),
         }

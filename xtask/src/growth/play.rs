@@ -123,7 +123,8 @@ impl Stage {
         let mut words = Vec::new();
         if let Some(options) = &run.options {
             words.extend([self.program.display().to_string(), "run".to_owned()]);
-            words.extend(["--log-format", "json", "--report-dir"].map(str::to_owned));
+            words.extend(["--log-format", "json", "--log-level", "debug"].map(str::to_owned));
+            words.push("--report-dir".to_owned());
             words.push(folder.join("report").display().to_string());
             words.extend(options.iter().map(|word| fill(word, folder)));
             words.push("--".to_owned());

@@ -16,7 +16,20 @@ impl Event {
                 records,
                 ..
             } => last_time_text(text, path, host.as_deref(), *records),
-            Self::MemoryPressure { .. } => self.pressure_text(),
+            Self::MemoryPressure { .. } | Self::MemoryRung { .. } => self.pressure_text(),
+            Self::MemoryFallen {
+                working_set_bytes,
+                capacity_bytes,
+                highest_bytes,
+                lasted_ms,
+                ..
+            } => format!(
+                "memory has fallen to {} of {}; it was higher for {}, up to {}",
+                percent(*working_set_bytes, *capacity_bytes),
+                size(Some(*capacity_bytes)),
+                seconds(*lasted_ms),
+                percent(*highest_bytes, *capacity_bytes)
+            ),
             Self::MemoryReleased { .. } => self.released_text(),
             Self::MemoryRecord { .. } => self.record_text(),
             Self::Shedding { on: true } => "memory runs short: not ready for new work".to_owned(),
@@ -42,14 +55,22 @@ impl Event {
     }
 
     fn pressure_text(&self) -> String {
-        let Self::MemoryPressure {
+        let (Self::MemoryPressure {
             usage_bytes,
             working_set_bytes,
             capacity_bytes,
             bytes_per_second,
             full_in_ms,
             ..
-        } = self
+        }
+        | Self::MemoryRung {
+            usage_bytes,
+            working_set_bytes,
+            capacity_bytes,
+            bytes_per_second,
+            full_in_ms,
+            ..
+        }) = self
         else {
             return String::new();
         };
@@ -57,9 +78,9 @@ impl Event {
             Some(bytes) => ("working set", *bytes),
             None => ("page cache included", *usage_bytes),
         };
-        let percent = 100.0 * bytes as f64 / (*capacity_bytes).max(1) as f64;
         let mut text = format!(
-            "memory at {percent:.0} % of {} ({what} {})",
+            "memory at {} of {} ({what} {})",
+            percent(bytes, *capacity_bytes),
             size(Some(*capacity_bytes)),
             size(Some(bytes))
         );
@@ -149,6 +170,11 @@ fn last_time_text(text: &str, path: &str, host: Option<&str>, records: usize) ->
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// A share as a person would say it.
+fn percent(bytes: u64, of: u64) -> String {
+    format!("{:.0} %", 100.0 * bytes as f64 / of.max(1) as f64)
+}
+
 /// A speed as a person would say it.
 fn rate(bytes_per_second: u64) -> String {
     let megabytes = bytes_per_second as f64 / MB;
@@ -189,6 +215,21 @@ mod tests {
         );
         assert!(pressure(None, 2_340_000_000, Some(3)).contains("growing 2.3 GB/s"));
         assert!(pressure(None, 34_000, Some(3)).contains("growing 34 kB/s"));
+    }
+
+    #[test]
+    fn the_end_of_a_rise_tells_how_long_it_took_and_how_high_it_was() {
+        let event = Event::MemoryFallen {
+            working_set_bytes: 128 << 20,
+            capacity_bytes: 256 << 20,
+            rung: "record",
+            highest_bytes: 240 << 20,
+            lasted_ms: 12_000,
+        };
+        assert_eq!(
+            event.text(),
+            "memory has fallen to 50 % of 256 MiB; it was higher for 12 s, up to 94 %"
+        );
     }
 
     #[test]

@@ -161,34 +161,55 @@ fn a_limit_that_was_changed_is_told_at_the_next_look_and_once() {
 const LIMITS: Duration = Duration::from_millis(100);
 
 #[test]
-fn each_rung_is_told_as_it_is_reached_and_one_that_swings_once_a_minute() {
+fn a_rise_is_told_with_the_looks_that_matter() {
     let container = Container::new();
     let (mut watch, mut at) = (container.watch(), Duration::ZERO);
-    let mut told = |container: &Container, mb: u64, after: Duration| {
+    let mut told = |mb: u64| {
         container.use_mb(mb, 0);
-        at += after;
-        match look(&mut watch, &mut at).event {
-            Some(Event::MemoryPressure { rung, .. }) => Some(rung),
-            Some(other) => panic!("{other:?}"),
-            None => None,
-        }
+        at += Duration::from_secs(1);
+        look(&mut watch, &mut at).event
     };
-    let soon = Duration::from_secs(1);
-    assert_eq!(told(&container, 600, soon), None);
-    assert_eq!(told(&container, 720, soon), Some("watch"));
-    assert_eq!(told(&container, 820, soon), Some("release"));
-    assert_eq!(told(&container, 600, soon), None);
+    assert_eq!(told(600), None);
+    let Some(Event::MemoryPressure {
+        rung,
+        working_set_bytes,
+        capacity_bytes,
+        ..
+    }) = told(720)
+    else {
+        panic!("nothing was said of a rise");
+    };
     assert_eq!(
-        told(&container, 720, soon),
-        None,
-        "it was told of more a moment ago"
+        (rung, working_set_bytes, capacity_bytes),
+        ("watch", Some(720_000_000), 1_000_000_000)
     );
-    assert_eq!(told(&container, 990, soon), Some("brink"));
-    assert_eq!(told(&container, 600, soon), None);
+    let further = told(820);
+    assert!(
+        matches!(
+            further,
+            Some(Event::MemoryRung {
+                rung: "release",
+                ..
+            })
+        ),
+        "{further:?}"
+    );
+    let fallen = told(600);
+    let Some(Event::MemoryFallen {
+        working_set_bytes,
+        highest_bytes,
+        rung,
+        lasted_ms,
+        ..
+    }) = fallen
+    else {
+        panic!("{fallen:?}");
+    };
     assert_eq!(
-        told(&container, 720, Duration::from_secs(61)),
-        Some("watch")
+        (working_set_bytes, highest_bytes),
+        (600_000_000, 820_000_000)
     );
+    assert!(rung == "release" && lasted_ms >= 2000, "{rung} {lasted_ms}");
 }
 
 #[test]
