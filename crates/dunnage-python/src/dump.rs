@@ -20,7 +20,7 @@ pub struct ProcessDump {
     pub threads: Vec<ThreadDump>,
     /// Whether the list of threads changed each time that it was read, so that one may be missing.
     pub threads_torn: bool,
-    /// Why nothing could be read; `threads` is empty then.
+    /// Why nothing could be read, or not to the end; `threads` is what was read before.
     pub error: Option<String>,
 }
 

@@ -30,12 +30,17 @@ fn render_process(text: &mut String, process: &ProcessDump) {
         text.push(')');
     }
     text.push('\n');
-    if let Some(error) = &process.error {
-        let _ = writeln!(text, "  not read: {}", printable(error));
-        return;
-    }
     for thread in &process.threads {
         render_thread(text, thread);
+    }
+    if let Some(error) = &process.error {
+        let how_far = if process.threads.is_empty() {
+            "not read"
+        } else {
+            "not read to the end"
+        };
+        let _ = writeln!(text, "  {how_far}: {}", printable(error));
+        return;
     }
     if process.threads_torn {
         text.push_str("  threads came and went while they were listed: one may be missing\n");

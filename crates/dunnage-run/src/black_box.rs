@@ -3,9 +3,11 @@
 //!
 //! It is a thread of the supervisor since under Yama only an ancestor may read a process. Everything that may wait is its
 //! work, a report folder on a network included: the loop gives it requests and looks for answers, and neither waits. A
-//! panic ends it alone: the loop then learns that it is dead.
+//! panic ends it alone: the loop then learns that it is dead. A disk that hangs holds up the thread and nobody else: the
+//! loop sees that it does not get on, and says so.
 
 mod book;
+mod pulse;
 mod request;
 mod take;
 mod words;
@@ -14,6 +16,7 @@ mod worker;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{
@@ -26,6 +29,7 @@ use dunnage_policy::event::Event;
 use dunnage_sys::EventFd;
 
 use crate::record::Ended;
+use pulse::{Beat, Pulse};
 pub use request::{RecordRequest, Recorded, Refused, Seen, Settings};
 pub use words::{Best, whereabouts};
 use worker::Worker;
@@ -77,6 +81,9 @@ pub struct BlackBox {
     /// The number of the record that was asked for and is not done.
     recording: Option<u32>,
     is_dead: bool,
+    /// Whether the thread gets on.
+    pulse: Pulse,
+    folder: Option<PathBuf>,
     /// The look that was noted last.
     noted: Option<(Seen, Instant)>,
     done: VecDeque<Recorded>,
@@ -97,10 +104,13 @@ impl BlackBox {
             wake: Arc::clone(&wake),
         };
         let flag = Arc::clone(&preparing);
+        let pulse = Pulse::new(Instant::now());
+        let met = pulse.counter();
+        let folder = settings.folder.clone();
         let thread = std::thread::Builder::new()
             .name("black box".to_owned())
             .stack_size(STACK)
-            .spawn(move || Worker::new(settings, post, flag).run(&inbox))?;
+            .spawn(move || Worker::new(settings, post, flag).run(&inbox, &met))?;
         Ok(Self {
             requests,
             answers,
@@ -108,6 +118,8 @@ impl BlackBox {
             preparing,
             recording: None,
             is_dead: false,
+            pulse,
+            folder,
             noted: None,
             done: VecDeque::new(),
             events: VecDeque::new(),
@@ -117,10 +129,10 @@ impl BlackBox {
 
     /// Lets the thread look at the processes, so that a record finds them known, and note what was seen. Dropped where the
     /// last one is still being met.
-    pub fn prepare(&self, seen: Seen) {
+    pub fn prepare(&mut self, seen: Seen) {
         if !self.preparing.swap(true, Ordering::AcqRel) {
             // a queue that is full holds something more important
-            if self.requests.try_send(Request::Prepare(seen)).is_err() {
+            if self.send(Request::Prepare(seen)).is_err() {
                 self.preparing.store(false, Ordering::Release);
             }
         }
@@ -151,6 +163,9 @@ impl BlackBox {
         if self.is_dead {
             return Err(Refused::Dead);
         }
+        if self.pulse.is_stuck() {
+            return Err(Refused::Stuck);
+        }
         if self.recording.is_some() {
             return Err(Refused::Busy);
         }
@@ -169,13 +184,42 @@ impl BlackBox {
         }));
     }
 
-    fn send(&self, request: Request) -> Result<(), Refused> {
+    fn send(&mut self, request: Request) -> Result<(), Refused> {
         self.requests
             .try_send(request)
             .map_err(|error| match error {
                 TrySendError::Full(_) => Refused::Busy,
                 TrySendError::Disconnected(_) => Refused::Dead,
-            })
+            })?;
+        self.pulse.sent(Instant::now());
+        Ok(())
+    }
+
+    /// When to look whether the thread gets on; `None` where nothing is asked of it.
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.pulse.due().filter(|_| !self.is_dead)
+    }
+
+    /// Says once that the thread does not get on, and once that it does again.
+    pub fn check(&mut self, now: Instant) -> Option<Event> {
+        match self.pulse.check(now)? {
+            Beat::Stuck => Some(Event::Degraded {
+                what: "memory records are not written".to_owned(),
+                reason: self.in_the_way(),
+            }),
+            Beat::Again => Some(Event::Note {
+                text: "memory records are written again".to_owned(),
+            }),
+        }
+    }
+
+    /// What the thread may be waiting for.
+    fn in_the_way(&self) -> String {
+        let folder = self.folder.as_ref();
+        folder.map_or_else(
+            || Refused::Stuck.to_string(),
+            |path| format!("{} does not answer: {}", path.display(), Refused::Stuck),
+        )
     }
 
     /// A record that was taken.
@@ -238,8 +282,13 @@ impl BlackBox {
 
     /// A clean end: a file with records gets its last line, one without is removed. Waits for that a moment at most.
     pub fn finish(&mut self, ended: Ended) {
-        if self.send(Request::Finish(Box::new(ended))).is_err() {
+        if self.is_dead {
             return;
+        }
+        match self.send(Request::Finish(Box::new(ended))) {
+            Ok(()) => {}
+            Err(Refused::Dead) => return,
+            Err(_) => return self.leave_without_end(),
         }
         let until = Instant::now() + LAST_WORDS;
         loop {
@@ -252,8 +301,19 @@ impl BlackBox {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => return self.leave_without_end(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Nobody is waited for at the end.
+    fn leave_without_end(&mut self) {
+        if self.folder.is_some() {
+            self.events.push_back(Event::Degraded {
+                what: "the file of memory records gets no end, and the next start may tell of this run".to_owned(),
+                reason: self.in_the_way(),
+            });
         }
     }
 }

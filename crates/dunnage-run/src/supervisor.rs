@@ -213,7 +213,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let times = [self.others_wake_at(), self.rungs.wake_at()];
+        let times = [self.others_wake_at(), self.rungs.wake_at(self.began)];
         let next = times.into_iter().flatten().min();
         next.map(|at| at.saturating_sub(self.now()))
     }

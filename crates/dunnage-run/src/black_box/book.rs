@@ -29,6 +29,9 @@ const MAX_THREADS: usize = 128;
 /// Fewer new pages name no thread: a MiB of small ones.
 const LEAST_FAULTS: u64 = 256;
 
+/// The most Pythons that ended since the last look of which a record tells, the largest.
+const MAX_ENDED: usize = 16;
+
 /// Less is not called growth.
 const LEAST_GROWTH: i64 = 1 << 20;
 
@@ -41,6 +44,8 @@ pub struct Known {
     program: Vec<u8>,
     /// Anonymous resident memory in bytes.
     pub rss: Option<u64>,
+    /// The last size that it had while it lived.
+    held: Option<u64>,
     /// Two earlier sizes: the newer is replaced when it is old enough, and then is the older.
     marks: [Option<(Instant, u64)>; 2],
     /// The minor faults of its threads at the last look, of the process that grew then.
@@ -84,7 +89,9 @@ impl Book {
                     .unwrap_or_else(|| Known::new(process));
                 known.process.clone_from(process);
                 known.measure(&mut self.buffer, now);
-                self.processes.push(known);
+                if !known.has_no_memory() {
+                    self.processes.push(known);
+                }
             }
         }
         self.processes
@@ -103,12 +110,30 @@ impl Book {
         }
     }
 
-    /// Measures those that are known, and no others.
-    pub fn measure(&mut self, now: Instant) {
+    /// Measures those that are known, and no others; gives out the Pythons that have ended since the last look.
+    pub fn measure(&mut self, now: Instant) -> Vec<Known> {
         for known in &mut self.processes {
             known.measure(&mut self.buffer, now);
         }
-        self.processes.retain(|known| known.rss.is_some());
+        let is_over = |known: &mut Known| known.rss.is_none() || known.has_no_memory();
+        let over = self.processes.extract_if(.., is_over);
+        let mut pythons: Vec<_> = over.filter(Known::is_python).collect();
+        pythons.sort_by_key(|known| std::cmp::Reverse(known.held));
+        pythons.truncate(MAX_ENDED);
+        pythons
+    }
+
+    /// Whether any of them grows.
+    pub fn grows(&self, now: Instant) -> bool {
+        let mut all = self.processes.iter();
+        all.any(|known| known.growth(now) >= LEAST_GROWTH)
+    }
+
+    /// How many look like Pythons and were not looked into.
+    pub fn count_unknown_pythons(&self) -> usize {
+        let unknown = self.processes.iter();
+        let unknown = unknown.filter(|known| matches!(known.reader, Reader::Unknown));
+        unknown.filter(|known| is_python(&known.process)).count()
     }
 
     /// The one that grew the most or, where none grew, the largest.
@@ -128,6 +153,7 @@ impl Known {
             command: String::new(),
             program: Vec::new(),
             rss: None,
+            held: None,
             marks: [None; 2],
             faults: BTreeMap::new(),
             reader: Reader::Unknown,
@@ -136,11 +162,19 @@ impl Known {
 
     fn measure(&mut self, buffer: &mut Vec<u8>, now: Instant) {
         self.rss = read_rss_anon(self.process.identity.pid, buffer);
-        let Some(rss) = self.rss else { return };
+        let Some(rss) = self.rss.filter(|rss| *rss > 0) else {
+            return;
+        };
+        self.held = Some(rss);
         let is_old = |mark: &(Instant, u64)| now.saturating_duration_since(mark.0) >= MARK_EVERY;
         if self.marks[0].as_ref().is_none_or(is_old) {
             self.marks = [Some((now, rss)), self.marks[0]];
         }
+    }
+
+    /// Whether it has given its memory back: it is ending, and may stay a while as a zombie.
+    fn has_no_memory(&self) -> bool {
+        self.rss == Some(0)
     }
 
     /// By how much it grew, and in what time; `None` where it was first seen now.
@@ -197,6 +231,17 @@ impl Known {
         (count >= LEAST_FAULTS).then_some(tid)
     }
 
+    /// What a record says of one that has ended: it is measured no more.
+    pub fn describe_ended(mut self, growing: bool, now: Instant) -> ProcessNow {
+        self.rss = self.held;
+        ProcessNow {
+            ended: true,
+            thread: None,
+            growing,
+            ..self.describe(false, now)
+        }
+    }
+
     /// What a record says of it.
     pub fn describe(&self, growing: bool, now: Instant) -> ProcessNow {
         let grew = self.grew(now);
@@ -209,6 +254,7 @@ impl Known {
             grew: grew.map(|(bytes, _)| bytes),
             grew_ms: grew.map(|(_, passed)| crate::setup::milliseconds(passed)),
             growing,
+            ended: false,
             thread: if growing {
                 self.find_growing_thread()
             } else {

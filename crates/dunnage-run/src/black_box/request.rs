@@ -83,6 +83,9 @@ pub enum Refused {
     /// The one before is still being taken.
     #[error("the record before is still being taken")]
     Busy,
+    /// The thread has not got on for long.
+    #[error("the thread that takes records has waited for 5 s, for a disk or a process that hangs")]
+    Stuck,
     /// The thread has ended.
     #[error("the thread that takes records has ended")]
     Dead,

@@ -1,6 +1,7 @@
 //! Taking a record, in the order of what would be missed most if the kernel killed in the middle: the memory, the process
 //! that grows and its tracebacks, the other processes, their tracebacks by size.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dunnage_python::{Error, ThreadDump, shorten};
@@ -9,7 +10,7 @@ use super::book::{Known, MAX_PYTHONS, Reader};
 use super::words::{self, Best};
 use super::worker::Worker;
 use super::{Answer, RecordRequest, Recorded};
-use crate::procfs::read_pss;
+use crate::procfs::{is_still, read_process, read_pss};
 use crate::record::{
     Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Thread,
     Writer, encode, now,
@@ -28,6 +29,10 @@ const MAX_POINTS: usize = 600;
 /// The most lines of what was given back, and of decisions, and the most characters of one of their texts.
 const MAX_LINES: usize = 64;
 const MAX_TEXT: usize = 400;
+
+/// What stands where the traceback of a process would, if it ended before or meanwhile.
+const ENDED_BEFORE: &str = "the process ended before it could be read";
+const ENDED_MEANWHILE: &str = "the process ended while it was read";
 
 /// The time for all proportional sizes, and what a GiB of resident memory takes of it.
 const PSS_TIME: Duration = Duration::from_millis(20);
@@ -75,10 +80,22 @@ impl Pen<'_> {
 }
 
 /// What is known of the record while it is taken.
+#[derive(Default)]
 struct Story {
     time: String,
     growing: Option<ProcessNow>,
     best: Best,
+    /// Why the growing process was not read, or not to the end.
+    unread: Option<String>,
+}
+
+impl Story {
+    /// The lines for the termination log.
+    fn text(&self, request: &RecordRequest, path: Option<&Path>) -> String {
+        let growing = self.growing.as_ref();
+        let unread = self.unread.as_deref();
+        words::text(request, &self.time, growing, &self.best, unread, path)
+    }
 }
 
 impl Worker {
@@ -112,28 +129,43 @@ impl Worker {
             time: now(),
             growing: None,
             best: Best::default(),
+            unread: None,
         };
         write_head(request, &story.time, pen);
         let measured = Instant::now();
-        self.book.measure(measured);
-        let mut first = self.book.find_growing(measured);
-        if let Some(known) = first.and_then(|index| self.book.processes.get_mut(index)) {
-            write_growing(known, measured, pen, &mut story);
-            self.write_termination_log(request, &story);
-        }
-        let done = first
-            .take()
-            .and_then(|index| self.book.processes.get(index))
-            .map(|known| known.process.identity);
-        self.book.refresh(self.settings.supervisor, measured);
-        // one that was not known before may have grown more
-        let again = self.book.find_growing(measured);
-        let again = again.and_then(|index| self.book.processes.get_mut(index));
-        let mut read = Vec::from_iter(done);
-        if let Some(known) = again.filter(|known| Some(known.process.identity) != done) {
+        let book = &mut self.book;
+        let suspect = book.find_growing(measured);
+        let suspect = suspect.and_then(|index| book.processes.get(index));
+        let suspect = suspect.map(|known| known.process.identity);
+        let mut ended = book.measure(measured);
+        // the kernel may have been faster
+        let lost = ended
+            .iter()
+            .position(|known| Some(known.process.identity) == suspect && !book.grows(measured))
+            .map(|index| ended.remove(index));
+        let is_lost = lost.is_some();
+        let mut read = Vec::new();
+        if let Some(known) = lost {
+            write_ended(known, true, measured, pen, &mut story);
+        } else if let Some(known) = book.find_growing(measured)
+            && let Some(known) = book.processes.get_mut(known)
+        {
             write_growing(known, measured, pen, &mut story);
             read.push(known.process.identity);
         }
+        if story.growing.is_some() {
+            self.write_termination_log(request, &story);
+        }
+        self.book.refresh(self.settings.supervisor, measured);
+        // one that was not known before may have grown more
+        let again = self.book.find_growing(measured);
+        let again = again.filter(|_| !is_lost || self.book.grows(measured));
+        let again = again.and_then(|index| self.book.processes.get_mut(index));
+        if let Some(known) = again.filter(|known| !read.contains(&known.process.identity)) {
+            write_growing(known, measured, pen, &mut story);
+            read.push(known.process.identity);
+        }
+        let mut unread = self.book.count_unknown_pythons();
         let others = self.book.processes.iter_mut();
         let mut others: Vec<_> = others
             .filter(|known| !read.contains(&known.process.identity))
@@ -141,11 +173,16 @@ impl Worker {
         for known in &others {
             pen.put(&Part::Process(known.describe(false, measured)));
         }
+        for known in ended {
+            write_ended(known, false, measured, pen, &mut Story::default());
+        }
         others.retain(|known| known.is_python());
+        unread += others.len().saturating_sub(MAX_PYTHONS);
         others.truncate(MAX_PYTHONS);
         let mut left = others.len();
         for known in others {
-            write_traceback(known, pen.room() / left.max(1), pen, &mut Best::default());
+            let room = pen.room() / left.max(1);
+            let _ = write_traceback(known, room, pen, &mut Best::default());
             left -= 1;
         }
         pen.put_end(&Part::Complete(Complete {
@@ -153,6 +190,7 @@ impl Worker {
             took_usec: u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX),
             left_out: pen.left_out,
             processes_left_out: u32::try_from(self.book.left_out).unwrap_or(u32::MAX),
+            pythons_left_out: u32::try_from(unread).unwrap_or(u32::MAX),
         }));
         story
     }
@@ -183,12 +221,13 @@ impl Worker {
             number: request.number,
             complete: is_whole && error.is_none(),
             took,
-            headline: growing
-                .zip(story.best.thread())
-                .and_then(|(process, thread)| {
-                    words::headline(&process.command, process.pid, thread)
-                }),
-            text: words::text(request, &story.time, growing, &story.best, path.as_deref()),
+            headline: growing.and_then(|process| {
+                let thread = story.best.thread();
+                let place =
+                    thread.and_then(|it| words::headline(&process.command, process.pid, it));
+                place.or_else(|| Some(words::unread(process, story.unread.as_deref()?)))
+            }),
+            text: story.text(request, path.as_deref()),
             path,
             error: error.map(|error| error.to_string()),
         })));
@@ -200,8 +239,7 @@ impl Worker {
             return;
         };
         let path = self.writer.as_ref().map(Writer::path);
-        let growing = story.growing.as_ref();
-        let text = words::text(request, &story.time, growing, &story.best, path.as_deref());
+        let text = story.text(request, path.as_deref());
         // the loop writes there at the end, and says so then if it cannot be done
         let _ = termination_log::write(log, &text);
     }
@@ -276,38 +314,84 @@ fn cut(text: &str) -> String {
 
 /// The process that grows gets half of the room.
 fn write_growing(known: &mut Known, measured: Instant, pen: &mut Pen<'_>, story: &mut Story) {
+    if matches!(known.reader(), Reader::Unknown) {
+        // of very many Pythons only the largest are known beforehand
+        known.look_again();
+    }
     let process = known.describe(true, measured);
     pen.put(&Part::Process(process.clone()));
     story.best = Best::of(process.thread);
     story.growing = Some(process);
-    write_traceback(known, pen.room() / 2, pen, &mut story.best);
+    story.unread = write_traceback(known, pen.room() / 2, pen, &mut story.best);
 }
 
-fn write_traceback(known: &mut Known, room: usize, pen: &mut Pen<'_>, best: &mut Best) {
-    let error = match read_threads(known, room, pen, best) {
-        // the program may have become another one since it was looked at
-        Err(_) if known.is_python() && best.thread().is_none() => {
-            known.look_again();
-            read_threads(known, room, pen, best)
-        }
-        read => read,
-    };
-    if !known.is_python() {
-        return;
-    }
-    let pid = known.process.identity.pid;
-    pen.put_end(&Part::Read(match error {
-        Ok(threads_torn) => Read {
-            pid,
-            threads_torn,
-            error: None,
-        },
-        Err(error) => Read {
-            pid,
-            threads_torn: false,
-            error: Some(error),
-        },
+/// One of which nothing but its end is known.
+fn write_ended(
+    known: Known,
+    growing: bool,
+    measured: Instant,
+    pen: &mut Pen<'_>,
+    story: &mut Story,
+) {
+    let (version, gil) = describe_python(&known);
+    let process = known.describe_ended(growing, measured);
+    let (pid, command) = (process.pid, process.command.clone());
+    pen.put(&Part::Process(process.clone()));
+    pen.put(&Part::Python(Python {
+        pid,
+        command,
+        version,
+        gil,
     }));
+    pen.put_end(&Part::Read(Read {
+        pid,
+        threads_torn: false,
+        error: Some(ENDED_BEFORE.to_owned()),
+    }));
+    story.growing = Some(process);
+    story.unread = Some(ENDED_BEFORE.to_owned());
+}
+
+/// Writes the tracebacks of a Python; why there are none, or not all.
+fn write_traceback(
+    known: &mut Known,
+    room: usize,
+    pen: &mut Pen<'_>,
+    best: &mut Best,
+) -> Option<String> {
+    if !known.is_python() {
+        return None;
+    }
+    let mut read = read_threads(known, room, pen, best);
+    if read.is_err() && best.thread().is_none() && is_still(known.process.identity) {
+        // the program may have become another one since it was looked at
+        known.look_again();
+        if known.is_python() {
+            read = read_threads(known, room, pen, best);
+        }
+    }
+    // what of it was read before its end is real, but it may be next to nothing
+    let is_over = read_process(known.process.identity.pid)
+        .is_none_or(|now| now.identity != known.process.identity || now.is_zombie());
+    let (threads_torn, error) = match read {
+        _ if is_over => (true, Some(ENDED_MEANWHILE.to_owned())),
+        Ok(threads_torn) => (threads_torn, None),
+        Err(error) => (false, Some(error)),
+    };
+    pen.put_end(&Part::Read(Read {
+        pid: known.process.identity.pid,
+        threads_torn,
+        error: error.clone(),
+    }));
+    error
+}
+
+/// Its version and whether it has a GIL, where that is known.
+fn describe_python(known: &Known) -> (Option<String>, Option<bool>) {
+    match known.reader() {
+        Reader::Python(target) => (Some(target.version().to_string()), Some(true)),
+        _ => (None, None),
+    }
 }
 
 fn read_threads(
@@ -317,11 +401,12 @@ fn read_threads(
     best: &mut Best,
 ) -> Result<bool, String> {
     let pid = known.process.identity.pid;
-    let (version, gil, target) = match known.reader() {
-        Reader::Python(target) => (Some(target.version().to_string()), Some(true), Ok(target)),
-        Reader::Unreadable(reason) => (None, None, Err(reason.clone())),
+    let target = match known.reader() {
+        Reader::Python(target) => Ok(target),
+        Reader::Unreadable(reason) => Err(reason.clone()),
         Reader::Unknown | Reader::Other => return Ok(false),
     };
+    let (version, gil) = describe_python(known);
     pen.put(&Part::Python(Python {
         pid,
         command: known.command.clone(),

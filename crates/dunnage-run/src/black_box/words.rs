@@ -94,6 +94,12 @@ pub(super) fn headline(command: &str, pid: i32, thread: &ThreadDump) -> Option<S
     ))
 }
 
+/// `python -m shop (17) was not read: the process ended before it could be read`.
+pub(super) fn unread(process: &ProcessNow, reason: &str) -> String {
+    let command = printable(&process.command);
+    format!("{command} ({}) was not read: {reason}", process.pid)
+}
+
 /// Whether a file is the standard library's or an installed package's.
 fn is_library(file: &str) -> bool {
     let python = || file.split('/').any(|part| part.starts_with("python3."));
@@ -129,6 +135,7 @@ pub fn text(
     time: &str,
     growing: Option<&ProcessNow>,
     best: &Best,
+    unread: Option<&str>,
     path: Option<&Path>,
 ) -> String {
     let mut text = String::with_capacity(MAX_TEXT);
@@ -168,6 +175,13 @@ pub fn text(
     }
     if let Some(thread) = best.thread() {
         write_thread(&mut text, thread);
+    }
+    if let Some(reason) = unread {
+        let _ = writeln!(
+            text,
+            "its threads were not read, or not all: {}",
+            printable(reason)
+        );
     }
     for decision in &request.decisions {
         let _ = writeln!(text, "{}", printable(decision));

@@ -1,7 +1,7 @@
 //! The thread: what it keeps between requests, and its file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -60,9 +60,10 @@ impl Worker {
         }
     }
 
-    /// Meets requests until the end, or until nobody can make any.
-    pub fn run(mut self, inbox: &Receiver<Request>) {
+    /// Meets requests until the end, or until nobody can make any, and counts them.
+    pub fn run(mut self, inbox: &Receiver<Request>, met: &AtomicU64) {
         self.open_folder();
+        met.fetch_add(1, Ordering::Release);
         while let Ok(request) = inbox.recv() {
             match request {
                 Request::Prepare(seen) => self.prepare(seen),
@@ -77,6 +78,7 @@ impl Worker {
                 #[cfg(test)]
                 Request::Panic => panic!("as the test asked"),
             }
+            met.fetch_add(1, Ordering::Release);
         }
     }
 

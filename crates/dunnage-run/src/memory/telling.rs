@@ -93,7 +93,7 @@ mod tests {
                         "({} {} {})",
                         rise.top.name(),
                         rise.highest,
-                        (now - rise.since).as_secs()
+                        now.saturating_sub(rise.since).as_secs()
                     )
                 }
             }

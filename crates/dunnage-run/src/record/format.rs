@@ -208,6 +208,8 @@ pub struct ProcessNow {
     pub grew_ms: Option<u64>,
     /// Whether it is the one that grows the most or, where none grows, the largest.
     pub growing: bool,
+    /// Whether it had ended when the record was taken; its memory is that of the look before then.
+    pub ended: bool,
     /// Of that one, the thread that touched the most new memory lately (by its minor faults); null where none stands out.
     pub thread: Option<i32>,
 }
@@ -260,6 +262,8 @@ pub struct Complete {
     pub left_out: u32,
     /// How many processes are not listed: beyond the most that a record holds.
     pub processes_left_out: u32,
+    /// How many Python processes were not read: beyond the most that a record holds, or just starting.
+    pub pythons_left_out: u32,
 }
 
 /// Proportional shares.

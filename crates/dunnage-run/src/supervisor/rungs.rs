@@ -1,7 +1,7 @@
 //! Does what the ladder says: tells, asks, writes down, and, where that was chosen, touches the application.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunnage_policy::event::Event;
 use dunnage_policy::ladder::Step;
@@ -67,9 +67,11 @@ impl Rungs {
         }
     }
 
-    /// When to do something even if nothing is ready.
-    pub fn wake_at(&self) -> Option<Duration> {
+    /// When to do something even if nothing is ready, after this moment.
+    pub fn wake_at(&self, began: Instant) -> Option<Duration> {
+        let black_box = self.black_box.as_ref().and_then(BlackBox::wake_at);
         let times = [
+            black_box.map(|at| at.saturating_duration_since(began)),
             self.watch.as_ref().and_then(MemoryWatch::wake_at),
             self.releasing.as_ref().map(Releasing::ends),
             self.recycler.wake_at(),
@@ -131,6 +133,10 @@ impl Supervisor<'_> {
         if let Some(event) = self.rungs.recycler.look(now) {
             self.say_decision(&event, log);
         }
+        let black_box = self.rungs.black_box.as_mut();
+        if let Some(event) = black_box.and_then(|it| it.check(Instant::now())) {
+            log.say(&event);
+        }
         let Some(looked) = self.rungs.watch.as_mut().and_then(|watch| watch.look(now)) else {
             return;
         };
@@ -165,7 +171,7 @@ impl Supervisor<'_> {
         self.start_black_box(log);
         let seen = self.rungs.seen();
         if let Some(black_box) = &mut self.rungs.black_box {
-            black_box.see(seen, std::time::Instant::now());
+            black_box.see(seen, Instant::now());
         }
         if looked.moved {
             self.settle_level();
@@ -193,8 +199,9 @@ impl Supervisor<'_> {
     fn take_step(&mut self, step: Step, now: Duration, log: &mut Log) {
         match step {
             Step::Prepare => {
-                if let Some(black_box) = &self.rungs.black_box {
-                    black_box.prepare(self.rungs.seen());
+                let seen = self.rungs.seen();
+                if let Some(black_box) = &mut self.rungs.black_box {
+                    black_box.prepare(seen);
                 }
             }
             Step::Tell(level) => {

@@ -6,7 +6,7 @@ use dunnage_python::render::render_text;
 use dunnage_run::record::Record;
 
 use super::curve::Picture;
-use super::text::{PROCESS_HEAD, circumstances, done, listed, memory_rows, process_row};
+use super::text::{PROCESS_HEAD, circumstances, done, listed, memory_rows, process_row, unread};
 use super::{Report, printable};
 
 const STYLE: &str = include_str!("page.css");
@@ -75,6 +75,9 @@ fn write_processes(page: &mut String, record: &Record) {
     page.push_str("</table>\n");
     if more > 0 {
         let _ = writeln!(page, "<p>and {more} more</p>");
+    }
+    if let Some(unread) = unread(record) {
+        let _ = writeln!(page, "<p>{unread}</p>");
     }
 }
 

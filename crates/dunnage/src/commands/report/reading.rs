@@ -136,6 +136,13 @@ fn grower(record: &Record) -> Option<String> {
         let name = thread.name.as_deref().unwrap_or("a thread without a name");
         text.push_str(&format!("; {name} was at {place}"));
     }
+    let dump = record
+        .tracebacks
+        .iter()
+        .find(|dump| dump.pid == process.pid);
+    if let Some(error) = dump.and_then(|dump| dump.error.as_ref()) {
+        text.push_str(&format!("; its threads were not read, or not all: {error}"));
+    }
     Some(text + ".")
 }
 

@@ -218,7 +218,7 @@ pub(super) fn process_row(record: &Record, process: &ProcessNow) -> [String; 6] 
         grew,
         known(record.pss.get(&process.pid).copied()),
         process.threads.to_string(),
-        printable(&process.command),
+        printable(&process.command) + if process.ended { " (ended)" } else { "" },
     ]
 }
 
@@ -230,6 +230,14 @@ pub(super) const PROCESS_HEAD: [&str; 6] = [
     "threads",
     "command",
 ];
+
+/// How many Pythons were not read, where some were not.
+pub(super) fn unread(record: &Record) -> Option<String> {
+    let count = record.complete.as_ref()?.pythons_left_out;
+    (count > 0).then(|| {
+        format!("{count} more Python processes were not read: a record holds the tracebacks of 64")
+    })
+}
 
 /// The processes that are listed, and how many are not.
 pub(super) fn listed(record: &Record) -> (impl Iterator<Item = &ProcessNow>, usize) {
@@ -263,6 +271,9 @@ fn write_processes(text: &mut String, record: &Record) {
     }
     if more > 0 {
         let _ = writeln!(text, "  and {more} more");
+    }
+    if let Some(unread) = unread(record) {
+        let _ = writeln!(text, "  {unread}");
     }
 }
 
