@@ -18,6 +18,10 @@ pub const CPU_COUNT: &str = "DUNNAGE_CPU_COUNT";
 /// default ends it; 0 is never.
 pub const TERM_EXIT: &str = "DUNNAGE_TERM_EXIT";
 
+/// The variable by which the agent is told, with `off`, not to listen for requests to give memory back. It is the one of
+/// `--release` too.
+pub const RELEASE: &str = "DUNNAGE_RELEASE";
+
 const PYTHONPATH: &str = "PYTHONPATH";
 
 /// An environment, in order.

@@ -30,6 +30,8 @@ pub struct Config {
     pub agent: Agent,
     /// Whether the agent makes SIGTERM an exit in the application's main process.
     pub term_exit: bool,
+    /// Whether the agent gives memory back when it is asked to.
+    pub release: bool,
     /// Limits that the user knows better than the kernel's files.
     pub overrides: Overrides,
     /// What to say.

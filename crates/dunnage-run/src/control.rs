@@ -70,6 +70,8 @@ pub struct Control {
     pressure: Option<Pressure>,
     paused_until: Option<Duration>,
     crowd_reported: bool,
+    /// How many notices of memory pressure were not sent, since their receivers do not read.
+    notices_dropped: u64,
     /// Threads that answer with tracebacks.
     dumps: Vec<JoinHandle<()>>,
     page: Result<Page, String>,
@@ -99,6 +101,7 @@ impl Control {
             pressure: None,
             paused_until: None,
             crowd_reported: false,
+            notices_dropped: 0,
             dumps: Vec::new(),
             page,
             answers: Answers::default(),

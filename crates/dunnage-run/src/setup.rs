@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use dunnage_cgroup::Limits;
-use dunnage_policy::agent::{Agent, Pairs, TERM_EXIT};
+use dunnage_policy::agent::{Agent, Pairs, RELEASE, TERM_EXIT};
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{PLANNED, plan};
 use dunnage_policy::signal::Signal;
@@ -242,6 +242,7 @@ fn read_and_plan(config: &Config, cgroup: &OwnCgroup, log: &mut Log) -> Prepared
         config.agent.apply(&mut environment);
         let is_on = matches!(config.agent, Agent::On(_));
         tell_about_term(is_on && config.term_exit, &config.conduct, &mut environment);
+        tell_about_release(config.release, &mut environment);
     }
     let silent = config.voice.threshold.is_none();
     if (silent || !config.evidence) && matches!(config.plan, PlanMode::Off) {
@@ -289,6 +290,14 @@ fn tell_about_term(is_wanted: bool, conduct: &Conduct, environment: &mut Pairs) 
         let quarter = grace.map_or(0, |grace| milliseconds(grace) / 4);
         let value = format!("{}:{quarter}", dunnage_sys::current_pid());
         environment.push((TERM_EXIT.into(), value.into()));
+    }
+}
+
+/// Tells the agent whether it may be asked to give memory back: our option comes before the variable that we were given.
+fn tell_about_release(is_wanted: bool, environment: &mut Pairs) {
+    environment.retain(|(name, _)| name != RELEASE);
+    if !is_wanted {
+        environment.push((RELEASE.into(), "off".into()));
     }
 }
 

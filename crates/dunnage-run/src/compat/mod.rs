@@ -86,6 +86,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         plan: PlanMode::Off,
         agent: Agent::default(),
         term_exit: false,
+        release: false,
         overrides: Overrides::default(),
         voice: Voice {
             format: LogFormat::Text,

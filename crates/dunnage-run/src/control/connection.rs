@@ -56,6 +56,11 @@ impl Connection {
         self.queue.is_empty()
     }
 
+    /// Whether so much waits for it that there is room for one last word only.
+    pub fn is_crowded(&self) -> bool {
+        self.queue.len() >= MAX_QUEUE - 1
+    }
+
     /// Gives the socket away.
     pub fn into_socket(self, epoll: &Epoll) -> io::Result<PacketConnection> {
         epoll.remove(self.socket.as_fd())?;

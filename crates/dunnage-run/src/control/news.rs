@@ -55,11 +55,31 @@ impl Control {
         self.announce(&packet, |connection| connection.wants_drain);
     }
 
-    /// Tells everybody who wants to know that memory has become shorter.
-    pub fn announce_pressure(&mut self, pressure: Pressure) {
+    /// Tells everybody who wants to know that memory has become shorter. Who does not read is passed over, and stays for the
+    /// notice of a shutdown; the first time that is said.
+    pub fn announce_pressure(&mut self, pressure: Pressure, log: &mut Log) {
         self.pressure = Some(pressure);
+        let all = self.connections.values();
+        let deaf: Vec<_> = all
+            .filter(|connection| connection.wants_pressure && connection.is_crowded())
+            .map(|connection| connection.peer.pid)
+            .collect();
+        if let (0, Some(pid)) = (self.notices_dropped, deaf.first()) {
+            log.say(&Event::Degraded {
+                what: format!("the control socket: process {pid} is not told how short memory is"),
+                reason: "it does not read what it is sent".to_owned(),
+            });
+        }
+        self.notices_dropped += deaf.len() as u64;
         let packet = Reply::from(pressure).to_packet();
-        self.announce(&packet, |connection| connection.wants_pressure);
+        self.announce(&packet, |connection| {
+            connection.wants_pressure && !connection.is_crowded()
+        });
+    }
+
+    /// How many notices of memory pressure were dropped since the start.
+    pub fn notices_dropped(&self) -> u64 {
+        self.notices_dropped
     }
 
     /// Memory has become less short, or is not short any more: nobody is told, but for those who come late.

@@ -63,7 +63,7 @@ fn a_subscriber_of_pressure_hears_each_level_once_and_a_late_one_what_holds() {
         limit: 100,
     };
     let told = r#"{"op":"pressure","level":"high","working_set":81,"limit":100}"#;
-    control.announce_pressure(high);
+    control.announce_pressure(high, &mut log);
     assert_eq!(next(&early).as_deref(), Some(told));
     assert_eq!((next(&early), next(&drained)), (None, None));
     drained.send(subscribe).unwrap();
@@ -167,6 +167,44 @@ fn a_peer_that_never_reads_is_not_read_either_and_costs_a_bounded_queue() {
     while next(&deaf).is_some() {}
     control.turn(NOW, &mut log);
     assert!(next(&deaf).is_some());
+}
+
+#[test]
+fn who_does_not_read_how_short_memory_is_is_passed_over_and_still_told_of_the_shutdown() {
+    let (_place, mut control, mut log) = control();
+    let (deaf, other) = (connect(&control), connect(&control));
+    let subscribe = br#"{"op":"subscribe","to":["drain","pressure"]}"#;
+    deaf.send(subscribe).unwrap();
+    other.send(subscribe).unwrap();
+    control.turn(NOW, &mut log);
+    control.turn(NOW, &mut log);
+    let pressure = news::Pressure {
+        level: Level::High,
+        working_set: 81,
+        limit: 100,
+    };
+    let mut sent = 0_u64;
+    while control.notices_dropped() < 9 {
+        control.announce_pressure(pressure, &mut log);
+        sent += 1;
+        assert!(next(&other).unwrap().contains("pressure"));
+        assert!(sent < 100_000, "it is sent more and more");
+    }
+    assert_eq!(control.connections.len(), 2);
+    control.announce_stop(Signal::TERM, NOW, None);
+    assert!(next(&other).unwrap().contains("drain"));
+    // once it reads, it finds what was not dropped, and the last word
+    let mut heard = Vec::new();
+    loop {
+        control.turn(NOW, &mut log);
+        let before = heard.len();
+        heard.extend(std::iter::from_fn(|| next(&deaf)));
+        if heard.len() == before {
+            break;
+        }
+    }
+    assert_eq!(heard.len() as u64, sent - 9 + 1);
+    assert!(heard.last().unwrap().contains("drain"), "{heard:?}");
 }
 
 #[test]

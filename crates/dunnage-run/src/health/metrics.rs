@@ -109,6 +109,11 @@ fn render_snapshot(page: &mut Page, snapshot: &Snapshot) {
         "Signals that were passed on.",
         &[("", Some(snapshot.signals_forwarded))],
     );
+    page.counter(
+        "dunnage_pressure_notices_dropped_total",
+        "Notices of memory pressure to processes that do not read theirs.",
+        &[("", Some(snapshot.notices_dropped))],
+    );
 }
 
 fn render_cpu(page: &mut Page, readings: &Readings) {
@@ -291,6 +296,7 @@ mod tests {
                 orphans_reaped: 7,
                 zombies: Some(0),
                 signals_forwarded: 2,
+                notices_dropped: 3,
                 ..Snapshot::default()
             }),
             readings: Readings {

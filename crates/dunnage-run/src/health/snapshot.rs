@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub zombies: Option<u64>,
     /// Signals that were passed on, since the start.
     pub signals_forwarded: u64,
+    /// Notices of memory pressure that were dropped, since who asked for them does not read, since the start.
+    pub notices_dropped: u64,
 }
 
 /// What the watch over memory has done since the start.

@@ -10,6 +10,7 @@ use dunnage_policy::signal::Signal;
 use super::Supervisor;
 use crate::black_box::{BlackBox, Seen};
 use crate::config::Config;
+use crate::control::Control;
 use crate::health::MemoryWork;
 use crate::log::Log;
 use crate::memory::freeze::Frozen;
@@ -206,7 +207,7 @@ impl Supervisor<'_> {
             }
             Step::Tell(level) => {
                 if let (Some(control), Some(watch)) = (&mut self.start.control, &self.rungs.watch) {
-                    control.announce_pressure(watch.pressure(level));
+                    control.announce_pressure(watch.pressure(level), log);
                 }
             }
             Step::Release => self.ask_release(now, log),
@@ -262,7 +263,9 @@ impl Supervisor<'_> {
             return;
         };
         let control = self.start.control.as_mut();
-        let Some(control) = control.filter(|control| control.no_release().is_none()) else {
+        let may_ask =
+            |control: &&mut Control| self.config.release && control.no_release().is_none();
+        let Some(control) = control.filter(may_ask) else {
             return watch.released(None, now);
         };
         control.ask_release();

@@ -3,6 +3,7 @@
 use dunnage_policy::event::Event;
 
 use super::Supervisor;
+use crate::control::Control;
 use crate::health::{Pulse, Snapshot};
 use crate::log::Log;
 use crate::watch::Watch;
@@ -53,6 +54,11 @@ impl Supervisor<'_> {
             orphans_reaped: self.counts.orphans_reaped,
             zombies: self.start.watch.as_ref().and_then(Watch::zombies),
             signals_forwarded: self.counts.signals_forwarded,
+            notices_dropped: self
+                .start
+                .control
+                .as_ref()
+                .map_or(0, Control::notices_dropped),
         }
     }
 }

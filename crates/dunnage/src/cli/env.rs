@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 /// Variables that are no options.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 8] = [
     "DUNNAGE_DISABLE",
     "DUNNAGE_PLANNED",
     "DUNNAGE_COMPAT",
@@ -19,7 +19,6 @@ const OTHERS: [&str; 9] = [
     "DUNNAGE_SOCKET",
     "DUNNAGE_CPU_COUNT",
     "DUNNAGE_DEBUG",
-    "DUNNAGE_RELEASE",
     "DUNNAGE_TERM_EXIT",
 ];
 

@@ -44,6 +44,17 @@ pub struct MemoryArgs {
     #[arg(long, value_parser = parse_percent, default_value = "80", value_name = "PERCENT", help_heading = "Memory")]
     pub memory_release: f64,
 
+    /// Whether Python processes that have the agent are asked to give memory back there; hooks hear of it either way
+    #[arg(
+        long,
+        value_enum,
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true,
+        help_heading = "Memory"
+    )]
+    pub release: Switch,
+
     /// Not ready for new work (--listen), only while memory grows too: nothing came back, or not enough
     #[arg(long, value_parser = parse_percent, default_value = "85", value_name = "PERCENT", help_heading = "Memory")]
     pub memory_shed: f64,

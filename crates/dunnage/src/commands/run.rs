@@ -120,6 +120,7 @@ fn config(args: &RunArgs, memory: Option<Rules>) -> Config {
         plan,
         agent,
         term_exit: args.term == Term::Exit,
+        release: args.memory_args.release.is_on(),
         overrides: args.plan_args.overrides(),
         voice: voice(args),
         watched: Watched {

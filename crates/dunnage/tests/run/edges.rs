@@ -160,3 +160,30 @@ fn with_few_open_files_allowed_a_signal_still_finds_its_way_through_a_shell() {
         }
     }
 }
+
+#[test]
+fn whether_memory_is_given_back_is_told_to_the_child_and_the_option_comes_before_the_variable() {
+    let print = ["sh", "-c", "echo \"${DUNNAGE_RELEASE-unset}\""];
+    let told = |options: &[&str], variable: Option<&str>| {
+        let mut command = command(Place::Below, options, &print);
+        if let Some(value) = variable {
+            command.env("DUNNAGE_RELEASE", value);
+        }
+        start_command(command).finish()
+    };
+    for (options, variable, expected) in [
+        (&[][..], None, "unset"),
+        (&["--release", "off"], None, "off"),
+        (&[], Some("off"), "off"),
+        (&["--release", "on"], Some("off"), "unset"),
+    ] {
+        assert_eq!(told(options, variable).stdout.trim(), expected);
+    }
+    let finished = told(&[], Some("perhaps"));
+    assert_eq!(finished.code, 125);
+    assert!(
+        finished.stderr.contains("DUNNAGE_RELEASE"),
+        "{}",
+        finished.stderr
+    );
+}
