@@ -10,12 +10,7 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>> {
         .trim()
         .to_owned();
     let rows = vec![
-        (
-            "date",
-            stdout_of(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]))?
-                .trim()
-                .to_owned(),
-        ),
+        ("date", date()?),
         ("tree", describe_tree()),
         (
             "CPU",
@@ -45,6 +40,12 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>> {
         say(&format!("{name}: {value}"));
     }
     Ok(rows)
+}
+
+/// The time in UTC, RFC 3339.
+pub(crate) fn date() -> Result<String> {
+    let told = stdout_of(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]))?;
+    Ok(told.trim().to_owned())
 }
 
 fn cpu_model() -> String {
@@ -82,7 +83,7 @@ fn cgroup_version() -> Result<&'static str> {
     })
 }
 
-fn describe_tree() -> String {
+pub(crate) fn describe_tree() -> String {
     let git = |args: &[&str]| stdout_of(Command::new("git").args(args).current_dir(root())).ok();
     let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
         return "not under git".to_owned();

@@ -8,7 +8,7 @@ mod flat;
 mod fragment;
 mod grow;
 mod play;
-mod statistics;
+pub(crate) mod statistics;
 
 use crate::bench::machine;
 use crate::tools::{Result, python_environment, root, say, target_dir};

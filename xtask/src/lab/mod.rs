@@ -18,6 +18,7 @@ mod rootfs;
 mod run;
 mod seccomp;
 mod table;
+mod truth;
 mod vary;
 mod vm;
 
@@ -60,6 +61,11 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if let Some(("record-truth", rest)) =
+        args.split_first().map(|(word, rest)| (word.as_str(), rest))
+    {
+        return truth::run(rest);
+    }
     let options = Options::parse(args)?;
     if options.with_mutants {
         return mutants::run(&options);

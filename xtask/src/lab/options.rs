@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask lab [PLACE...] [OPTION...]
+       cargo xtask lab record-truth [WORKLOAD...] [OPTION...]
   places: host, runc, runc-hostns, crun, vm, vm-trixie; without one, the first four
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14, 3.15 or all; default 3.11
