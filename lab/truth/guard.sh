@@ -1,6 +1,6 @@
 #!/bin/sh
-# guard.sh TRACEFS NAME GROUP NOISE: waits until standard input ends, then takes away what the instrument set up in the kernel:
-# the tracer's instance NAME and the probes of that name, and both control groups with all that is in them.
+# guard.sh TRACEFS NAME GROUP...: waits until standard input ends, then takes away what the instrument set up in the kernel:
+# the tracer's instance NAME and the probes of that name, and the control groups with all that is in them.
 tracer=$1 name=$2
 shift 2
 cat >/dev/null

@@ -109,7 +109,7 @@ pub(super) fn judge(folder: &Path, program: &Path) -> Result<(Judged, Vec<Explai
 
 /// The timeline in JSON, made by the program from the recording, also by one that is newer than the recording.
 fn timeline(folder: &Path, program: &Path) -> Result<String> {
-    let file = folder.join("timeline.json");
+    let file = folder.join("x.timeline.json");
     let output = Command::new(program)
         .args(["record", "--from"])
         .arg(folder.join(RECORDING))

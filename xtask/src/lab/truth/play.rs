@@ -108,8 +108,9 @@ impl Workload {
     fn start(case: &Case, parts: &Parts, stage: &Stage, folder: &Path) -> Result<Self> {
         let mut command = Command::new("sh");
         command
-            .args(["-c", "echo $$ >\"$1\" && shift && exec \"$@\"", "sh"])
-            .arg(stage.group.join("cgroup.procs"))
+            .args(["-c", "for group in $1 $2; do echo $$ >\"$group/cgroup.procs\"; done; shift 2; exec \"$@\"", "sh"])
+            .arg(&stage.group)
+            .arg(stage.accounts.as_deref().unwrap_or(Path::new("")))
             .arg(&parts.python)
             .arg(root().join("lab/truth").join(case.workload.script))
             .arg(folder.join(REQUESTS))

@@ -24,6 +24,8 @@ pub(super) struct Stage {
     instance: PathBuf,
     /// The group whose quota is set, and one for those who disturb it.
     pub(super) group: PathBuf,
+    /// On cgroup v1 time is counted in a hierarchy of its own.
+    pub(super) accounts: Option<PathBuf>,
     pub(super) noise: PathBuf,
     guard: Child,
 }
@@ -44,20 +46,28 @@ impl Stage {
             Version::V2 => PathBuf::from("/sys/fs/cgroup"),
         };
         let (group, noise) = (groups.join(&name), groups.join(format!("{name}_noise")));
+        let accounts = Some(Path::new("/sys/fs/cgroup/cpuacct"))
+            .filter(|folder| version() == Version::V1 && folder.is_dir())
+            .map(|folder| folder.join(&name));
         let guard = Command::new("sh")
             .arg(root().join("lab/truth/guard.sh"))
             .args([&tracer, Path::new(&name), &group, &noise])
+            .args(&accounts)
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn()?;
         let stage = Self {
             instance: tracer.join("instances").join(&name),
             group,
+            accounts,
             noise,
             guard,
         };
         fs::create_dir(&stage.instance)?;
-        for group in [&stage.group, &stage.noise] {
+        for group in [&stage.group, &stage.noise]
+            .into_iter()
+            .chain(&stage.accounts)
+        {
             fs::create_dir(group).map_err(|error| format!("{}: {error}", group.display()))?;
         }
         stage.set_up(&tracer, &name, library)?;
