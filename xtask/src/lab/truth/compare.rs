@@ -202,8 +202,9 @@ mod tests {
             })
             .collect();
         let errors = Errors::of(all.iter(), |one| one.error(5));
-        assert_eq!(errors.ms, [5.0, 9.0, 10.0]);
-        assert_eq!(errors.percent, [5.0, 9.0, 10.0]);
+        let tenths = |values: [f64; 3]| values.map(|value| (value * 10.0).round() as u32);
+        assert_eq!(tenths(errors.ms), [50, 90, 100]);
+        assert_eq!(tenths(errors.percent), [50, 90, 100]);
     }
 
     #[test]

@@ -243,7 +243,7 @@ mod tests {
     fn a_thread_is_throttled_until_the_quota_is_filled_up_and_then_waits_for_a_cpu() {
         let lanes = lanes();
         let parts = sum(&spans(&lanes, 7, 1, 0, 115 * MS), 0, 115 * MS);
-        assert_eq!((parts[THROTTLED], parts[RUN_QUEUE]), (80 * MS, 2 * MS));
+        assert_eq!((parts[THROTTLED], parts[RUN_QUEUE]), (80 * MS, MS));
         let both: Vec<_> = lanes
             .windows
             .iter()

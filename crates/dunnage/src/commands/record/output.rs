@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use dunnage_timeline::Recording;
+use dunnage_timeline::{Recording, Timeline};
 
 use crate::output;
 
@@ -14,6 +14,8 @@ use crate::output;
 enum Format {
     /// The recording itself (`dunnage.recording/1`), to be shown again with `--from`.
     Json,
+    /// What was made of it (`dunnage.timeline/1`).
+    Timeline,
 }
 
 /// What is to be written.
@@ -52,6 +54,7 @@ impl Outputs {
             let is_there = path.exists();
             let written = write_whole(path, |file| match format {
                 Format::Json => Ok(serde_json::to_writer(file, recording)?),
+                Format::Timeline => Ok(serde_json::to_writer(file, &Timeline::build(recording))?),
             });
             written.with_context(|| format!("{} cannot be written", path.display()))?;
             let verb = if is_there { "wrote anew" } else { "wrote" };
@@ -68,6 +71,9 @@ pub fn read(path: &Path) -> anyhow::Result<Recording> {
 }
 
 fn format_of(path: &Path) -> anyhow::Result<Format> {
+    if path.to_string_lossy().ends_with(".timeline.json") {
+        return Ok(Format::Timeline);
+    }
     match path.extension().and_then(|end| end.to_str()) {
         Some("json") => Ok(Format::Json),
         _ => bail!("{}: give a name that ends in .json", path.display()),
