@@ -30,27 +30,28 @@ pub fn prepare(
     let (name, _) = command
         .split_first()
         .ok_or_else(|| refuse("no command was given"))?;
-    let text = |bytes: &OsStr| {
-        CString::new(bytes.as_bytes()).map_err(|_| refuse("an argument holds a zero byte"))
-    };
+    let text =
+        |bytes: Vec<u8>| CString::new(bytes).map_err(|_| refuse("an argument holds a zero byte"));
     let path = environment
         .iter()
         .find(|(key, _)| key == "PATH")
         .map(|(_, value)| value.as_bytes());
     let pairs = environment.iter().map(|(key, value)| {
-        let mut pair = key.clone();
-        pair.push("=");
-        pair.push(value);
-        text(&pair)
+        // with room for the zero byte too
+        let mut pair = Vec::with_capacity(key.len() + value.len() + 2);
+        pair.extend_from_slice(key.as_bytes());
+        pair.push(b'=');
+        pair.extend_from_slice(value.as_bytes());
+        text(pair)
     });
     Ok(Program {
         candidates: candidates(name.as_bytes(), path)
             .into_iter()
-            .map(|path| text(&OsString::from_vec(path)))
+            .map(text)
             .collect::<Result<_, _>>()?,
         arguments: command
             .iter()
-            .map(|argument| text(argument))
+            .map(|argument| text(argument.as_bytes().to_vec()))
             .collect::<Result<_, _>>()?,
         environment: pairs.collect::<Result<_, _>>()?,
     })

@@ -49,12 +49,6 @@ impl Forwarder {
         }
     }
 
-    /// Goes the way of a signal without sending one, so that the first real one does not wait for pages of the program.
-    pub fn rehearse(&self) {
-        let _ = keeps_to_itself(self.child, Signal::TERM);
-        let _ = dunnage_sys::kill(self.child, 0);
-    }
-
     /// The command of a process that was signalled behind a shell.
     pub fn command_behind_shell(&self, pid: i32) -> Option<&String> {
         self.behind_shell.get(&pid)

@@ -191,10 +191,11 @@ impl<'a> Supervisor<'a> {
         self.take_control(log);
         self.take_memory_answers(log);
         self.look_at_memory(log);
+        self.tell_health(log);
+        // last of all: what is used after it is in memory again
         if self.settle_at.is_some_and(|at| self.now() >= at) {
             self.settle();
         }
-        self.tell_health(log);
     }
 
     fn take_control(&mut self, log: &mut Log) {

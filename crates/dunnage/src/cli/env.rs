@@ -6,6 +6,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
@@ -55,20 +56,31 @@ pub fn is_service_link(name: &str) -> bool {
 
 /// Parses the command line, with what the environment says put before it.
 pub fn parse(command: Command, arguments: &[OsString]) -> Result<ArgMatches, Failure> {
-    parse_with(command, arguments, &|name| env::var_os(name))
+    parse_with(command, arguments, own_variables())
+}
+
+/// The variables called `DUNNAGE_…`, found once: each look copies the whole environment.
+fn own_variables() -> &'static [(OsString, OsString)] {
+    static FOUND: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DUNNAGE_"))
+            .collect()
+    })
 }
 
 fn parse_with(
-    command: Command,
+    mut command: Command,
     arguments: &[OsString],
-    lookup: &dyn Fn(&str) -> Option<OsString>,
+    variables: &[(OsString, OsString)],
 ) -> Result<ArgMatches, Failure> {
-    let mut command = command;
     command.build();
     let matches = command
-        .clone()
-        .try_get_matches_from(arguments)
+        .try_get_matches_from_mut(arguments)
         .map_err(Failure::Arguments)?;
+    if variables.is_empty() {
+        return Ok(matches);
+    }
     let Some((name, given)) = matches.subcommand() else {
         return Ok(matches);
     };
@@ -83,11 +95,14 @@ fn parse_with(
         if given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
             continue;
         }
-        let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else {
+        let value = variables
+            .iter()
+            .find(|(name, value)| *name == *variable && !value.is_empty());
+        let Some((_, value)) = value else {
             continue;
         };
         let mut word = OsString::from(format!("--{long}="));
-        word.push(&value);
+        word.push(value);
         check(&command, name, &word).map_err(|message| Failure::Variable {
             name: variable,
             message,
@@ -104,7 +119,7 @@ fn parse_with(
     let (before, after) = arguments.split_at(position);
     let all = before.iter().chain(&words).chain(after);
     command
-        .try_get_matches_from(all)
+        .try_get_matches_from_mut(all)
         .map_err(Failure::Arguments)
 }
 
@@ -145,14 +160,12 @@ pub fn is_disabled() -> Result<bool, String> {
 /// The variables called `DUNNAGE_…` that mean nothing to `command`'s subcommands, sorted. Mostly there are none, and all
 /// the options need not be built.
 pub fn unknown_variables(command: impl FnOnce() -> Command) -> Vec<String> {
-    let mut unknown: Vec<String> = env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| {
-            name.starts_with("DUNNAGE_")
-                && !is_service_link(name)
-                && !name.starts_with("DUNNAGE_TEST_")
-        })
-        .filter(|name| !OTHERS.contains(&name.as_str()))
+    let mut unknown: Vec<String> = own_variables()
+        .iter()
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| !is_service_link(name) && !name.starts_with("DUNNAGE_TEST_"))
+        .filter(|name| !OTHERS.contains(name))
+        .map(str::to_owned)
         .collect();
     if unknown.is_empty() {
         return unknown;
@@ -194,16 +207,15 @@ mod tests {
             .chain(words)
             .map(OsString::from)
             .collect();
-        let lookup = |name: &str| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.into())
-        };
-        let matches = parse_with(command(), &words, &lookup).map_err(|failure| match failure {
-            Failure::Variable { name, message } => format!("{name}: {message}"),
-            Failure::Arguments(error) => error.to_string(),
-        })?;
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let matches =
+            parse_with(command(), &words, &variables).map_err(|failure| match failure {
+                Failure::Variable { name, message } => format!("{name}: {message}"),
+                Failure::Arguments(error) => error.to_string(),
+            })?;
         let (_, run) = matches.subcommand().unwrap();
         let list = run
             .get_many::<String>("list")

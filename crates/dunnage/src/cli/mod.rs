@@ -78,14 +78,14 @@ pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCod
     } else {
         Cli::command()
     };
-    let matches = match env::parse(command, arguments) {
+    let mut matches = match env::parse(command, arguments) {
         Ok(matches) => matches,
         Err(env::Failure::Variable { name, message }) => {
             return output::fail(failure, &format!("{name}: {message}"));
         }
         Err(env::Failure::Arguments(error)) => return explain(&error, failure),
     };
-    match Cli::from_arg_matches(&matches) {
+    match Cli::from_arg_matches_mut(&mut matches) {
         Ok(cli) => run(cli.command, inherited, failure),
         Err(error) => explain(&error, failure),
     }
