@@ -1,7 +1,7 @@
 //! Finding the program, and saying why it could not be executed.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use dunnage_sys::{ExecFailure, Program, Stage, read_bounded};
