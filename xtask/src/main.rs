@@ -13,6 +13,7 @@ mod growth;
 mod lab;
 mod lint;
 mod metrics;
+mod page;
 mod python;
 mod record;
 mod test;
@@ -36,6 +37,8 @@ usage: cargo xtask TASK
   growth [OPTION..] programs that grow until the kernel kills, and work that only looks so, hundreds of times; for
                     docs/memory.md
   metrics           a real Prometheus scrapes a real run and answers every query of deploy/
+  page [NAME]       the recorder's page of a made-up timeline (`stall` or `large`), for looking at: its path
+  picture PAGE      docs/record.png from a page that `dunnage record` wrote
   lab [PLACE...]    the cases of lab/ in containers and on this machine; see docs/lab.md";
 
 fn main() -> ExitCode {
@@ -58,6 +61,8 @@ fn main() -> ExitCode {
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),
         ("growth", rest) => growth::run(rest),
         ("metrics", []) => metrics::run(),
+        ("page", rest) => page::run(rest),
+        ("picture", [page]) => page::picture(page),
         ("lab", rest) => lab::run(rest),
         _ => {
             tools::complain(USAGE);

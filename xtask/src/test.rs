@@ -12,12 +12,13 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread::JoinHandle;
 
 /// What the behaviour tests compare with or lean on, and how to get it on Debian.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("tini", "tini"),
     ("dumb-init", "dumb-init"),
     ("catatonit", "catatonit"),
     ("python3", "python3"),
     ("unshare", "util-linux"),
+    ("chromium", "chromium"),
     ("sh", "dash"),
 ];
 

@@ -9,11 +9,13 @@
 mod build;
 #[doc(hidden)]
 pub mod example;
+pub mod page;
 mod perfetto;
 pub mod recording;
 pub mod timeline;
 pub mod verdict;
 
+pub use page::render_page;
 pub use perfetto::encode_perfetto;
 pub use recording::Recording;
 pub use timeline::{Timeline, What};
