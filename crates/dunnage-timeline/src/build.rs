@@ -15,6 +15,8 @@ mod paint;
 mod quota;
 mod request;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod tests;
 
 use crate::Nanos;
@@ -68,12 +70,9 @@ impl Timeline {
     /// Explains a recording.
     pub fn build(recording: &Recording) -> Self {
         let looks = Looks::new(recording);
-        let quota = recording
-            .quota
-            .as_ref()
-            .map(|quota| quota::track(quota, recording, &looks));
+        let windows = quota::find_windows(recording, &looks);
         let throttling = paint::Throttling {
-            windows: quota.as_ref().map_or(&[][..], |quota| &quota.windows),
+            windows: &windows,
             blur: recording.quality.asked_interval.min(looks.gap),
         };
         let anchors = request::Anchors::new(recording);
@@ -81,6 +80,10 @@ impl Timeline {
             .zip(&recording.processes)
             .map(|(number, process)| build_process(number, process, &looks, throttling, &anchors))
             .collect();
+        let quota = recording
+            .quota
+            .as_ref()
+            .map(|quota| quota::track(quota, &looks, windows, &processes));
         let (requests, moments) = request::cut(recording, &processes);
         Self {
             about: recording.about.clone(),

@@ -12,12 +12,14 @@ pub mod example;
 pub mod page;
 mod perfetto;
 pub mod recording;
+pub mod summary;
 pub mod timeline;
 pub mod verdict;
 
 pub use page::render_page;
 pub use perfetto::encode_perfetto;
 pub use recording::Recording;
+pub use summary::render_summary;
 pub use timeline::{Timeline, What};
 pub use verdict::Verdict;
 

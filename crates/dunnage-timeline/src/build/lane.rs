@@ -302,8 +302,8 @@ fn split_rest(
     if block.is_awake_at_start() {
         return (0, room);
     }
-    let before = if booked == 0 && rest(block.from) == rest(block.to) {
-        0
+    let before = if rest(block.from) == Act::Unknown {
+        room
     } else if block.run > 0
         && let Some(end) = last_within(marks.ends, start, block.end)
     {

@@ -9,7 +9,7 @@
 use super::Looks;
 use crate::Nanos;
 use crate::recording::{Quota, QuotaLook, Recording};
-use crate::timeline::{Period, QuotaTrack, Window};
+use crate::timeline::{Period, ProcessTrack, QuotaTrack, What, Window};
 
 /// A second.
 const SECOND: Nanos = 1_000_000_000;
@@ -18,22 +18,31 @@ const GRAPH: Nanos = 15 * SECOND;
 /// No more points and periods than this: a day of seconds, and of periods of 100 ms.
 const MOST_POINTS: Nanos = 86_400;
 const MOST_PERIODS: usize = 1_000_000;
+/// How finely the threads' use is added up.
+const FINEST: Nanos = 1_000_000;
+const MOST_STEPS: Nanos = 200_000;
 /// The kernel takes periods from 1 ms to 1 s.
 const SHORTEST_PERIOD: Nanos = 1_000_000;
 const LONGEST_PERIOD: Nanos = SECOND;
 
-pub(super) fn track(quota: &Quota, recording: &Recording, looks: &Looks) -> QuotaTrack {
-    let period = quota.period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
-    let phase = find_phase(quota, period, looks);
-    let boundaries = Boundaries { period, phase };
-    let windows = find_windows(quota, recording, looks, boundaries);
-    let used = Used::new(quota, looks);
+pub(super) fn track(
+    quota: &Quota,
+    looks: &Looks,
+    windows: Vec<Window>,
+    processes: &[ProcessTrack],
+) -> QuotaTrack {
+    let boundaries = Boundaries::find(quota, looks);
+    let used = if sum(quota, |look| look.used) > 0 {
+        Used::counted(quota, looks)
+    } else {
+        Used::by_threads(processes, looks.duration)
+    };
     QuotaTrack {
         source: quota.source.clone(),
         limit: quota
             .limit
             .filter(|limit| limit.is_finite() && *limit > 0.0),
-        period,
+        period: boundaries.period,
         periods: find_periods(quota, looks, boundaries, &used),
         windows,
         graph: draw_graph(looks.duration, &used),
@@ -56,6 +65,12 @@ struct Boundaries {
 }
 
 impl Boundaries {
+    fn find(quota: &Quota, looks: &Looks) -> Self {
+        let period = quota.period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
+        let phase = find_phase(quota, period, looks);
+        Self { period, phase }
+    }
+
     /// The last one up to this moment.
     fn last_until(self, time: Nanos) -> Option<Nanos> {
         let phase = self.phase?;
@@ -96,12 +111,12 @@ fn find_phase(quota: &Quota, period: Nanos, looks: &Looks) -> Option<Nanos> {
     best.map(|(_, start, end)| start.midpoint(end) % period)
 }
 
-fn find_windows(
-    quota: &Quota,
-    recording: &Recording,
-    looks: &Looks,
-    boundaries: Boundaries,
-) -> Vec<Window> {
+/// When the group was throttled, as its counters say.
+pub(super) fn find_windows(recording: &Recording, looks: &Looks) -> Vec<Window> {
+    let Some(quota) = &recording.quota else {
+        return Vec::new();
+    };
+    let boundaries = Boundaries::find(quota, looks);
     let waits = Waits::new(recording);
     let mut windows: Vec<Window> = Vec::new();
     let mut throttled_periods = 0_u64;
@@ -183,7 +198,7 @@ struct Used {
 }
 
 impl Used {
-    fn new(quota: &Quota, looks: &Looks) -> Self {
+    fn counted(quota: &Quota, looks: &Looks) -> Self {
         let mut points = vec![(0, 0)];
         let mut sum: Nanos = 0;
         let mut last = 0;
@@ -200,6 +215,39 @@ impl Used {
             points.push((now, sum));
             last = now;
         }
+        Self { points }
+    }
+
+    /// What the threads that were seen used, where the group's use is not counted.
+    fn by_threads(processes: &[ProcessTrack], duration: Nanos) -> Self {
+        let step = FINEST.max(duration / MOST_STEPS);
+        let count = (duration / step) as usize + 2;
+        // what was used in each step that was not run throughout, and by how many more or fewer each was run throughout
+        let (mut parts, mut changes) = (vec![0_u64; count], vec![0_i64; count]);
+        let threads = processes.iter().flat_map(|process| &process.threads);
+        let spans = threads.flat_map(|thread| &thread.spans);
+        for span in spans.filter(|span| span.what == What::Running) {
+            let (first, last) = ((span.start / step) as usize, (span.end / step) as usize);
+            if first == last {
+                parts[first] += span.end - span.start;
+                continue;
+            }
+            parts[first] += step - span.start % step;
+            parts[last] += span.end % step;
+            changes[first + 1] += 1;
+            changes[last] -= 1;
+        }
+        let (mut sum, mut throughout): (Nanos, i64) = (0, 0);
+        let ends = (1..)
+            .zip(parts.iter().zip(changes))
+            .map(|(at, (part, change))| {
+                throughout += change;
+                let used = step.saturating_mul(throughout.unsigned_abs());
+                sum = sum.saturating_add(*part).saturating_add(used);
+                (step.saturating_mul(at), sum)
+            });
+        let mut points: Vec<(Nanos, Nanos)> = std::iter::once((0, 0)).chain(ends).collect();
+        points.dedup_by_key(|point| point.0);
         Self { points }
     }
 
@@ -228,13 +276,12 @@ fn find_periods(quota: &Quota, looks: &Looks, boundaries: Boundaries, used: &Use
         let Some(last) = boundaries.last_until(looks.at(look.look)) else {
             continue;
         };
-        for back in (0..look.periods.min(last / length + 1)).rev() {
+        let known = periods.last().map_or(0, |period| period.end);
+        let room = (last.saturating_sub(known).div_ceil(length))
+            .min((MOST_PERIODS - periods.len()) as u64);
+        for back in (0..look.periods.min(room)).rev() {
             let end = last - back * length;
-            let start = end.saturating_sub(length);
-            let known = periods.last().map_or(0, |period| period.end);
-            if start < known || end <= start || periods.len() >= MOST_PERIODS {
-                continue;
-            }
+            let start = end.saturating_sub(length).max(known);
             periods.push(Period {
                 start,
                 end,
