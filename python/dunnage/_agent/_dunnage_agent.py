@@ -94,10 +94,11 @@ def _say_hello(path):
 def _watch(path, program):
     """From now on compares a byte of the supervisor's page with what is known, whenever the collector has run.
 
-    That look runs no Python code. In such code another thread gets its turn, and a fork of that one would leave the child
-    a collector that thinks it is running; and a signal's handler runs there, whose exception the collector prints and
-    drops. So: the collector calls `getattr(look, "stop", info)`, a property, which takes the next of a map without end;
-    that subscripts the page by 0 (`int()` is never 1), and by what it finds a dictionary that holds the number known.
+    That look runs no Python code, and neither does what it begins. In such code another thread gets its turn, and a fork of
+    that one would leave the child a collector that thinks it is running; and a signal's handler runs there, whose exception
+    the collector prints and drops. So: the collector calls `getattr(look, "stop", info)`, a property, which takes the next
+    of maps without end: they subscript the page by 0 (`int()` is never 1), and by what they find a dictionary of iterators,
+    of which they take the next. A number that is new is given an iterator there, whose one step starts the thread.
     """
     import _signal
 
@@ -106,8 +107,12 @@ def _watch(path, program):
     except ValueError as error:
         if "range" not in str(error):
             return  # refused before it looked at the number: not the main interpreter, which alone may have our thread
+    import atexit
     import gc
     import mmap
+    from _collections import defaultdict
+    from _functools import partial
+    from _thread import allocate_lock, start_new_thread
 
     fd = os.open(path[:-7] + "memory", os.O_RDONLY)
     spare = os.dup(fd)
@@ -119,25 +124,32 @@ def _watch(path, program):
     # it would close the number once more when it is freed: so never. No collector sees what a code object holds
     kept = [page]
     kept.append(_watch.__code__.replace(co_consts=(kept,)))
-    asked = _Asked({page[0]: None})
-    asked.path = path
-    asked.program = program
-    asked.source = __loader__.get_data(program + "/_dunnage_release.py")
-    gc.callbacks.append(type(asked.__missing__)(getattr, _Look(asked.__getitem__, map(page.__getitem__, iter(int, 1)))))
+    names = {"path": path, "program": program, "lock": allocate_lock(), "thread": None}
+    names["source"] = __loader__.get_data(program + "/_dunnage_release.py")
+    asked = names["asked"] = defaultdict(partial(map, start_new_thread, (_at_work,), ((names, "run"),)))
+    asked[page[0]] = iter(())
+    found = map(asked.__getitem__, map(page.__getitem__, iter(int, 1)))
+    gc.callbacks.append(partial(getattr, _Look(next, found, iter(int, 1))))
+    # the interpreter collects once more when it ends, and can start no thread then
+    atexit.register(setattr, asked, "default_factory", partial(iter, ()))
+    os.register_at_fork(before=partial(_at_fork, names, "wait"), after_in_child=partial(_at_fork, names, "forget"))
 
 
 class _Look(map):
     stop = property(next)
 
 
-class _Asked(dict):
-    """Holds the number known. Another one runs `_dunnage_release`, whose names become this object's."""
+def _at_fork(names, what):
+    """A fork waits for the thread, if there may be one."""
+    if len(names["asked"]) > 1 or "left" in names:
+        _at_work(names, what)
 
-    def __missing__(self, number):
-        self.clear()
-        self[number] = None
-        try:
-            "begin" in self.__dict__ or exec(self.source, self.__dict__)
-            self.begin()
-        except BaseException:
-            pass
+
+def _at_work(names, what):
+    """Calls a function of `_dunnage_release`."""
+    try:
+        with names["lock"]:
+            "run" in names or exec(names["source"], names)
+        names[what]()
+    except BaseException:
+        pass

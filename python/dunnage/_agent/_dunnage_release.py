@@ -3,8 +3,9 @@
 It gives back what the allocators hold (see `_release_rules`, which `dunnage.release_memory` obeys too) and says in one
 packet how much that was. Where the application has imported `dunnage` itself, that does it: one cool-down for both.
 
-`begin` is called by the collector, where nothing may be waited for, opened or imported that is not built in. It runs with
-the names of the agent's object as its own: `path` of the socket, `program` with the agent's zip.
+The collector starts `run` in a thread, with no Python code of ours before that, since a signal's handler would run in it.
+It runs with the names that the agent gives it as its own: `path` of the socket, `program` with the agent's zip, `thread`
+that is at work, and `asked` with the number that is known and, while one is at work, those that are new.
 
 Finalizers run in the thread that collects, and an application with one thread may have objects that must end in it. So
 there the main thread is asked to collect, by the interpreter's own list of pending calls. `ctypes` would make thousands
@@ -26,57 +27,58 @@ FORK_PATIENCE = 5.0
 
 _RTLD_NOW = 2
 
-_busy = False
-_thread_id = 0
-_left = 0.0
+left = 0.0, 0
 _ended = None
 _rules = {}
 
 
-def begin():
-    """Starts the thread, unless it is there. A fork waits for it: 3.12 and later warn where threads are."""
-    global _busy
-    if type(_thread.start_new_thread) is not type(len):
-        return  # gevent or eventlet: what runs in a greenlet would hold up all the others
-    if _thread_id == 0:
-        os.register_at_fork(before=_wait, after_in_child=_forget)
-    if not _busy:
-        _busy = True
-        try:
-            _thread.start_new_thread(_run, ())
-        except BaseException:
-            _busy = False
-            raise
-
-
-def _wait():
-    if _thread_id == _thread.get_native_id():
+def run():
+    """Is in a thread, of which there is one at a time."""
+    global left, thread
+    if thread:  # noqa: F821
         return
-    give_up = time.monotonic() + FORK_PATIENCE
-    while time.monotonic() < give_up and (_busy or _is_leaving()):
-        time.sleep(0.001)
-
-
-def _is_leaving():
-    """For the kernel it is there a little longer than for us; after a second the number may be another thread's."""
-    return time.monotonic() - _left < 1.0 and os.path.exists("/proc/self/task/%d" % _thread_id)
-
-
-def _forget():
-    global _busy, _thread_id
-    _busy, _thread_id = False, -1
-
-
-def _run():
-    global _busy, _left, _thread_id
-    _thread_id = _thread.get_native_id()
+    thread = _thread.get_native_id()
     try:
-        _release()
+        # gevent or eventlet, by now: what is patched there must not run in a thread
+        if type(_thread.start_new_thread) is type(len):
+            _release()
     except BaseException as error:
         if os.environ.get("DUNNAGE_DEBUG"):
             os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
-    _left = time.monotonic()
-    _busy = False
+    left = time.monotonic(), thread
+    _settle()
+
+
+def _settle():
+    """Nobody is at work. Of the numbers the newest stays, for they come round again."""
+    global thread
+    thread = None
+    while len(asked) > 1:  # noqa: F821
+        del asked[next(iter(asked))]  # noqa: F821
+
+
+def wait():
+    """Before a fork: 3.12 and later warn where threads are."""
+    give_up = time.monotonic() + FORK_PATIENCE
+    while _is_there():
+        if time.monotonic() > give_up:
+            return _settle()
+        time.sleep(0.001)
+
+
+def _is_there():
+    if len(asked) > 1:  # noqa: F821  (it may have started and not come to anything yet)
+        return thread != _thread.get_native_id()
+    since, number = left
+    # for the kernel it is there a little longer than for us; after a second the number may be another thread's
+    return time.monotonic() - since < 1.0 and os.path.exists("/proc/self/task/%d" % number)
+
+
+def forget():
+    """In a child there is no thread."""
+    global left
+    left = 0.0, 0
+    _settle()
 
 
 def _release():

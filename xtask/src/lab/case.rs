@@ -43,6 +43,10 @@ pub(crate) struct Case {
     /// Changes to the container's mounts; a case that has them runs in containers only.
     #[serde(default)]
     pub(crate) mounts: Mounts,
+    /// System calls that the seccomp profile refuses besides, with EPERM as old profiles do; such a case runs in containers
+    /// only.
+    #[serde(default)]
+    pub(crate) refused_calls: Vec<String>,
     /// What the other end of stderr does.
     #[serde(default)]
     pub(crate) stderr: Stderr,
@@ -293,6 +297,10 @@ fn read(folder: &Path) -> Result<Vec<Case>> {
 fn complete(case: &mut Case) {
     if !case.mounts.is_usual() {
         let why = "changes the container's mounts".to_owned();
+        case.not_in.entry("host".to_owned()).or_insert(why);
+    }
+    if !case.refused_calls.is_empty() {
+        let why = "has no seccomp profile".to_owned();
         case.not_in.entry("host".to_owned()).or_insert(why);
     }
     if case.is_alone() {

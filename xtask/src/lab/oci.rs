@@ -96,7 +96,7 @@ pub(crate) fn config(
                 "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
             ],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
-            "seccomp": seccomp::profile(capabilities)?,
+            "seccomp": seccomp::profile(capabilities, &case.refused_calls)?,
         },
     }))
 }

@@ -11,11 +11,35 @@ use std::fs;
 /// Where Debian's golang-github-containers-common puts it.
 pub(crate) const PROFILE: &str = "/usr/share/containers/seccomp.json";
 
-/// The profile for a process with these capabilities on this machine.
-pub(crate) fn profile(capabilities: &[&str]) -> Result<Value> {
+/// The profile for a process with these capabilities on this machine, less some calls.
+pub(crate) fn profile(capabilities: &[&str], refused: &[String]) -> Result<Value> {
     let text = fs::read_to_string(PROFILE).map_err(|error| format!("{PROFILE}: {error}"))?;
     let profile = serde_json::from_str(&text).map_err(|error| format!("{PROFILE}: {error}"))?;
-    Ok(flatten(&profile, capabilities, std::env::consts::ARCH))
+    let mut profile = flatten(&profile, capabilities, std::env::consts::ARCH);
+    refuse(&mut profile, refused);
+    Ok(profile)
+}
+
+/// Takes calls out of what is allowed, and refuses them with EPERM.
+fn refuse(profile: &mut Value, calls: &[String]) {
+    if calls.is_empty() {
+        return;
+    }
+    let Some(groups) = profile["syscalls"].as_array_mut() else {
+        return;
+    };
+    for group in groups.iter_mut() {
+        if let Some(names) = group["names"].as_array_mut() {
+            names.retain(|name| !calls.iter().any(|call| name == call));
+        }
+    }
+    // a group without names is an error
+    groups.retain(|group| {
+        group["names"]
+            .as_array()
+            .is_some_and(|names| !names.is_empty())
+    });
+    groups.push(json!({"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": 1}));
 }
 
 fn flatten(profile: &Value, capabilities: &[&str], arch: &str) -> Value {
@@ -71,6 +95,20 @@ fn flatten(profile: &Value, capabilities: &[&str], arch: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_call_stands_nowhere_else() {
+        let mut profile = json!({"syscalls": [
+            {"names": ["read", "ptrace"], "action": "SCMP_ACT_ALLOW"},
+            {"names": ["ptrace"], "action": "SCMP_ACT_ALLOW"},
+        ]});
+        refuse(&mut profile, &["ptrace".to_owned()]);
+        let expected = json!([
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+            {"names": ["ptrace"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
+        ]);
+        assert_eq!(profile["syscalls"], expected);
+    }
 
     #[test]
     fn rules_for_missing_capabilities_and_other_machines_are_left_out() {

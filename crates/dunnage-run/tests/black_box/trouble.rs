@@ -167,3 +167,92 @@ fn the_termination_log_is_written_by_the_thread_and_never_over_the_applications_
     record(&mut black_box, 2);
     assert_eq!(fs::read_to_string(log.path()).unwrap(), "my own reason");
 }
+
+#[test]
+fn a_process_that_was_killed_before_it_could_be_read_stands_there_with_its_end() {
+    let program = "
+import os, signal, sys
+ready = os.pipe()
+child = os.fork()
+if child == 0:
+    def hoards():
+        data = bytearray(60 << 20)
+        os.write(ready[1], b'x')
+        while True: signal.pause()
+    hoards()
+os.read(ready[0], 1)
+print('up', flush=True)
+sys.stdin.readline()
+os.kill(child, signal.SIGKILL)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+print('killed', flush=True)
+sys.stdin.read()
+os.wait()
+";
+    let folder = tempfile::tempdir().unwrap();
+    let mut family = Family::start(program);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    let alive = record(&mut black_box, 1).headline.unwrap();
+    assert!(alive.contains("in hoards"), "{alive}");
+    family.tell_and_wait("killed");
+    let recorded = record(&mut black_box, 2);
+    let headline = recorded.headline.unwrap();
+    let why = "was not read: the process ended before it could be read";
+    assert!(headline.contains(why), "{headline}");
+    assert!(recorded.text.contains("ended before"), "{}", recorded.text);
+    black_box.finish(ended());
+    let file = read_only_file(folder.path());
+    let record = &file.records[1];
+    let growing = record.growing().unwrap();
+    assert!(
+        growing.ended && growing.rss_anon.unwrap() > 60 << 20,
+        "{growing:?}"
+    );
+    let of = |pid| {
+        record
+            .tracebacks
+            .iter()
+            .find(move |dump| dump.pid == pid)
+            .unwrap()
+    };
+    assert!(
+        of(growing.pid)
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("ended before")
+    );
+    // its parent, which did not grow, is read as ever
+    assert_eq!(record.tracebacks.len(), 2);
+    assert_eq!(of(growing.parent).error, None);
+    assert!(!of(growing.parent).threads.is_empty());
+}
+
+#[test]
+fn pythons_beyond_the_most_that_are_read_are_counted() {
+    let program = "
+import os, sys
+children = []
+for _ in range(70):
+    child = os.fork()
+    if child == 0:
+        sys.stdin.read(); os._exit(0)
+    children.append(child)
+print('up', flush=True)
+sys.stdin.read()
+for child in children: os.waitpid(child, 0)
+";
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::start(program);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    assert!(record(&mut black_box, 1).complete);
+    black_box.finish(ended());
+    let file = read_only_file(folder.path());
+    let record = file.last_record().unwrap();
+    let unread = record.complete.as_ref().unwrap().pythons_left_out as usize;
+    assert_eq!(
+        (record.processes.len(), record.tracebacks.len() + unread),
+        (71, 71)
+    );
+    assert!(record.tracebacks.len() <= 65, "{}", record.tracebacks.len());
+}

@@ -280,6 +280,33 @@ fn no_signal_is_lost_in_a_collection_and_nothing_is_kept_open() {
 }
 
 #[test]
+fn no_signal_is_lost_while_a_release_is_asked_for_all_the_time() {
+    // what a handler raises must not end in the collector, which prints and drops it
+    let script = "count = [0, 0]\n\
+        class Told(Exception): pass\n\
+        def tell(number, frame): count[0] += 1; raise Told\n\
+        signal.signal(signal.SIGALRM, tell)\n\
+        def collect(before):\n\
+        \x20   while count[0] == before: gc.collect(0); gc.collect(1)\n\
+        kept = [[number] for number in range(20_000)]\n\
+        print('ready')\n\
+        while count[0] < 300:\n\
+        \x20   try:\n\
+        \x20       signal.setitimer(signal.ITIMER_REAL, 0.001)\n\
+        \x20       collect(count[0])\n\
+        \x20   except Told: count[1] += 1\n\
+        print(count)\n";
+    each("asked and told", script, |supervisor, application| {
+        // far more often than a supervisor asks
+        for number in 0..2000_u16 {
+            supervisor.write(&number.to_le_bytes()[..1]);
+            std::thread::sleep(std::time::Duration::from_micros(500));
+        }
+        assert_eq!(application.finish(), quietly("[300, 300]\n"));
+    });
+}
+
+#[test]
 fn asked_twice_within_its_cool_down_a_process_answers_once() {
     each(
         "twice",

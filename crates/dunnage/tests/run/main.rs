@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed, and says aloud what it left out"
 )]
 
+mod brink;
 #[path = "../support/cgroup.rs"]
 mod cgroup;
 mod control;
@@ -24,3 +25,5 @@ mod shutdown;
 mod signals;
 mod support;
 mod terminal;
+#[path = "../support/volume.rs"]
+mod volume;
