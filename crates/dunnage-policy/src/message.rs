@@ -23,6 +23,9 @@ const MAX_TOPICS: usize = 16;
 /// The most processes that can be named at once.
 const MAX_PIDS: usize = 256;
 
+/// The time between two looks that can be asked for, in microseconds.
+const INTERVAL_US: std::ops::RangeInclusive<u32> = 500..=1_000_000;
+
 /// The most sentences of an agent, and the most bytes of one.
 const MAX_NOTES: usize = 8;
 const MAX_NOTE: usize = 240;
@@ -54,6 +57,18 @@ pub enum Request {
         /// Which; none means all below the supervisor.
         #[serde(default)]
         pids: Vec<i32>,
+    },
+    /// Wants threads, GIL and quota to be looked at many times a second. What is seen comes in many packets; the next packet
+    /// of whoever asked, whatever it says, ends it.
+    Record {
+        /// Which processes; none means all below the supervisor.
+        #[serde(default)]
+        pids: Vec<i32>,
+        /// The time between two looks, in microseconds.
+        interval_us: u32,
+        /// For how long at most.
+        #[serde(default)]
+        duration_ms: Option<u64>,
     },
     /// Has given memory back, as it was asked to. Nothing is answered.
     Released(Released),
@@ -149,7 +164,13 @@ impl Request {
                 Err(MessageError::TooLong("python"))
             }
             Self::Subscribe { to } if to.len() > MAX_TOPICS => Err(MessageError::TooLong("to")),
-            Self::Dump { pids } if pids.len() > MAX_PIDS => Err(MessageError::TooLong("pids")),
+            Self::Dump { pids } | Self::Record { pids, .. } if pids.len() > MAX_PIDS => {
+                Err(MessageError::TooLong("pids"))
+            }
+            Self::Record { interval_us, .. } if !INTERVAL_US.contains(interval_us) => {
+                let reason = "interval_us: give 500 to 1000000".to_owned();
+                Err(MessageError::Malformed(reason))
+            }
             Self::Released(released) => released.check().map(|()| request),
             _ => Ok(request),
         }
@@ -244,6 +265,32 @@ mod tests {
         };
         assert_eq!(pids(br#"{"op":"dump","pids":[7,8]}"#), [7, 8]);
         assert_eq!(pids(br#"{"op":"dump"}"#), [0; 0]);
+    }
+
+    #[test]
+    fn a_request_to_record_says_how_often_and_perhaps_whom_and_for_how_long() {
+        let packet = br#"{"op":"record","pids":[7],"interval_us":1000,"duration_ms":5000}"#;
+        let expected = Request::Record {
+            pids: vec![7],
+            interval_us: 1000,
+            duration_ms: Some(5000),
+        };
+        assert_eq!(Request::parse(packet), Ok(expected));
+        let short = br#"{"op":"record","interval_us":5000}"#;
+        assert!(
+            matches!(Request::parse(short), Ok(Request::Record { pids, .. }) if pids.is_empty())
+        );
+        for packet in [
+            r#"{"op":"record"}"#.to_owned(),
+            r#"{"op":"record","interval_us":10}"#.to_owned(),
+            r#"{"op":"record","interval_us":1000,"duration_ms":-1}"#.to_owned(),
+            format!(
+                r#"{{"op":"record","interval_us":1000,"pids":{:?}}}"#,
+                [7; MAX_PIDS + 1]
+            ),
+        ] {
+            assert!(Request::parse(packet.as_bytes()).is_err(), "{packet}");
+        }
     }
 
     #[test]

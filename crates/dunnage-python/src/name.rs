@@ -6,7 +6,9 @@
 
 use crate::layout::{Attributes, FrameLayout, NameLayout, OB_TYPE};
 use crate::memory::{Memory, Unreadable, add};
+use crate::native::Tasks;
 use crate::stack::StackReader;
+use crate::target::Target;
 
 const TP_BASICSIZE: u64 = 32;
 const TP_DICTOFFSET: u64 = 288;
@@ -20,6 +22,30 @@ const MAX_ATTRIBUTES: u64 = 64;
 struct Table {
     keys: u64,
     values: Option<u64>,
+}
+
+impl Target {
+    /// The names that `threading` gave the threads, by their kernel ids in our PID namespace. A thread that it did not
+    /// start has none, and one whose stack moved too fast is left out. It costs about what reading all stacks once does:
+    /// for when threads have come, not for each look.
+    pub fn thread_names(&self) -> Vec<(i32, String)> {
+        let (Ok(tasks), Some((threads, _))) = (Tasks::read(self.pid), self.list_threads()) else {
+            return Vec::new();
+        };
+        let mut reader = StackReader::new(&self.memory, &self.found.layout, self.found.code_type);
+        let tids = self.find_tids(&tasks, &threads);
+        let mut names = Vec::new();
+        for (thread, tid) in threads.iter().zip(tids) {
+            let Some(tid) = tid else { continue };
+            // the outermost call is the thread's from its start to its end, so nothing needs to stand still
+            let stack = reader.read_stack(thread.address).ok();
+            let is_main = tid == self.pid;
+            let name = stack.and_then(|stack| stack.name);
+            let name = name.or_else(|| is_main.then(|| "MainThread".to_owned()));
+            names.extend(name.map(|name| (tid, name)));
+        }
+        names
+    }
 }
 
 impl<M: Memory> StackReader<'_, '_, M> {

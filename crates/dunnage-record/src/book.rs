@@ -127,7 +127,9 @@ impl Book {
                 has_gil,
             } => {
                 let process = self.process(process)?;
-                process.command = shorten(command);
+                if !command.is_empty() {
+                    process.command = shorten(command);
+                }
                 process.python = python.map(shorten).or(process.python.take());
                 process.has_gil |= has_gil;
             }

@@ -6,6 +6,8 @@
 //! `pread` a thread, and a second one for each thread that ran; see `sampler`.
 
 mod book;
+mod common;
+mod interpreter;
 mod marks;
 mod pace;
 mod process;

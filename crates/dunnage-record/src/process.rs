@@ -1,15 +1,17 @@
-//! One process: its threads as they come and go, and its GIL.
+//! One process: its threads as they come and go, and its interpreter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 
-use dunnage_python::process::{read_command, read_program, read_start, read_task, read_tasks};
-use dunnage_python::{Error, GilState, Target};
-use dunnage_sys::monotonic_nanos;
+use dunnage_python::process::{
+    TaskStat, read_command, read_program, read_start, read_status, read_task, read_tasks,
+};
 use dunnage_timeline::Nanos;
 
-use crate::stream::{Fact, GilGain, Look, Sink, ThreadGain};
-use crate::task::{Buffer, Found, Task};
+use crate::common::Common;
+use crate::interpreter::Interpreter;
+use crate::stream::{Fact, GilGain, Look, MarkSeen, ThreadGain};
+use crate::task::{Found, Task};
 
 /// How long the list of threads is believed, unless one is found to have ended.
 const LIST_FOR: Nanos = 20_000_000;
@@ -20,43 +22,8 @@ const PROGRAM_FOR: Nanos = 100_000_000;
 /// The most threads of a process that are looked at.
 const MAX_THREADS: usize = 4096;
 
-/// Finding out which thread an unknown holder is may take at most one part in so many of the time.
-const MAP_SHARE: Nanos = 50;
-
-/// What all processes share while they are looked at.
-pub struct Common<'a> {
-    /// Where facts go.
-    pub sink: &'a mut dyn Sink,
-    /// Threads told so far: the next one's number.
-    pub threads: &'a mut u32,
-    /// Descriptors that may still be kept.
-    pub room: &'a mut usize,
-    /// Notes that were told already.
-    pub notes: &'a mut Notes,
-    /// Room for a file.
-    pub buffer: &'a mut Buffer,
-}
-
-impl Common<'_> {
-    pub fn note(&mut self, text: String) {
-        self.notes.tell(text, self.sink);
-    }
-}
-
-/// Each note is told once, and not more than a person reads.
-#[derive(Debug, Default)]
-pub struct Notes(Vec<String>);
-
-impl Notes {
-    const MOST: usize = 50;
-
-    pub fn tell(&mut self, text: String, sink: &mut dyn Sink) {
-        if self.0.len() < Self::MOST && !self.0.contains(&text) {
-            self.0.push(text.clone());
-            sink.fact(Fact::Note { text });
-        }
-    }
-}
+/// How often the name of a thread is asked for before the kernel's is left.
+const MAX_NAMINGS: u8 = 3;
 
 /// One process that is looked at.
 pub struct Watched {
@@ -65,27 +32,24 @@ pub struct Watched {
     /// Its number in the stream.
     pub number: u32,
     start_ticks: u64,
-    tasks: Vec<Task>,
+    tasks: Vec<Member>,
     task_folder: String,
     /// The link count of the folder of threads, which tells how many there are.
     links: u64,
     listed: Option<Nanos>,
     program: Option<String>,
-    program_checked: Option<Nanos>,
-    python: Python,
-    gil: Option<GilState>,
-    holders: HashMap<u64, u32>,
-    map_again_at: Nanos,
+    program_checked: Nanos,
+    interpreter: Interpreter,
+    /// Ids of threads in its own PID namespace, and ours, where the two differ.
+    inner: Option<BTreeMap<i32, i32>>,
     ended: bool,
 }
 
-/// What is known of its interpreter.
-enum Python {
-    /// Not yet asked, or to be asked again: it may be starting.
-    Unknown,
-    /// None that can be read.
-    None,
-    Ready(Box<Target>),
+/// A thread of it.
+struct Member {
+    task: Task,
+    name: String,
+    namings: u8,
 }
 
 impl Watched {
@@ -93,6 +57,8 @@ impl Watched {
     pub fn open(pid: i32, number: u32, at: Nanos, common: &mut Common) -> Option<Self> {
         let start_ticks = read_start(pid)?;
         common.sink.fact(Fact::Process { pid, at });
+        let is_below = read_status(&pid.to_string(), "NSpid").is_some_and(|inner| inner.len() > 1);
+        let (interpreter, told) = Interpreter::find(pid);
         let mut watched = Self {
             pid,
             number,
@@ -101,15 +67,13 @@ impl Watched {
             task_folder: format!("/proc/{pid}/task"),
             links: 0,
             listed: None,
-            program: None,
-            program_checked: None,
-            python: Python::Unknown,
-            gil: None,
-            holders: HashMap::new(),
-            map_again_at: 0,
+            program: read_program(pid).ok(),
+            program_checked: at,
+            interpreter,
+            inner: is_below.then(BTreeMap::new),
             ended: false,
         };
-        watched.check_program(at, common);
+        watched.tell_program(told, common);
         watched.list(at, common);
         Some(watched)
     }
@@ -118,15 +82,15 @@ impl Watched {
         self.ended
     }
 
-    /// What is done seldom: who are its threads, is it still the same program.
+    /// What is done seldom: who are its threads, what are they called, is it still the same program.
     pub fn keep_up(&mut self, at: Nanos, common: &mut Common) {
         if self.ended {
             return;
         }
-        if is_due(self.program_checked, PROGRAM_FOR, at) {
+        if at >= self.program_checked + PROGRAM_FOR {
             self.check_program(at, common);
         }
-        if is_due(self.listed, LIST_FOR, at) {
+        if self.listed.is_none_or(|listed| at >= listed + LIST_FOR) {
             let links = std::fs::metadata(&self.task_folder).map_or(0, |folder| folder.nlink());
             if links == self.links && links > 0 {
                 self.listed = Some(at);
@@ -134,17 +98,18 @@ impl Watched {
                 self.list(at, common);
             }
         }
+        self.name_threads(at, common);
     }
 
     /// One look at the GIL and at each thread.
-    pub fn look(&mut self, look: &mut Look, common: &mut Common) {
+    pub fn look(&mut self, look: &mut Look, is_last: bool, common: &mut Common) {
         if self.ended {
             return;
         }
         self.look_at_gil(look, common);
-        let gil = self.gil_span();
+        let gil = self.interpreter.gil_span();
         let mut gone = false;
-        for task in &mut self.tasks {
+        for Member { task, .. } in &mut self.tasks {
             match task.look(gil.as_ref(), common.buffer) {
                 Found::Same => {}
                 Found::New(gained, seen) => {
@@ -154,106 +119,100 @@ impl Watched {
                 Found::Gone => gone = true,
             }
         }
+        self.look_at_marks(look, is_last, common);
         if gone {
             self.list(look.at, common);
         }
     }
 
-    fn gil_span(&self) -> Option<std::ops::Range<u64>> {
-        match &self.python {
-            Python::Ready(target) => target.gil_span(),
-            _ => None,
+    /// Says what it runs, if that is not what it ran before.
+    fn check_program(&mut self, at: Nanos, common: &mut Common) {
+        self.program_checked = at;
+        let Ok(program) = read_program(self.pid) else {
+            // another user's, or it has ended
+            self.list(at, common);
+            return;
+        };
+        let is_same = Some(&program) == self.program.as_ref();
+        if is_same && !self.interpreter.is_unknown() {
+            return;
+        }
+        self.program = Some(program);
+        let (interpreter, told) = Interpreter::find(self.pid);
+        self.interpreter = interpreter;
+        for member in &mut self.tasks {
+            member.namings = 0;
+        }
+        if !is_same || !self.interpreter.is_unknown() {
+            self.tell_program(told, common);
         }
     }
 
-    /// Says what it runs, if that is not what it ran before.
-    fn check_program(&mut self, at: Nanos, common: &mut Common) {
-        self.program_checked = Some(at);
-        let program = read_program(self.pid).ok();
-        let is_same = program == self.program;
-        if is_same && !matches!(self.python, Python::Unknown) {
-            return;
+    fn tell_program(&self, told: crate::interpreter::Told, common: &mut Common) {
+        if let Some(note) = told.note {
+            common.note(note);
         }
-        self.program = program;
-        self.gil = None;
-        self.holders.clear();
-        let (python, version, has_gil) = match Target::prepare(self.pid) {
-            Ok(target) => describe(target),
-            Err(error) => {
-                let python = match error {
-                    // it is on its way: asked again until it is there
-                    Error::NoInterpreter(_) | Error::Gone(_) => Python::Unknown,
-                    _ => Python::None,
-                };
-                if !matches!(python, Python::Unknown) {
-                    common.note(format!("{error}: who holds its GIL is not seen"));
-                }
-                (python, None, false)
-            }
-        };
-        let was_told = is_same && matches!(python, Python::Unknown);
-        self.python = python;
-        if !was_told {
-            common.sink.fact(Fact::Program {
-                process: self.number,
-                command: read_command(self.pid).unwrap_or_default(),
-                python: version,
-                has_gil,
-            });
-        }
+        common.sink.fact(Fact::Program {
+            process: self.number,
+            command: read_command(self.pid).unwrap_or_default(),
+            python: told.version,
+            has_gil: told.has_gil,
+        });
     }
 
     fn look_at_gil(&mut self, look: &mut Look, common: &mut Common) {
-        let Python::Ready(target) = &self.python else {
+        let Some(change) = self.interpreter.look() else {
             return;
         };
-        let Some(now) = target.gil_state() else {
-            // it has ended, or became another program
-            self.python = Python::Unknown;
-            self.program_checked = None;
-            return;
-        };
-        let before = self.gil;
-        if before == Some(now) {
-            return;
-        }
-        let mut holder = self.holders.get(&now.holder).copied();
-        if holder.is_none() && now.holder != 0 && look.at >= self.map_again_at {
+        let mut holder = self.interpreter.thread_of(change.holder);
+        if holder.is_none() && change.holder != 0 {
             self.map_holders(look.at, common);
-            holder = self.holders.get(&now.holder).copied();
+            holder = self.interpreter.thread_of(change.holder);
         }
-        self.gil = Some(now);
-        let switches = before.map_or(0, |before| now.switches.wrapping_sub(before.switches));
-        // the counter starts anew after a fork or an exec
-        let switches = if switches > u64::MAX / 2 { 0 } else { switches };
         look.gil
-            .push(GilGain(self.number, now.locked, holder, switches));
+            .push(GilGain(self.number, change.locked, holder, change.switches));
     }
 
-    /// Asks the interpreter which of its threads is which.
+    /// Finds out which thread state is which of the threads.
     fn map_holders(&mut self, at: Nanos, common: &mut Common) {
-        let Python::Ready(target) = &self.python else {
+        let Some(states) = self.interpreter.read_states(at) else {
             return;
         };
-        let begin = monotonic_nanos();
-        let states = target.threads_by_state();
-        if states
-            .iter()
-            .any(|(_, tid)| !self.tasks.iter().any(|task| task.tid == *tid))
-        {
+        let is_known = |tid: i32| self.tasks.iter().any(|member| member.task.tid == tid);
+        if !states.iter().all(|(_, tid)| is_known(*tid)) {
             self.list(at, common);
         }
-        let numbers: HashMap<i32, u32> = self
-            .tasks
-            .iter()
-            .map(|task| (task.tid, task.number))
+        let tasks = self.tasks.iter();
+        let numbers: HashMap<i32, u32> = tasks
+            .map(|member| (member.task.tid, member.task.number))
             .collect();
-        self.holders = states
+        let known = states
             .into_iter()
-            .filter_map(|(state, tid)| Some((state, *numbers.get(&tid)?)))
-            .collect();
-        let took = monotonic_nanos().saturating_sub(begin);
-        self.map_again_at = at + took * MAP_SHARE;
+            .filter_map(|(state, tid)| Some((state, *numbers.get(&tid)?)));
+        self.interpreter.remember(known);
+    }
+
+    fn look_at_marks(&mut self, look: &mut Look, is_last: bool, common: &mut Common) {
+        let Common {
+            begin, names, sink, ..
+        } = common;
+        let lost = self.interpreter.read_marks(look.at, is_last, |mark| {
+            // what ended before the recording began is not of it
+            if mark.end.unwrap_or(mark.begin) < *begin {
+                return;
+            }
+            let inner = self.inner.as_ref();
+            let tid = inner.map_or(Some(mark.tid), |inner| inner.get(&mark.tid).copied());
+            look.marks.push(MarkSeen(
+                self.number,
+                tid.unwrap_or(0),
+                names.number_of(mark.name, *sink),
+                mark.id,
+                mark.begin.saturating_sub(*begin),
+                mark.end.map(|end| end.saturating_sub(*begin)),
+            ));
+        });
+        *common.lost_marks += lost;
     }
 
     /// Takes in threads that have come and lets those go that have ended.
@@ -274,7 +233,7 @@ impl Watched {
             ));
         }
         self.drop_tasks(at, common, |tid| tids.binary_search(&tid).is_ok());
-        tids.retain(|tid| !self.tasks.iter().any(|task| task.tid == *tid));
+        tids.retain(|tid| !self.tasks.iter().any(|member| member.task.tid == *tid));
         tids.sort_by_key(|tid| *tid != self.pid);
         for tid in tids {
             self.add_task(tid, before, at, common);
@@ -286,23 +245,20 @@ impl Watched {
         if read_start(self.pid) != Some(self.start_ticks) {
             return true;
         }
-        let is_dead = |stat: dunnage_python::process::TaskStat| matches!(stat.state, 'Z' | 'X');
+        let is_dead = |stat: TaskStat| matches!(stat.state, 'Z' | 'X');
         tids == [self.pid] && read_task(self.pid, self.pid).is_some_and(is_dead)
     }
 
     fn drop_tasks(&mut self, at: Nanos, common: &mut Common, stays: impl Fn(i32) -> bool) {
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tasks)
             .into_iter()
-            .partition(|task| stays(task.tid));
+            .partition(|member| stays(member.task.tid));
         self.tasks = kept;
-        for mut task in gone {
-            task.close(common.room);
-            // its PyThreadState's address may be the next thread's
-            self.holders.retain(|_, number| *number != task.number);
-            common.sink.fact(Fact::ThreadEnded {
-                thread: task.number,
-                at,
-            });
+        for mut member in gone {
+            let thread = member.task.number;
+            member.task.close(common.room);
+            self.interpreter.forget(thread);
+            common.sink.fact(Fact::ThreadEnded { thread, at });
         }
     }
 
@@ -327,31 +283,56 @@ impl Watched {
         common.sink.fact(Fact::Thread {
             process: self.number,
             tid,
-            name,
+            name: name.clone(),
             at: first,
         });
-        self.tasks.push(task);
-        self.note_refusals(common);
+        if let Some(inner) = &mut self.inner {
+            let own = read_status(&format!("{}/task/{tid}", self.pid), "NSpid");
+            let own = own.and_then(|ids| ids.last()?.parse().ok());
+            inner.extend(own.map(|own: i32| (own, tid)));
+        }
+        note_refusals(self.pid, &task, common);
+        self.tasks.push(Member {
+            task,
+            name,
+            namings: 0,
+        });
     }
 
-    fn note_refusals(&self, common: &mut Common) {
-        if self.tasks.iter().any(|task| !task.counts()) {
-            common.note(
-                "/proc/PID/task/TID/schedstat cannot be read: waiting for a CPU, and so throttling of a thread, is not seen, and run time only in hundredths of a second".to_owned(),
-            );
+    /// Asks Python what threads are called that have come.
+    fn name_threads(&mut self, at: Nanos, common: &mut Common) {
+        if self
+            .tasks
+            .iter()
+            .all(|member| member.namings >= MAX_NAMINGS)
+        {
+            return;
         }
-        if self.tasks.iter().any(|task| !task.shows_call()) {
-            common.note(format!(
-                "/proc/{}/syscall may not be read: who waits for the GIL is not told from who sleeps",
-                self.pid
-            ));
+        let Some(names) = self.interpreter.read_names(at) else {
+            return;
+        };
+        let names: HashMap<i32, String> = names.into_iter().collect();
+        for member in &mut self.tasks {
+            if member.namings >= MAX_NAMINGS {
+                continue;
+            }
+            member.namings += 1;
+            if let Some(name) = names.get(&member.task.tid) {
+                member.namings = MAX_NAMINGS;
+                if *name != member.name {
+                    member.name.clone_from(name);
+                    common.sink.fact(Fact::ThreadName {
+                        thread: member.task.number,
+                        name: name.clone(),
+                    });
+                }
+            }
         }
     }
 
     fn end(&mut self, at: Nanos, common: &mut Common) {
         self.drop_tasks(at, common, |_| false);
         self.ended = true;
-        self.python = Python::None;
         common.sink.fact(Fact::ProcessEnded {
             process: self.number,
             at,
@@ -359,17 +340,15 @@ impl Watched {
     }
 }
 
-fn is_due(last: Option<Nanos>, interval: Nanos, at: Nanos) -> bool {
-    last.is_none_or(|last| at >= last + interval)
-}
-
-/// What is known of an interpreter; it may not have made its GIL yet.
-fn describe(target: Target) -> (Python, Option<String>, bool) {
-    let version = target.version().to_string();
-    // a few reads are needed the first time, so they are not left to a look
-    let has_gil = target.gil_state().is_some();
-    if !has_gil {
-        return (Python::Unknown, Some(version), false);
+fn note_refusals(pid: i32, task: &Task, common: &mut Common) {
+    if !task.counts() {
+        common.note(
+            "/proc/PID/task/TID/schedstat cannot be read: waiting for a CPU, and so throttling of a thread, is not seen, and run time only in hundredths of a second".to_owned(),
+        );
     }
-    (Python::Ready(Box::new(target)), Some(version), true)
+    if !task.shows_call() {
+        common.note(format!(
+            "/proc/{pid}/syscall may not be read: who waits for the GIL is not told from who sleeps"
+        ));
+    }
 }

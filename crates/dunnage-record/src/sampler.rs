@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use dunnage_cgroup::parse::parse_cpu_list;
 use dunnage_cgroup::{CpuCounters, CpuWatch, Root};
-use dunnage_python::process::{read_command, read_status};
+use dunnage_python::process::read_status;
 use dunnage_sys::descriptor_limit;
 use dunnage_timeline::Nanos;
 
-use crate::process::{Common, Notes, Watched};
+use crate::common::{Common, Names, Notes};
+use crate::process::Watched;
 use crate::stream::{Fact, Look, QuotaGain, Sink, Wanted};
 use crate::task::Buffer;
 
@@ -25,13 +26,18 @@ pub struct Sampler {
     threads: u32,
     room: usize,
     notes: Notes,
+    names: Names,
+    lost_marks: u64,
+    elsewhere: BTreeSet<i32>,
+    begin: Nanos,
     quota: Option<(CpuWatch, CpuCounters)>,
     buffer: Buffer,
     look: Look,
 }
 
 impl Sampler {
-    pub fn new() -> Self {
+    /// `begin` is the recording's beginning by `CLOCK_MONOTONIC`.
+    pub fn new(begin: Nanos) -> Self {
         let spare = descriptor_limit().saturating_sub(SPARED_DESCRIPTORS) / 2;
         Self {
             processes: Vec::new(),
@@ -39,6 +45,10 @@ impl Sampler {
             threads: 0,
             room: usize::try_from(spare).unwrap_or(usize::MAX),
             notes: Notes::default(),
+            names: Names::default(),
+            lost_marks: 0,
+            elsewhere: BTreeSet::new(),
+            begin,
             quota: None,
             buffer: [0; size_of::<Buffer>()],
             look: Look::default(),
@@ -88,13 +98,13 @@ impl Sampler {
     }
 
     /// Looks at everything.
-    pub fn look(&mut self, at: Nanos, sink: &mut dyn Sink) -> Wanted {
+    pub fn look(&mut self, at: Nanos, is_last: bool, sink: &mut dyn Sink) -> Wanted {
         let mut look = std::mem::take(&mut self.look);
         look.restart(at);
         look.quota = self.look_at_quota(sink);
         let (processes, mut common) = self.split(sink);
         for process in processes {
-            process.look(&mut look, &mut common);
+            process.look(&mut look, is_last, &mut common);
         }
         let wanted = sink.look(&look);
         self.look = look;
@@ -107,6 +117,9 @@ impl Sampler {
             threads: &mut self.threads,
             room: &mut self.room,
             notes: &mut self.notes,
+            names: &mut self.names,
+            lost_marks: &mut self.lost_marks,
+            begin: self.begin,
             buffer: &mut self.buffer,
         };
         (&mut self.processes, common)
@@ -177,8 +190,26 @@ impl Sampler {
         Some(gain)
     }
 
-    /// Says which processes are not under the quota that is shown.
-    pub fn note_other_cgroups(&mut self, sink: &mut dyn Sink) {
+    /// Says at the end what was missed.
+    pub fn note_losses(&mut self, sink: &mut dyn Sink) {
+        if self.lost_marks > 0 {
+            let text = format!(
+                "{} marks were overwritten before they were read: the application makes more than can be kept",
+                self.lost_marks
+            );
+            self.notes.tell(text, sink);
+        }
+        if let (true, Some(first)) = (self.quota.is_some(), self.elsewhere.first()) {
+            let text = format!(
+                "{} of the processes (as {first}) are in other cgroups than the first: the quota lane is not theirs",
+                self.elsewhere.len()
+            );
+            self.notes.tell(text, sink);
+        }
+    }
+
+    /// Remembers which processes are not under the quota that is shown.
+    pub fn check_cgroups(&mut self) {
         let membership = |pid: i32| std::fs::read(format!("/proc/{pid}/cgroup")).ok();
         let Some(first) = self
             .processes
@@ -187,16 +218,11 @@ impl Sampler {
         else {
             return;
         };
-        for process in self.processes.iter().skip(1) {
-            if membership(process.pid).is_some_and(|other| other != first) {
-                let name = read_command(process.pid).unwrap_or_default();
-                let text = format!(
-                    "process {} ({name}) is in another cgroup than the first: the quota lane is not its own",
-                    process.pid
-                );
-                self.notes.tell(text, sink);
-            }
-        }
+        let others = self.processes.iter().skip(1);
+        let elsewhere = others
+            .filter(|process| membership(process.pid).is_some_and(|other| other != first))
+            .map(|process| process.pid);
+        self.elsewhere.extend(elsewhere);
     }
 }
 

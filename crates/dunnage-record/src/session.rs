@@ -58,7 +58,7 @@ pub fn record(
     let _ = set_timer_slack(TIMER_SLACK);
     let cpu_before = thread_cpu_nanos();
     let now = || monotonic_nanos().saturating_sub(begin);
-    let mut sampler = Sampler::new();
+    let mut sampler = Sampler::new(begin);
     let mut pace = Pace::new(settings.interval, settings.share, now(), cpu_before);
     let (mut planned, mut find_at) = (now(), 0);
     loop {
@@ -67,7 +67,7 @@ pub fn record(
             || settings.duration.is_some_and(|duration| at >= duration);
         if at >= find_at && !is_last {
             sampler.add(&find(), at, sink);
-            sampler.note_other_cgroups(sink);
+            sampler.check_cgroups();
             if let Some(cpus) = sampler.own_quota() {
                 pace.limit_share(cpus * OWN_SHARE);
             }
@@ -76,7 +76,7 @@ pub fn record(
         }
         sampler.keep_up(at, sink);
         // what took long before it is not a part of the look
-        let wanted = sampler.look(now(), sink);
+        let wanted = sampler.look(now(), is_last, sink);
         if is_last || wanted == Wanted::Enough || sampler.is_idle() {
             break;
         }
@@ -84,6 +84,7 @@ pub fn record(
         planned = pace.next(planned, now());
         sleep_until(begin + planned);
     }
+    sampler.note_losses(sink);
     if pace.slowest() > settings.interval {
         sampler.note(describe_pace(settings, &pace), sink);
     }

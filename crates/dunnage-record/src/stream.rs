@@ -6,7 +6,7 @@
 
 use dunnage_timeline::Nanos;
 use dunnage_timeline::recording::Seen;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Something that is told once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,11 +115,8 @@ pub struct MarkSeen(
 );
 
 /// One look at everything. In JSON an array; one with the same time as the look before belongs to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    from = "(Nanos, Vec<ThreadGain>, Vec<GilGain>, Option<QuotaGain>, Vec<MarkSeen>)",
-    into = "(Nanos, Vec<ThreadGain>, Vec<GilGain>, Option<QuotaGain>, Vec<MarkSeen>)"
-)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "LookParts")]
 pub struct Look {
     /// When it began.
     pub at: Nanos,
@@ -153,9 +150,10 @@ impl From<LookParts> for Look {
     }
 }
 
-impl From<Look> for LookParts {
-    fn from(look: Look) -> Self {
-        (look.at, look.threads, look.gil, look.quota, look.marks)
+impl Serialize for Look {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let parts = (self.at, &self.threads, &self.gil, self.quota, &self.marks);
+        parts.serialize(out)
     }
 }
 
@@ -168,6 +166,23 @@ impl Look {
         self.quota = None;
         self.marks.clear();
     }
+
+    /// The same in pieces that have at most so many items of a kind.
+    pub fn pieces(&self, most: usize) -> impl Iterator<Item = Self> + '_ {
+        let longest = self.threads.len().max(self.gil.len()).max(self.marks.len());
+        let count = longest.div_ceil(most).max(1);
+        (0..count).map(move |at| Self {
+            at: self.at,
+            threads: piece(&self.threads, at, most),
+            gil: piece(&self.gil, at, most),
+            quota: self.quota.filter(|_| at == 0),
+            marks: piece(&self.marks, at, most),
+        })
+    }
+}
+
+fn piece<T: Copy>(items: &[T], at: usize, most: usize) -> Vec<T> {
+    items.iter().skip(at * most).take(most).copied().collect()
 }
 
 /// Whether a sink wants more.

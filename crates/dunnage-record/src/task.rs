@@ -124,13 +124,14 @@ mod calls {
     pub(super) const WAITING: [i64; 10] = [22, 72, 73, 101, 115, 202, 207, 212, 242, 260];
 }
 
-/// What a letter of `stat` means.
-fn seen_by_state(state: char) -> Seen {
+/// What a letter of `stat` means; `None` for a thread that has ended.
+fn seen_by_state(state: char) -> Option<Seen> {
     match state {
-        'R' => Seen::Runnable,
-        'D' => Seen::Blocked,
-        'T' | 't' => Seen::Stopped,
-        _ => Seen::Sleeps,
+        'R' => Some(Seen::Runnable),
+        'D' => Some(Seen::Blocked),
+        'T' | 't' => Some(Seen::Stopped),
+        'Z' | 'X' => None,
+        _ => Some(Seen::Sleeps),
     }
 }
 
@@ -233,8 +234,11 @@ impl Task {
             count: now.count.saturating_sub(self.before.count),
         };
         self.before = now;
-        self.seen = self.see(gil, buffer);
-        Found::New(gained, self.seen)
+        let Some(seen) = self.see(gil, buffer) else {
+            return Found::Gone;
+        };
+        self.seen = seen;
+        Found::New(gained, seen)
     }
 
     fn read_counters(&mut self, buffer: &mut Buffer) -> Result<Counters, Lost> {
@@ -268,7 +272,9 @@ impl Task {
             ..Counters::default()
         };
         self.before.run = run;
-        let seen = self.see(gil, buffer);
+        let Some(seen) = self.see(gil, buffer) else {
+            return Found::Gone;
+        };
         let is_same = seen == self.seen && gained.run == 0;
         self.seen = seen;
         if is_same {
@@ -278,32 +284,29 @@ impl Task {
         }
     }
 
-    fn see(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Seen {
+    /// What it is doing; `None` where it has ended, whether or not its parent has asked about it.
+    fn see(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Option<Seen> {
         if self.shows_call {
             match self.syscall.read(buffer).map(parse_syscall) {
-                Ok(Some(Call::Running)) => return Seen::Runnable,
+                Ok(Some(Call::Running)) => return Some(Seen::Runnable),
                 Ok(Some(Call::In(calls::FUTEX, address))) => {
                     let waits = gil.is_some_and(|gil| gil.contains(&address));
-                    return if waits {
+                    return Some(if waits {
                         Seen::WaitsForGil
                     } else {
                         Seen::Sleeps
-                    };
+                    });
                 }
                 Ok(Some(Call::In(number, _))) if calls::WAITING.contains(&number) => {
-                    return Seen::Sleeps;
+                    return Some(Seen::Sleeps);
                 }
-                Err(error) if error.raw_os_error() == Some(ESRCH) => return Seen::Sleeps,
                 // not permitted, or a kernel without this file
-                Err(error) if is_refusal(&error) => self.shows_call = false,
+                Err(error) if is_refusal(&error) => self.shows_call = !self.stat.exists(),
                 _ => {}
             }
         }
-        let stat = std::fs::read(&self.stat);
-        match stat.ok().and_then(|bytes| parse_stat(&bytes)) {
-            Some(stat) => seen_by_state(stat.state),
-            None => Seen::Sleeps,
-        }
+        let stat = std::fs::read(&self.stat).ok()?;
+        seen_by_state(parse_stat(&stat)?.state)
     }
 }
 

@@ -22,6 +22,7 @@ use dunnage_sys::{Epoll, Interest, PacketConnection, PacketListener, Peer, Recei
 use crate::dump;
 use crate::log::Log;
 use crate::procfs::descends_from;
+use crate::recording::{self, Order};
 use crate::runtime_folder::RuntimeFolder;
 
 mod agents;
@@ -50,6 +51,9 @@ const MAX_DUMPS: usize = 2;
 /// The stack of a thread that answers.
 const DUMP_STACK: usize = 256 * 1024;
 
+/// The stack of a thread that looks.
+const RECORD_STACK: usize = 512 * 1024;
+
 /// How long nobody is taken in after that failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -74,6 +78,8 @@ pub struct Control {
     notices_dropped: u64,
     /// Threads that answer with tracebacks.
     dumps: Vec<JoinHandle<()>>,
+    /// The thread that looks for a client, and who that is.
+    recording: Option<(JoinHandle<()>, i32)>,
     page: Result<Page, String>,
     answers: Answers,
 }
@@ -103,6 +109,7 @@ impl Control {
             crowd_reported: false,
             notices_dropped: 0,
             dumps: Vec::new(),
+            recording: None,
             page,
             answers: Answers::default(),
         })
@@ -256,6 +263,18 @@ impl Control {
             }
             Ok(Request::Subscribe { to }) => self.subscribe(token, &to, now, log),
             Ok(Request::Dump { pids }) => self.dump(token, pids),
+            Ok(Request::Record {
+                pids,
+                interval_us,
+                duration_ms,
+            }) => {
+                let order = Order {
+                    pids,
+                    interval: Duration::from_micros(interval_us.into()),
+                    duration: duration_ms.map(Duration::from_millis),
+                };
+                self.record(token, order)
+            }
             Ok(Request::Released(released)) => {
                 self.hear(self.connections.get(&token)?.peer.pid, released);
                 None
@@ -282,6 +301,30 @@ impl Control {
                 .spawn(move || dump::answer(&client, &pids, supervisor));
             // where no thread can be made the connection is closed by that
             self.dumps.extend(thread);
+            return None;
+        };
+        Some(Reply::error(refusal))
+    }
+
+    /// Gives the connection to a thread that looks until the client has enough.
+    fn record(&mut self, token: u64, order: Order) -> Option<Reply> {
+        self.recording.take_if(|(thread, _)| thread.is_finished());
+        let connection = self.connections.get(&token)?;
+        let refusal = if !may_dump(connection.peer, self.own_uid) {
+            "recordings are for root and the supervisor's own user only".to_owned()
+        } else if connection.subscribed {
+            "a subscriber asks for a recording by another connection".to_owned()
+        } else if let Some((_, client)) = &self.recording {
+            format!("process {client} is recording already: end it, or wait for its end")
+        } else {
+            let client = connection.peer.pid;
+            let socket = self.connections.remove(&token)?.into_socket(&self.epoll);
+            let (socket, supervisor) = (socket.ok()?, self.supervisor);
+            let thread = std::thread::Builder::new()
+                .stack_size(RECORD_STACK)
+                .spawn(move || recording::serve(&socket, &order, supervisor));
+            // where no thread can be made the connection is closed by that
+            self.recording = thread.ok().map(|thread| (thread, client));
             return None;
         };
         Some(Reply::error(refusal))

@@ -1,7 +1,9 @@
 //! `dunnage record`: what each thread did, who held the GIL, and when the quota stopped them, on one timeline.
 
 mod direct;
+mod make;
 mod output;
+mod signals;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,9 +13,9 @@ use std::time::Duration;
 use clap::Args;
 use dunnage_policy::units::parse_duration;
 use dunnage_record::Settings;
-use dunnage_timeline::Recording;
+use dunnage_timeline::{Recording, Timeline};
 
-use self::direct::Recorded;
+use self::make::{Made, make};
 use self::output::Outputs;
 use crate::output as words;
 
@@ -48,7 +50,8 @@ pub struct RecordCommand {
     )]
     rate: u32,
 
-    /// Where it is written, more than once if wanted; the end of the name says as what: .json
+    /// Where it is written, more than once if wanted; the end of the name says as what: .json (to be shown again),
+    /// .pftrace (for ui.perfetto.dev)
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
 
@@ -66,29 +69,31 @@ pub struct RecordCommand {
 pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::plan(&args.output, args.from.is_some())?;
     if let Some(path) = &args.from {
-        return show(&output::read(path)?, &outputs, None);
+        show(&output::read(path)?, &outputs)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings {
         interval: 1_000_000_000 / u64::from(args.rate),
         duration: args.duration.map(|duration| duration.as_nanos() as u64),
         share: SHARE,
     };
-    let Recorded { recording, code } = direct::record(args, &settings)?;
-    match recording {
-        Some(recording) => show(&recording, &outputs, code),
-        None => Ok(code.unwrap_or(ExitCode::from(1))),
+    match make(args, &settings)? {
+        Made::Nothing(code) => Ok(code),
+        Made::Recording(recording, signals) => {
+            let shown = show(&recording, &outputs);
+            // the command goes on, whatever became of its recording
+            let code = signals.finish()?;
+            shown?;
+            Ok(code.unwrap_or(ExitCode::SUCCESS))
+        }
     }
 }
 
 /// Writes the files and says what is in them.
-fn show(
-    recording: &Recording,
-    outputs: &Outputs,
-    code: Option<ExitCode>,
-) -> anyhow::Result<ExitCode> {
+fn show(recording: &Recording, outputs: &Outputs) -> anyhow::Result<()> {
     for note in &recording.quality.notes {
         words::tell(&format!("dunnage: {note}"));
     }
-    outputs.write(recording)?;
-    Ok(code.unwrap_or(ExitCode::SUCCESS))
+    let timeline = Timeline::build(recording);
+    outputs.write(recording, &timeline)
 }

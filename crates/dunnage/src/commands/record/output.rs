@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use dunnage_timeline::{Recording, Timeline};
+use dunnage_timeline::{Recording, Timeline, encode_perfetto};
 
 use crate::output;
 
@@ -16,6 +16,8 @@ enum Format {
     Json,
     /// What was made of it (`dunnage.timeline/1`).
     Timeline,
+    /// For ui.perfetto.dev.
+    Perfetto,
 }
 
 /// What is to be written.
@@ -49,12 +51,13 @@ impl Outputs {
     }
 
     /// Writes each.
-    pub fn write(&self, recording: &Recording) -> anyhow::Result<()> {
+    pub fn write(&self, recording: &Recording, timeline: &Timeline) -> anyhow::Result<()> {
         for (path, format) in &self.0 {
             let is_there = path.exists();
             let written = write_whole(path, |file| match format {
                 Format::Json => Ok(serde_json::to_writer(file, recording)?),
-                Format::Timeline => Ok(serde_json::to_writer(file, &Timeline::build(recording))?),
+                Format::Timeline => Ok(serde_json::to_writer(file, timeline)?),
+                Format::Perfetto => Ok(file.write_all(&encode_perfetto(timeline))?),
             });
             written.with_context(|| format!("{} cannot be written", path.display()))?;
             let verb = if is_there { "wrote anew" } else { "wrote" };
@@ -76,7 +79,11 @@ fn format_of(path: &Path) -> anyhow::Result<Format> {
     }
     match path.extension().and_then(|end| end.to_str()) {
         Some("json") => Ok(Format::Json),
-        _ => bail!("{}: give a name that ends in .json", path.display()),
+        Some("pftrace" | "perfetto-trace") => Ok(Format::Perfetto),
+        _ => bail!(
+            "{}: give a name that ends in .json or .pftrace",
+            path.display()
+        ),
     }
 }
 
