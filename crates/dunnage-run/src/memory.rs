@@ -161,7 +161,8 @@ impl MemoryWatch {
         if !alarmed && self.next.is_none_or(|at| now < at) {
             return None;
         }
-        Some(match self.gauge.look(&self.ladder, alarmed, now) {
+        let is_still = self.stillness.is_still();
+        Some(match self.gauge.look(&self.ladder, is_still, alarmed, now) {
             Ok(Some(look)) => {
                 self.failed = false;
                 self.take(look.sample, look.resized, now)
@@ -203,9 +204,9 @@ impl MemoryWatch {
         self.latest = sample;
         self.history.add(now, self.working_set());
         let steps = self.ladder.observe(&sample, now);
-        let patience = self.stillness.patience(sample.usage, now);
-        let interval = (self.ladder.next_look() * patience).min(LONGEST);
-        self.next = Some(now + interval);
+        let interval = self.ladder.next_look();
+        let interval = self.stillness.stretch(interval, &sample, now);
+        self.next = Some(now + interval.min(LONGEST));
         let rung = self.ladder.rung();
         let word = self.telling.look(rung, self.working_set(), now);
         let event = word.map(|word| self.event(word, rung, now));

@@ -11,8 +11,11 @@ use dunnage_sys::FileWatch;
 use crate::own_cgroup::OwnCgroup;
 use crate::procfs::read_process_table;
 
-/// How often limits are read again, at most: each look while memory is calm, and else a tenth of the looks.
+/// How often limits are read again, at most: a tenth of the looks.
 const LIMITS_EVERY: Duration = Duration::from_millis(100);
+
+/// The same while nothing is charged or freed. What moves is looked at again soon, and that look reads the limits.
+const LIMITS_EVERY_STILL: Duration = Duration::from_millis(500);
 
 /// How often threads are counted: that takes a look at every process.
 const THREADS_EVERY: Duration = Duration::from_secs(10);
@@ -84,10 +87,16 @@ impl Gauge {
     pub fn look(
         &mut self,
         ladder: &Ladder,
+        is_still: bool,
         alarmed: bool,
         now: Duration,
     ) -> Result<Option<Look>, ReadError> {
-        let is_old = |at: Duration| now.saturating_sub(at) >= LIMITS_EVERY;
+        let every = if is_still {
+            LIMITS_EVERY_STILL
+        } else {
+            LIMITS_EVERY
+        };
+        let is_old = |at: Duration| now.saturating_sub(at) >= every;
         let mut resized = false;
         if alarmed || self.limits_at.is_none_or(is_old) {
             resized = self.read_limits(now)?;
