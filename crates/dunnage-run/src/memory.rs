@@ -162,7 +162,8 @@ impl MemoryWatch {
             return None;
         }
         let is_still = self.stillness.is_still();
-        Some(match self.gauge.look(&self.ladder, is_still, alarmed, now) {
+        let found = self.gauge.look(&self.ladder, is_still, alarmed, now);
+        Some(match found {
             Ok(Some(look)) => {
                 self.failed = false;
                 self.take(look.sample, look.resized, now)
