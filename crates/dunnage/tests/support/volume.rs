@@ -1,7 +1,7 @@
 //! A disk that can be made to hang: an ext4 in a file, which `fsfreeze` stops. Who writes to it then waits until it is thawed.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// 32 MiB.
 const SIZE: u64 = 32 << 20;
 
-/// A mounted volume; thawed and unmounted at the end.
+/// A mounted volume; unmounted at the end.
 pub struct Volume {
     /// Holds the image and the folder that it is mounted at.
     scratch: TempDir,
@@ -37,18 +37,24 @@ impl Volume {
     }
 
     /// Where it is mounted.
-    pub fn path(&self) -> std::path::PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.scratch.path().join("volume")
     }
 
-    /// From now on whoever writes there waits.
-    pub fn freeze(&self) {
+    /// Whoever writes there waits, until what is returned is dropped. That must come before a process that waits is waited
+    /// for, in a test that fails too: let it be the last of a test's variables.
+    pub fn freeze(&self) -> Frozen {
         assert!(fsfreeze("--freeze", &self.path()));
+        Frozen(self.path())
     }
+}
 
-    /// They go on.
-    pub fn thaw(&self) {
-        assert!(fsfreeze("--unfreeze", &self.path()));
+/// A volume that hangs.
+pub struct Frozen(PathBuf);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        fsfreeze("--unfreeze", &self.0);
     }
 }
 
@@ -63,9 +69,6 @@ fn succeeds(command: &mut Command) -> bool {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        let path = self.path();
-        // one that is not frozen refuses
-        let _ = fsfreeze("--unfreeze", &path);
-        let _ = succeeds(Command::new("umount").arg("-l").arg(&path));
+        let _ = succeeds(Command::new("umount").arg("-l").arg(self.path()));
     }
 }
