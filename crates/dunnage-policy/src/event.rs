@@ -3,6 +3,7 @@
 //! Each event stands here once, with its level, when it is printed and what its fields mean; `docs/events.md` is
 //! generated from this file. Text is for a person who is on call at night, JSON (`dunnage.event/1`) for machines.
 
+mod cpu;
 mod memory;
 
 use serde::Serialize;
@@ -241,6 +242,19 @@ events! {
         /// How many since the start.
         count: u64,
     }
+    /// When throttling by the CPU quota begins to matter: a tenth of the periods over 15 s, or a window longer than a period. Once, until it has not mattered for a minute, and ten minutes later at the earliest.
+    CpuThrottled = "cpu_throttled", Warn {
+        /// Over which time the following was counted, in milliseconds.
+        over_ms: u64,
+        /// CFS periods in which the container ran.
+        periods: u64,
+        /// Those in which it was throttled.
+        throttled: u64,
+        /// How long it was throttled, in microseconds, summed over CPUs.
+        throttled_usec: u64,
+        /// The longest window in which it stood still, in microseconds. An estimate: the throttled time gained between two looks (100 ms), for each period and CPU.
+        longest_usec: u64,
+    }
     /// When memory has risen up the ladder (`docs/memory.md`): once for each rise, and one that is not higher than the last that was told at most once a minute.
     MemoryPressure = "memory_pressure", Info {
         /// `watch`, `release`, `shed`, `record` or `brink`.
@@ -383,6 +397,8 @@ events! {
         throttled: Option<u64>,
         /// How long it was throttled, in microseconds, summed over CPUs.
         throttled_usec: Option<u64>,
+        /// The longest window in which it stood still, in microseconds, an estimate as in `cpu_throttled`; null where nothing was throttled or nobody looked.
+        longest_throttled_usec: Option<u64>,
     }
 }
 
@@ -391,6 +407,7 @@ impl Event {
     pub fn text(&self) -> String {
         match self {
             Self::Started { .. } => self.started_text(),
+            Self::CpuThrottled { .. } => self.throttled_text(),
             Self::Ended { .. } => self.ended_text(),
             Self::Note { text } | Self::PlanNote { text } => text.clone(),
             Self::UnknownVariable { name } => {
@@ -542,6 +559,7 @@ impl Event {
             periods,
             throttled,
             throttled_usec,
+            longest_throttled_usec,
             ..
         } = self
         else {
@@ -556,8 +574,8 @@ impl Event {
             (periods, throttled, throttled_usec)
         {
             text.push_str(&format!(
-                "; throttled in {throttled} of {periods} periods, {} in all",
-                seconds(usec / 1000)
+                "; {}",
+                cpu::counted_text(*periods, *throttled, *usec, *longest_throttled_usec)
             ));
         }
         text

@@ -14,6 +14,7 @@ pub mod process;
 pub mod shutdown;
 pub mod signal;
 pub mod target;
+pub mod throttle;
 pub mod units;
 pub mod verdict;
 pub mod worker;

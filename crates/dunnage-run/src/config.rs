@@ -36,7 +36,7 @@ pub struct Config {
     pub overrides: Overrides,
     /// What to say.
     pub voice: Voice,
-    /// What is looked at once a minute.
+    /// What is looked at from time to time.
     pub watched: Watched,
     /// Look at limits and the cgroup's counters for what is said at the start and the end; without it, only where the plan
     /// needs them.
@@ -64,13 +64,15 @@ pub struct Health {
     pub textfile: Option<PathBuf>,
 }
 
-/// What is looked at once a minute.
+/// What is looked at from time to time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watched {
-    /// Zombies that only the application can reap.
+    /// Zombies that only the application can reap, once a minute.
     pub zombies: bool,
-    /// Limits that were changed.
+    /// Limits that were changed, once a minute.
     pub limits: bool,
+    /// Throttling by a CPU quota, once a second.
+    pub throttling: bool,
 }
 
 /// The control socket.

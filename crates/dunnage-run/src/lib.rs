@@ -29,6 +29,7 @@ mod stated;
 mod supervisor;
 mod terminal;
 pub mod termination_log;
+mod throttle;
 mod watch;
 
 pub use command::{Refusal, explain, prepare};

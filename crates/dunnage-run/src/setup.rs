@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use dunnage_cgroup::Limits;
+use dunnage_cgroup::{Bandwidth, Limits};
 use dunnage_policy::agent::{Agent, Pairs, RELEASE, TERM_EXIT};
 use dunnage_policy::event::Event;
 use dunnage_policy::plan::{PLANNED, plan};
@@ -22,6 +22,7 @@ use crate::stated::hand_on_overrides;
 use crate::supervisor::{Finished, Start, Supervisor};
 use crate::terminal::{find_own_terminal, free_terminal};
 use crate::termination_log;
+use crate::throttle::ThrottleWatch;
 use crate::watch::Watch;
 
 /// Tells the child's processes where the control socket is.
@@ -142,6 +143,7 @@ fn start<'a>(
         started,
         watch,
         counts,
+        bandwidth,
     } = read_and_plan(config, &cgroup, log);
     let control = open_control(&config.control, &mut environment, log);
     if !conduct.observe {
@@ -177,6 +179,8 @@ fn start<'a>(
         watch,
         // after the fork: it takes as long as the child's way to its program
         counters: counts.then(|| Counters::open(cgroup.clone())),
+        throttling: (counts && config.watched.throttling)
+            .then(|| ThrottleWatch::open(cgroup.clone(), bandwidth)),
         cgroup,
         control,
         health,
@@ -234,6 +238,8 @@ struct Prepared {
     watch: Option<Watch>,
     /// Whether the cgroup's counters are to be read.
     counts: bool,
+    /// The CPU quota.
+    bandwidth: Option<Bandwidth>,
 }
 
 fn read_and_plan(config: &Config, cgroup: &OwnCgroup, log: &mut Log) -> Prepared {
@@ -251,6 +257,7 @@ fn read_and_plan(config: &Config, cgroup: &OwnCgroup, log: &mut Log) -> Prepared
             started: None,
             watch: None,
             counts: false,
+            bandwidth: None,
         };
     }
     for name in &config.unknown_variables {
@@ -273,12 +280,14 @@ fn read_and_plan(config: &Config, cgroup: &OwnCgroup, log: &mut Log) -> Prepared
     }
     let set = apply_plan(config, &limits, &mut environment, log);
     let started = started_event(config, &limits, set);
+    let bandwidth = limits.cpu.bandwidth;
     let watch = Watch::new(config.watched, limits, config.overrides.clone());
     Prepared {
         environment,
         started: Some(started),
         watch,
         counts: true,
+        bandwidth,
     }
 }
 

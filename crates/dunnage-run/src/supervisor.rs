@@ -28,6 +28,7 @@ use crate::own_cgroup::OwnCgroup;
 use crate::reserve::Reserve;
 use crate::setup::milliseconds;
 use crate::terminal::give_foreground;
+use crate::throttle::ThrottleWatch;
 use crate::watch::{INTERVAL, Watch};
 
 use rungs::Rungs;
@@ -52,6 +53,8 @@ pub struct Start {
     pub cgroup: OwnCgroup,
     /// The cgroup's counters.
     pub counters: Option<Counters>,
+    /// The watch over the CPU quota.
+    pub throttling: Option<ThrottleWatch>,
     /// The control socket.
     pub control: Option<Control>,
     /// Health and metrics.
@@ -177,7 +180,8 @@ impl<'a> Supervisor<'a> {
         // a poll that fails (memory) is looked at as one that timed out: everything below asks again
         let is_quiet = poll(&wanted, timeout).is_ok_and(Ready::is_none);
         if is_quiet && !self.more && self.others_wake_at().is_none_or(|at| self.now() < at) {
-            // up to a thousand times a second: nobody but memory is asked
+            // up to a thousand times a second: nobody but memory and the quota is asked
+            self.look_at_throttling(log);
             return self.look_at_memory(log);
         }
         self.more = false;
@@ -190,6 +194,7 @@ impl<'a> Supervisor<'a> {
         self.look_at_limits(log);
         self.take_control(log);
         self.take_memory_answers(log);
+        self.look_at_throttling(log);
         self.look_at_memory(log);
         self.tell_health(log);
         // last of all: what is used after it is in memory again
@@ -214,12 +219,17 @@ impl<'a> Supervisor<'a> {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let times = [self.others_wake_at(), self.rungs.wake_at(self.began)];
+        let throttling = self.start.throttling.as_ref();
+        let times = [
+            self.others_wake_at(),
+            self.rungs.wake_at(self.began),
+            throttling.and_then(ThrottleWatch::wake_at),
+        ];
         let next = times.into_iter().flatten().min();
         next.map(|at| at.saturating_sub(self.now()))
     }
 
-    /// When anybody but the memory watch has something to do.
+    /// When anybody but the watches over memory and the quota has something to do.
     fn others_wake_at(&self) -> Option<Duration> {
         let control = self.start.control.as_ref().and_then(Control::wake_at);
         let times = [
@@ -363,6 +373,20 @@ impl<'a> Supervisor<'a> {
         let now = self.now();
         if let Some(memory) = &mut self.rungs.watch {
             memory.look_for_limit(now);
+        }
+        if let Some(throttling) = &mut self.start.throttling {
+            throttling.look_for_quota(now);
+        }
+    }
+
+    /// Looks at the CPU quota's counters, if it is time to.
+    fn look_at_throttling(&mut self, log: &mut Log) {
+        let now = self.now();
+        let start = &mut self.start;
+        if let (Some(watch), Some(counters)) = (&mut start.throttling, &mut start.counters)
+            && let Some(event) = watch.look(counters, now)
+        {
+            log.say(&event);
         }
     }
 

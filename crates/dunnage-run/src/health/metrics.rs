@@ -114,6 +114,11 @@ fn render_snapshot(page: &mut Page, snapshot: &Snapshot) {
         "Notices of memory pressure to processes that do not read theirs.",
         &[("", Some(snapshot.notices_dropped))],
     );
+    page.gauge(
+        "dunnage_cfs_longest_throttled_seconds",
+        "The longest time for which it stood still at a stretch since the start, estimated from looks up to ten times a second.",
+        &[("", snapshot.longest_throttled_usec.map(seconds))],
+    );
 }
 
 fn render_cpu(page: &mut Page, readings: &Readings) {
@@ -297,6 +302,7 @@ mod tests {
                 zombies: Some(0),
                 signals_forwarded: 2,
                 notices_dropped: 3,
+                longest_throttled_usec: Some(83_900),
                 ..Snapshot::default()
             }),
             readings: Readings {

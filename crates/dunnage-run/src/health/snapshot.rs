@@ -19,6 +19,9 @@ pub struct Snapshot {
     pub signals_forwarded: u64,
     /// Notices of memory pressure that were dropped, since who asked for them does not read, since the start.
     pub notices_dropped: u64,
+    /// The longest window in which the CPU quota stopped the container, estimated, in microseconds; `None` where nobody
+    /// looks.
+    pub longest_throttled_usec: Option<u64>,
 }
 
 /// What the watch over memory has done since the start.

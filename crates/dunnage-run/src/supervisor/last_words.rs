@@ -37,6 +37,7 @@ impl Supervisor<'_> {
         self.say_left_behind(end, log);
         self.end_memory(ended(verdict.cause.name(), code, &verdict.sentence), log);
         self.write_termination_log(&verdict, log);
+        let longest_throttled_usec = self.find_longest_window();
         let throttling = self.start.counters.as_mut().and_then(Counters::throttling);
         log.say(&Event::Ended {
             cause: verdict.cause,
@@ -48,9 +49,19 @@ impl Supervisor<'_> {
             periods: throttling.map(|(periods, _, _)| periods),
             throttled: throttling.map(|(_, throttled, _)| throttled),
             throttled_usec: throttling.map(|(_, _, usec)| usec),
+            longest_throttled_usec,
         });
         self.finish_health();
         code
+    }
+
+    /// The longest window in which the group was throttled, with what the last second brought.
+    fn find_longest_window(&mut self) -> Option<u64> {
+        let now = self.now();
+        let (watch, counters) = (self.start.throttling.as_mut()?, &mut self.start.counters);
+        // what begins to matter now is in the last line
+        let _ = watch.look_now(counters.as_mut()?, now);
+        watch.longest_usec()
     }
 
     /// In observe mode: who would have been waited for.

@@ -59,6 +59,11 @@ impl Supervisor<'_> {
                 .control
                 .as_ref()
                 .map_or(0, Control::notices_dropped),
+            longest_throttled_usec: self
+                .start
+                .throttling
+                .as_ref()
+                .map(|watch| watch.longest_usec().unwrap_or(0)),
         }
     }
 }

@@ -213,6 +213,18 @@ pub struct RunArgs {
     )]
     pub resize_report: Switch,
 
+    /// Look once a second (ten times while it grows) at how often the CPU quota stops the application, and tell once when
+    /// that begins to matter
+    #[arg(
+        long,
+        value_enum,
+        default_value = "on",
+        value_name = "on|off",
+        hide_possible_values = true,
+        help_heading = "Processes"
+    )]
+    pub throttle_report: Switch,
+
     /// How log lines on stderr look
     #[arg(
         long,

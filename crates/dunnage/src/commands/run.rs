@@ -126,6 +126,7 @@ fn config(args: &RunArgs, memory: Option<Rules>) -> Config {
         watched: Watched {
             zombies: args.zombie_report.is_on(),
             limits: args.resize_report.is_on(),
+            throttling: args.throttle_report.is_on(),
         },
         evidence: true,
         control: control(args, observe),
