@@ -161,6 +161,14 @@ impl Group {
         }
     }
 
+    /// The weight of a group that nobody has given one.
+    pub(super) fn set_ordinary_weight(&self) -> Result<()> {
+        match self.version {
+            Version::V1 => self.write("cpu.shares", "1024"),
+            Version::V2 => self.write("cpu.weight", "100"),
+        }
+    }
+
     fn write(&self, file: &str, value: &str) -> Result<()> {
         let path = self.cpu_folder().join(file);
         fs::write(&path, value).with_context(|| {

@@ -1,5 +1,6 @@
 //! What was counted, and whether "after" is better than "before". No IO: the same counts always get the same verdict.
 
+use dunnage_timeline::verdict::Kind;
 use serde::Serialize;
 
 /// A group that got less of its quota than this was held up by other people's work: its counters say nothing.
@@ -83,6 +84,41 @@ pub(super) struct Answers {
     pub(super) oom_kills: u64,
     /// Workers that were told to go before that, as far as anybody said.
     pub(super) recycled: usize,
+}
+
+/// A service with a call that holds the GIL, in three places.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Stalls {
+    /// With a quota that one call uses up.
+    pub(super) limited: Stalled,
+    /// Without one.
+    pub(super) unlimited: Stalled,
+    /// With an ample one, among neighbours that want every CPU.
+    pub(super) contended: Stalled,
+}
+
+/// How it went there, and what a recording of it says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Stalled {
+    #[serde(flatten)]
+    pub(super) service: Service,
+    /// CPU time that was used, of one CPU.
+    pub(super) cpu_percent: f64,
+    pub(super) periods: u64,
+    pub(super) throttled: u64,
+    /// The cause, as `dunnage record` sees it.
+    pub(super) kind: Kind,
+    /// The same in a sentence.
+    pub(super) headline: String,
+}
+
+/// What the service itself saw of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(super) struct Service {
+    pub(super) requests: u64,
+    pub(super) p50_usec: u64,
+    pub(super) p99_usec: u64,
+    pub(super) max_usec: u64,
 }
 
 /// Work at a quota, from its first product to its last.
@@ -172,6 +208,22 @@ pub(super) fn judge_throttling(runs: &Trio<Throttling>) -> Verdict {
     Verdict::from_better(runs.without().all(|before| {
         after.throttled < before.throttled && after.seen.probe_p99_usec < before.seen.probe_p99_usec
     }))
+}
+
+/// The quota made it slow, which the recording says, and it says something else where no quota did. Where requests with
+/// a quota are not twice as slow as without, there was nothing to be explained.
+pub(super) fn judge_stalls(stalls: &Stalls) -> Verdict {
+    let p99 = |run: &Stalled| run.service.p99_usec;
+    let (limited, unlimited) = (&stalls.limited, &stalls.unlimited);
+    if limited.throttled == 0 || p99(limited) < 2 * p99(unlimited) {
+        return Verdict::Inconclusive;
+    }
+    let blames_quota =
+        |run: &Stalled| matches!(run.kind, Kind::ThrottledGilHolder | Kind::Throttled);
+    Verdict::from_better(
+        limited.kind == Kind::ThrottledGilHolder
+            && ![unlimited, &stalls.contended].into_iter().any(blames_quota),
+    )
 }
 
 /// Nobody outlives it; but it is said where it grew, and nobody else says so.
@@ -373,6 +425,58 @@ mod tests {
         assert_eq!(judge(7, 0, 0), Verdict::Inconclusive);
         assert_eq!(judge(0, 0, 1), Verdict::NotBetter);
         assert_eq!(judge(7, 6, 6), Verdict::NotBetter);
+    }
+
+    #[test]
+    fn a_stall_must_be_blamed_on_the_quota_where_it_was_and_nowhere_else() {
+        let stalled = |p99_usec, throttled, kind| Stalled {
+            service: Service {
+                requests: 300,
+                p50_usec: 2_200,
+                p99_usec,
+                max_usec: p99_usec,
+            },
+            cpu_percent: 6.1,
+            periods: 122,
+            throttled,
+            kind,
+            headline: String::new(),
+        };
+        let judge = |limited, unlimited, contended| {
+            judge_stalls(&Stalls {
+                limited,
+                unlimited,
+                contended,
+            })
+        };
+        let slow = |kind| stalled(420_000, 41, kind);
+        let fair = |kind| stalled(60_000, 0, kind);
+        let better = judge(
+            slow(Kind::ThrottledGilHolder),
+            fair(Kind::Gil),
+            slow(Kind::HostContention),
+        );
+        assert_eq!(better, Verdict::Better);
+        let wrong = [
+            judge(slow(Kind::Gil), fair(Kind::Gil), fair(Kind::Gil)),
+            judge(
+                slow(Kind::ThrottledGilHolder),
+                fair(Kind::Throttled),
+                fair(Kind::Gil),
+            ),
+            judge(
+                slow(Kind::ThrottledGilHolder),
+                fair(Kind::Gil),
+                fair(Kind::ThrottledGilHolder),
+            ),
+        ];
+        assert_eq!(wrong, [Verdict::NotBetter; 3]);
+        let nothing_to_see = judge(
+            stalled(100_000, 41, Kind::ThrottledGilHolder),
+            fair(Kind::Gil),
+            fair(Kind::Gil),
+        );
+        assert_eq!(nothing_to_see, Verdict::Inconclusive);
     }
 
     #[test]

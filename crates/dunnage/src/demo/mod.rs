@@ -1,4 +1,4 @@
-//! `dunnage demo`: the four failures on this machine, without and with dunnage, counted.
+//! `dunnage demo`: the five failures on this machine, without and with dunnage, counted.
 //!
 //! Each scenario runs the same small Python application as PID 1 of a real PID namespace and in a real cgroup: by itself,
 //! below tini, below `dunnage run`. The kernel and the application count; [`judge`] compares; [`cleanup`] leaves nothing.
@@ -11,6 +11,7 @@ mod namespace;
 mod oom;
 mod requests;
 mod shutdown;
+mod stall;
 mod table;
 mod throttle;
 mod zombies;
@@ -31,7 +32,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::SystemTime;
 
 /// The applications of the scenarios.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("fragments.py", include_str!("fragments.py")),
     ("graceful.py", include_str!("graceful.py")),
     ("grandchildren.py", include_str!("grandchildren.py")),
@@ -40,13 +41,14 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("leaking_wsgi.py", include_str!("leaking_wsgi.py")),
     ("orphans.py", include_str!("orphans.py")),
     ("matmul.py", include_str!("matmul.py")),
+    ("stall.py", include_str!("stall.py")),
 ];
 
 /// Show the failures that dunnage is for, in real cgroups and PID namespaces of this machine: plain Python as PID 1 beside
 /// tini beside `dunnage run`. Ends with 0 if dunnage was better, 1 if not, 3 if that could not be judged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Which scenarios to run; all four without a name
+    /// Which scenarios to run; all five without a name
     #[arg(value_enum)]
     scenarios: Vec<Scenario>,
     /// How to show the result
@@ -55,6 +57,9 @@ pub(crate) struct DemoArgs {
     /// The Python to run them with; `throttle` needs its NumPy, `oom` its pandas and gunicorn
     #[arg(long, value_name = "PATH", default_value = "python3")]
     python: PathBuf,
+    /// Where the page of the recording that `stall` makes is written (HTML)
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,6 +70,8 @@ enum Scenario {
     Zombies,
     /// NumPy at a quota of 1 CPU
     Throttle,
+    /// A call that holds the GIL, at a quota of a fifth of a CPU: recorded and explained
+    Stall,
     /// A limit of 256 MiB: a service that leaks, a batch that fragments, workers that leak
     Oom,
 }
@@ -75,6 +82,7 @@ impl Scenario {
             Self::Shutdown => "shutdown",
             Self::Zombies => "zombies",
             Self::Throttle => "throttle",
+            Self::Stall => "stall",
             Self::Oom => "oom",
         }
     }
@@ -98,6 +106,9 @@ struct Check {
     counted: serde_json::Value,
     #[serde(skip)]
     rows: Vec<table::Row>,
+    /// What there is to say beside the table.
+    #[serde(skip)]
+    notes: Vec<String>,
 }
 
 impl Check {
@@ -115,6 +126,7 @@ impl Check {
             reason: None,
             counted: serde_json::to_value(counted)?,
             rows,
+            notes: Vec::new(),
         })
     }
 
@@ -130,6 +142,7 @@ impl Check {
             reason: Some(reason),
             counted: serde_json::Value::Null,
             rows: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -199,7 +212,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode> {
                 scratch,
                 started: AtomicU32::new(0),
             };
-            run_scenarios(scenarios, &lab, &maker, &machine)?
+            run_scenarios(scenarios, &lab, &maker, &machine, args.page.as_deref())?
         }
         Err(error) => scenarios
             .iter()
@@ -214,6 +227,7 @@ fn run_scenarios(
     lab: &Lab,
     maker: &Result<Maker>,
     machine: &Machine,
+    page: Option<&Path>,
 ) -> Result<Vec<Check>> {
     if lab.tini.is_none() {
         tell("tini is not installed: its column stays empty (on Debian: apt-get install tini)");
@@ -232,6 +246,10 @@ fn run_scenarios(
                 (Err(error), _) => vec![Check::not_run("throttle", format!("{error:#}"))],
                 (_, Some(obstacle)) => vec![Check::not_run("throttle", obstacle)],
                 (Ok(maker), None) => throttle::run(lab, maker)?,
+            },
+            Scenario::Stall => match maker {
+                Err(error) => vec![Check::not_run("stall", format!("{error:#}"))],
+                Ok(maker) => stall::run(lab, maker, page)?,
             },
             Scenario::Oom => match (maker, &machine.pandas) {
                 (Err(error), _) => vec![Check::not_run("oom", format!("{error:#}"))],

@@ -14,6 +14,14 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// For what is not compared under each init.
+    pub(super) fn of_cells(what: &str, cells: [String; 3]) -> Self {
+        Self {
+            what: what.to_owned(),
+            cells,
+        }
+    }
+
     pub(super) fn new<T>(what: &str, trio: &Trio<T>, show: impl Fn(&T) -> String) -> Self {
         let tini = trio.tini.as_ref().map_or_else(|| "–".to_owned(), &show);
         Self {
@@ -73,6 +81,12 @@ pub(super) fn render(checks: &[Check]) -> String {
     }
     let mut text = align(&lines);
     for check in checks {
+        if !check.notes.is_empty() {
+            let _ = write!(text, "\n{}:\n", check.scenario);
+        }
+        for note in &check.notes {
+            let _ = writeln!(text, "  {note}");
+        }
         if let Some(reason) = &check.reason {
             let _ = writeln!(
                 text,
