@@ -113,13 +113,13 @@ fn build_process(
             lane::lay(thread, at, end, looks, &holders, &marks)
         })
         .collect();
-    let holds = gil::track(process, end, looks, &lanes, throttling);
+    let claims = gil::track(process, end, looks, &lanes, throttling);
     let threads = lanes
         .into_iter()
         .zip(&process.threads)
         .zip(0..)
         .map(|((lane, thread), at)| {
-            let spans = paint::paint(lane, at, throttling, &holds);
+            let spans = paint::paint(lane, at, throttling, &claims);
             ThreadTrack {
                 tid: thread.tid,
                 name: thread.name.clone(),
@@ -135,6 +135,6 @@ fn build_process(
         has_gil: process.has_gil,
         ended: process.ended,
         threads,
-        gil: holds,
+        gil: gil::only_holds(&claims),
     }
 }

@@ -54,22 +54,45 @@ struct Held {
     thread: u32,
 }
 
-/// All holds of a process, split by what the holder did.
+/// What those who wait for the GIL wait for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim {
+    pub hold: Hold,
+    /// `false`: nobody has it, and this thread is the next that takes it.
+    pub holds: bool,
+}
+
+/// All holds of a process, split by what the holder did, and between them the time in which the next holder was on its way:
+/// it was told that the GIL is free and has no CPU yet, so that the others still wait for it.
 pub(super) fn track(
     process: &Process,
     end: Nanos,
     looks: &Looks,
     lanes: &[Lane],
     throttling: Throttling,
-) -> Vec<Hold> {
-    let mut holds = Vec::new();
+) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let mut free_since = 0;
     for held in find_held(&process.gil, end, looks, lanes) {
         if let Some(lane) = lanes.get(held.thread as usize) {
-            split(&held, lane, throttling, &mut holds);
+            let coming = Held {
+                start: free_since,
+                end: held.start,
+                thread: held.thread,
+            };
+            split(&coming, lane, throttling, false, &mut claims);
+            split(&held, lane, throttling, true, &mut claims);
         }
+        free_since = held.end;
     }
-    holds.shrink_to_fit();
-    holds
+    claims.shrink_to_fit();
+    claims
+}
+
+/// The claims that are holds.
+pub(super) fn only_holds(claims: &[Claim]) -> Vec<Hold> {
+    let held = claims.iter().filter(|claim| claim.holds);
+    held.map(|claim| claim.hold).collect()
 }
 
 fn find_held(gil: &[GilLook], end: Nanos, looks: &Looks, lanes: &[Lane]) -> Vec<Held> {
@@ -159,7 +182,7 @@ fn end_of_work(lanes: &[Lane], thread: u32, before: Nanos, now: Nanos) -> Nanos 
     end.min(now)
 }
 
-fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: &mut Vec<Hold>) {
+fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: bool, claims: &mut Vec<Claim>) {
     let mut at = lane.index_at(held.start);
     let mut start = held.start;
     while start < held.end {
@@ -171,9 +194,16 @@ fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: &mut Vec<Hold>
         if end <= start {
             continue;
         }
-        let mut add = |start, end, what| push(holds, start, end, held.thread, what);
+        let mut add = |start, end, what| {
+            let hold = Hold {
+                start,
+                end,
+                thread: held.thread,
+                what,
+            };
+            push(claims, Claim { hold, holds });
+        };
         match act {
-            Act::Run => add(start, end, What::Running),
             Act::Ready | Act::Woken => {
                 throttling.split(start, end, |start, end, throttled| {
                     let what = if throttled {
@@ -184,6 +214,8 @@ fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: &mut Vec<Hold>
                     add(start, end, what);
                 });
             }
+            _ if !holds => {}
+            Act::Run => add(start, end, What::Running),
             // a holder that seems to sleep runs, mostly: its time is not booked yet
             Act::Sleep | Act::Gil if end - start <= TICK => add(start, end, What::Running),
             Act::Sleep | Act::Gil | Act::Unknown => add(start, end, What::Unknown),
@@ -192,16 +224,16 @@ fn split(held: &Held, lane: &Lane, throttling: Throttling, holds: &mut Vec<Hold>
     }
 }
 
-fn push(holds: &mut Vec<Hold>, start: Nanos, end: Nanos, thread: u32, what: What) {
-    match holds.last_mut() {
-        Some(last) if last.end == start && last.thread == thread && last.what == what => {
-            last.end = end;
+fn push(claims: &mut Vec<Claim>, claim: Claim) {
+    match claims.last_mut() {
+        Some(last)
+            if last.hold.end == claim.hold.start
+                && last.hold.thread == claim.hold.thread
+                && last.hold.what == claim.hold.what
+                && last.holds == claim.holds =>
+        {
+            last.hold.end = claim.hold.end;
         }
-        _ => holds.push(Hold {
-            start,
-            end,
-            thread,
-            what,
-        }),
+        _ => claims.push(claim),
     }
 }

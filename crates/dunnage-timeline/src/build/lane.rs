@@ -3,7 +3,8 @@
 //! Between two looks at which something was new lies a block: it is known how long the thread ran and waited in it, and what
 //! it did at both ends. Blocks are laid out from the last to the first, because the kernel books late: waiting when it is
 //! over, running at its tick. What does not fit into its block therefore belongs to the end of the block before, if the
-//! thread was runnable there. What is left of a block is what the thread was seen to do at that end of it.
+//! thread was runnable there, or to the time in which it seemed to sleep. What is left of a block is what the thread was seen to do at that
+//! end of it.
 
 use std::collections::VecDeque;
 
@@ -91,6 +92,10 @@ pub(super) fn lay(
         let block = Block::of(&thread.ticks, at, start, looks);
         let stop = block.end.min(laying.cursor);
         laying.fill_to(stop, block.to, at + 1 == thread.ticks.len());
+        if block.to != Seen::Runnable {
+            // it was seen to do something else then
+            laying.late.clear();
+        }
         laying.lay_block(&block, wanting.get(at).copied().unwrap_or(false), marks);
     }
     laying.push(Act::Unknown, laying.cursor - start);
@@ -217,8 +222,10 @@ impl Laying {
         }
     }
 
-    /// Time in which nothing was new.
+    /// Time in which nothing was new. A thread that woke and had no CPU is booked nothing until it has one, so that it
+    /// seemed to sleep on: what was booked later and is longer than its block began here.
     fn fill_to(&mut self, stop: Nanos, seen: Seen, last: bool) {
+        self.lay_late(self.cursor.saturating_sub(stop));
         let length = self.cursor.saturating_sub(stop);
         match seen {
             // what it did then was never booked
@@ -243,9 +250,6 @@ impl Laying {
             self.run_unbooked(before, if block.gap { Act::Unknown } else { Act::Sleep });
         } else {
             self.push(dozed(block.from), before);
-        }
-        if !block.is_awake_at_start() {
-            self.late.clear();
         }
     }
 
@@ -273,6 +277,7 @@ impl Laying {
         (length - left, left)
     }
 
+    /// Lays out what was booked late, as far as it fits into `length`.
     fn lay_late(&mut self, length: Nanos) {
         let mut left = length;
         while left > 0 {

@@ -1,17 +1,23 @@
 //! A thread's lane, the throttled windows and the holds, joined into spans.
 
+use super::gil::Claim;
 use super::lane::{Act, Lane};
 use crate::Nanos;
-use crate::timeline::{Hold, Parts, Span, What, Window};
+use crate::timeline::{Parts, Span, What, Window};
 
 /// Gives each moment of a lane its kind.
-pub(super) fn paint(lane: Lane, thread: u32, throttling: Throttling, holds: &[Hold]) -> Vec<Span> {
+pub(super) fn paint(
+    lane: Lane,
+    thread: u32,
+    throttling: Throttling,
+    claims: &[Claim],
+) -> Vec<Span> {
     let mut painting = Painting {
         spans: Vec::with_capacity(lane.pieces.len()),
         throttling,
     };
     let mut start = lane.start;
-    let mut hold = 0;
+    let mut claim = 0;
     for piece in lane.pieces {
         let end = piece.end;
         match piece.act {
@@ -20,10 +26,13 @@ pub(super) fn paint(lane: Lane, thread: u32, throttling: Throttling, holds: &[Ho
             Act::Sleep => painting.push(start, end, What::Sleeping, None),
             Act::Unknown => painting.push(start, end, What::Unknown, None),
             Act::Gil | Act::Woken => {
-                while holds.get(hold).is_some_and(|hold| hold.end <= start) {
-                    hold += 1;
+                while claims
+                    .get(claim)
+                    .is_some_and(|claim| claim.hold.end <= start)
+                {
+                    claim += 1;
                 }
-                painting.wait(start, end, piece.act, thread, &holds[hold..]);
+                painting.wait(start, end, piece.act, thread, &claims[claim..]);
             }
         }
         start = end;
@@ -66,13 +75,16 @@ impl Painting<'_> {
     }
 
     /// A wait for the GIL, by who held it at each moment.
-    fn wait(&mut self, start: Nanos, end: Nanos, act: Act, thread: u32, holds: &[Hold]) {
+    fn wait(&mut self, start: Nanos, end: Nanos, act: Act, thread: u32, claims: &[Claim]) {
         let mut now = start;
-        for hold in holds.iter().take_while(|hold| hold.start < end) {
+        for claim in claims.iter().take_while(|claim| claim.hold.start < end) {
+            let hold = claim.hold;
             self.wait_for_nobody(now, hold.start, act);
             now = now.max(hold.start);
             let stop = hold.end.min(end);
-            if hold.thread == thread {
+            // who is awake while nobody has the GIL would take it, if it had a CPU
+            let own = !claim.holds && act == Act::Woken;
+            if hold.thread == thread || own {
                 self.wait_for_nobody(now, stop, act);
             } else {
                 let what = match hold.what {

@@ -3,7 +3,7 @@
 //! The kernel adds the throttled time of a CPU when it lets the group go on there again: at a window's end, which is nearly
 //! always the moment at which the period's timer refills the quota. That timer keeps its phase, so that the phase is known
 //! well from many looks though each look is coarse. A window's start is its end less the time that was added, unless that is
-//! the sum of several CPUs: then the waits of the threads tell, and in no case did it begin before the first of the periods
+//! the sum of several CPUs: then the runs and waits of the threads tell, and in no case did it begin before the first of the periods
 //! that were counted as throttled.
 
 use super::Looks;
@@ -117,7 +117,7 @@ pub(super) fn find_windows(recording: &Recording, looks: &Looks) -> Vec<Window> 
         return Vec::new();
     };
     let boundaries = Boundaries::find(quota, looks);
-    let waits = Waits::new(recording);
+    let witness = Witness::new(recording);
     let mut windows: Vec<Window> = Vec::new();
     let mut throttled_periods = 0_u64;
     for look in &quota.looks {
@@ -132,7 +132,7 @@ pub(super) fn find_windows(recording: &Recording, looks: &Looks) -> Vec<Window> 
         // a group that overdrew its quota stays throttled over several periods
         let longest = boundaries.period.saturating_mul(throttled_periods.max(1));
         let cpus = u64::from(recording.about.cpus.max(1));
-        let length = waits.limit(look, looks, cpus).min(longest);
+        let length = witness.length(look, end, looks, cpus).min(longest);
         throttled_periods = 0;
         windows.push(Window {
             start: end.saturating_sub(length),
@@ -155,39 +155,75 @@ fn merge(mut windows: Vec<Window>) -> Vec<Window> {
     merged
 }
 
-/// How long threads had waited when they got a CPU, by look.
-struct Waits {
-    longest: Vec<Nanos>,
+/// What threads had when they got or left a CPU, by look: it tells when a group was stopped on several CPUs.
+struct Witness {
+    /// The longest wait that was over.
+    waits: Vec<Nanos>,
+    /// The last look until then at which any of them had run.
+    ran: Vec<Option<u32>>,
 }
 
 /// Threads get their CPU so soon after the group is let go, mostly.
 const SOON: Nanos = 10_000_000;
+/// That is no more looks than these.
+const MOST_SOON: usize = 100;
 
-impl Waits {
+impl Witness {
     fn new(recording: &Recording) -> Self {
-        let mut longest = vec![0; recording.looks.len()];
+        let mut waits = vec![0; recording.looks.len()];
+        let mut ran = vec![None; recording.looks.len()];
         let processes = recording.processes.iter();
         let threads = processes.flat_map(|process| &process.threads);
         for tick in threads.flat_map(|thread| &thread.ticks) {
-            if let Some(wait) = longest.get_mut(tick.look as usize) {
+            let at = tick.look as usize;
+            if let (Some(wait), Some(ran)) = (waits.get_mut(at), ran.get_mut(at)) {
                 *wait = tick.wait.max(*wait);
+                *ran = ran.or(Some(tick.look).filter(|_| tick.run > 0));
             }
         }
-        Self { longest }
+        let mut last = None;
+        for ran in &mut ran {
+            last = ran.or(last);
+            *ran = last;
+        }
+        Self { waits, ran }
     }
 
-    /// The time that was added for all CPUs, cut to what one thread waited, if any waited for that.
-    fn limit(&self, look: &QuotaLook, looks: &Looks, cpus: u64) -> Nanos {
-        let first = look.look as usize;
-        let last = looks.first_after(looks.at(look.look).saturating_add(SOON));
-        let longest = self.longest.get(first..last).unwrap_or_default();
-        let longest = longest.iter().copied().max().unwrap_or(0);
+    /// The longest of the waits that were over at this look and soon after.
+    fn longest_wait(&self, look: u32, looks: &Looks) -> Nanos {
+        let first = look as usize;
+        let last = looks.first_after(looks.at(look).saturating_add(SOON));
+        let last = last.min(first.saturating_add(MOST_SOON));
+        let waits = self.waits.get(first..last).unwrap_or_default();
+        waits.iter().copied().max().unwrap_or(0)
+    }
+
+    /// When a thread was last seen to have run before this look, but after `from`.
+    fn last_run(&self, look: u32, from: Nanos, looks: &Looks) -> Option<Nanos> {
+        let before = look.checked_sub(1)? as usize;
+        let last = self.ran.get(before).copied().flatten()?;
+        let ran = looks.before(last).midpoint(looks.at(last));
+        (ran > from).then_some(ran)
+    }
+
+    /// How long the group was stopped, as the counter of all its CPUs gained `added` when it was let go.
+    fn length(&self, look: &QuotaLook, end: Nanos, looks: &Looks, cpus: u64) -> Nanos {
         let added = look.throttled_time;
-        if longest < added / cpus {
-            added
-        } else {
-            added.min(longest)
+        let longest = self.longest_wait(look.look, looks);
+        let least = added / cpus;
+        // nobody that was seen waited for that: it was another process
+        if longest < least / 2 || added <= longest {
+            return added;
         }
+        // two CPUs: the second one was stopped when the last thread had run
+        let second = self
+            .last_run(look.look, end.saturating_sub(added), looks)
+            .map_or(0, |last| end.saturating_sub(last));
+        let first = added.saturating_sub(second);
+        if second > 0 && first >= second {
+            return first.min(longest).max(least);
+        }
+        longest.max(least)
     }
 }
 

@@ -176,6 +176,30 @@ fn running_that_is_booked_late_is_not_sleep() {
 }
 
 #[test]
+fn who_woke_without_a_cpu_did_not_sleep() {
+    // its counters stood still, so that it was not looked at again: awake from 90 on, on a CPU at 165
+    let ticks = vec![tick(0, 0, 0, S), tick(17, 5, 75, R), tick(18, 2, 0, S)];
+    assert_eq!(
+        spans(&record(vec![ticks]), 0),
+        "Sleeping 90, RunQueue 75, Running 7, Sleeping 28"
+    );
+}
+
+#[test]
+fn who_wants_the_gil_waits_for_the_one_that_is_told_to_take_it() {
+    // free from 40 on; the next holder was woken then and has a CPU at 100
+    let first = vec![tick(0, 0, 0, R), tick(4, 40, 0, S)];
+    let second = vec![tick(0, 0, 0, G), tick(10, 0, 60, R), tick(12, 20, 0, S)];
+    let third = vec![tick(0, 0, 0, G)];
+    let mut recording = record(vec![first, second, third]);
+    recording.processes[0].gil = vec![held(0, 0, 0), free(4, 0), held(10, 1, 1), free(12, 1)];
+    assert_eq!(
+        spans(&recording, 2),
+        "GilRunning 40, GilRunnable 60, GilRunning 20, GilUnknown 80"
+    );
+}
+
+#[test]
 fn being_ready_is_not_counted_twice() {
     let ticks = vec![
         tick(0, 0, 0, S),
@@ -243,6 +267,28 @@ fn throttled_time_of_two_cpus_is_not_a_longer_window() {
     let windows = Timeline::build(&recording).quota.unwrap().windows;
     assert_eq!(windows.len(), 1);
     assert_eq!(windows[0].end - windows[0].start, 40 * MS);
+}
+
+#[test]
+fn a_group_is_stopped_from_when_its_first_cpu_was() {
+    // one CPU was stopped at 40 and the other one at 70; a third thread had waited for a CPU before
+    let first = vec![
+        tick(0, 0, 0, S),
+        tick(4, 9, 0, R),
+        tick(10, 5, 55, R),
+        tick(11, 1, 0, S),
+    ];
+    let second = vec![
+        tick(0, 0, 0, S),
+        tick(7, 30, 0, R),
+        tick(10, 3, 27, R),
+        tick(11, 1, 0, S),
+    ];
+    let third = vec![tick(0, 0, 0, S), tick(10, 0, 80, R), tick(11, 5, 0, S)];
+    let mut recording = record(vec![first, second, third]);
+    recording.quota = Some(quota(&[(10, 1, 1, 85)]));
+    let windows = Timeline::build(&recording).quota.unwrap().windows;
+    assert_eq!(windows[0].end - windows[0].start, 55 * MS);
 }
 
 #[test]
