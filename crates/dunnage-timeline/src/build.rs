@@ -20,11 +20,14 @@ mod rules;
 mod tests;
 
 use crate::Nanos;
-use crate::recording::{Process, Recording};
+use crate::recording::{About, Process, Recording};
 use crate::timeline::{ProcessTrack, ThreadTrack, Timeline};
 
 /// How late the kernel may book the time of a thread that runs: its tick, at HZ=250.
 const TICK: Nanos = 4_000_000;
+
+/// A recording is taken to be no longer than a year, so that the sums of its times fit.
+const LONGEST: Nanos = 366 * 86_400 * 1_000_000_000;
 
 /// Looks, and what can be asked of them.
 pub(crate) struct Looks<'a> {
@@ -39,7 +42,7 @@ impl<'a> Looks<'a> {
         let asked = recording.quality.asked_interval;
         Self {
             times: &recording.looks,
-            duration: recording.about.duration,
+            duration: recording.about.duration.min(LONGEST),
             gap: asked.saturating_mul(4).clamp(5 * TICK, 25 * TICK),
         }
     }
@@ -86,7 +89,10 @@ impl Timeline {
             .map(|quota| quota::track(quota, &looks, windows, &processes));
         let (requests, moments) = request::cut(recording, &processes);
         Self {
-            about: recording.about.clone(),
+            about: About {
+                duration: looks.duration,
+                ..recording.about.clone()
+            },
             quality: recording.quality.clone(),
             stalls: request::find_stalls(&processes),
             processes,

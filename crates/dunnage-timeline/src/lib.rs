@@ -9,6 +9,7 @@
 mod build;
 #[doc(hidden)]
 pub mod example;
+mod json;
 pub mod page;
 mod perfetto;
 pub mod recording;
@@ -16,9 +17,10 @@ pub mod summary;
 pub mod timeline;
 pub mod verdict;
 
+pub use json::write_json;
 pub use page::render_page;
 pub use perfetto::encode_perfetto;
-pub use recording::Recording;
+pub use recording::{Recording, RecordingError};
 pub use summary::render_summary;
 pub use timeline::{Timeline, What};
 pub use verdict::Verdict;

@@ -4,9 +4,13 @@
 //! ([`Recording::looks`]) and, for each thread, those looks at which something was new: a thread that has no tick at a look
 //! neither ran nor changed its state since the look before. Counters are noted as gains.
 
+mod check;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Nanos;
+
+pub use check::RecordingError;
 
 /// The value of [`Recording::schema`].
 pub const SCHEMA: &str = "dunnage.recording/1";
@@ -276,7 +280,7 @@ mod gains {
     pub fn serialize<S: Serializer>(times: &[u64], out: S) -> Result<S::Ok, S::Error> {
         let mut before = 0;
         out.collect_seq(times.iter().map(|time| {
-            let gain = time - before;
+            let gain = time.saturating_sub(before);
             before = *time;
             gain
         }))

@@ -81,7 +81,7 @@ impl std::ops::IndexMut<What> for Parts {
 impl Parts {
     /// All of it.
     pub fn total(&self) -> Nanos {
-        self.0.iter().sum()
+        self.0.iter().copied().fold(0, Nanos::saturating_add)
     }
 }
 

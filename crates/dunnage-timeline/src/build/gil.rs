@@ -75,18 +75,40 @@ pub(super) fn track(
     let mut free_since = 0;
     for held in find_held(&process.gil, end, looks, lanes) {
         if let Some(lane) = lanes.get(held.thread as usize) {
-            let coming = Held {
-                start: free_since,
-                end: held.start,
-                thread: held.thread,
-            };
-            split(&coming, lane, throttling, false, &mut claims);
+            let thread = find_next(lanes, held.thread, free_since, held.start);
+            if let Some(lane) = lanes.get(thread as usize) {
+                let coming = Held {
+                    start: free_since,
+                    end: held.start,
+                    thread,
+                };
+                split(&coming, lane, throttling, false, &mut claims);
+            }
             split(&held, lane, throttling, true, &mut claims);
         }
         free_since = held.end;
     }
     claims.shrink_to_fit();
     claims
+}
+
+/// Who was on its way to the GIL while nobody had it: the one that is seen to have it next, or, if that one slept, whoever
+/// had been woken for it. Its hold was too short to be seen.
+fn find_next(lanes: &[Lane], next: u32, start: Nanos, end: Nanos) -> u32 {
+    if end.saturating_sub(start) <= TICK {
+        return next;
+    }
+    let waited = |thread: u32, acts: &[Act]| {
+        lanes
+            .get(thread as usize)
+            .map_or(0, |lane| lane.time_within(acts, start, end))
+    };
+    if waited(next, &[Act::Ready, Act::Woken]) > 0 {
+        return next;
+    }
+    let woken = |thread: &u32| waited(*thread, &[Act::Woken]);
+    let longest = (0..lanes.len() as u32).max_by_key(woken);
+    longest.filter(|thread| woken(thread) > 0).unwrap_or(next)
 }
 
 /// The claims that are holds.

@@ -59,6 +59,26 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// How much of a stretch it spent so.
+    pub fn time_within(&self, acts: &[Act], start: Nanos, end: Nanos) -> Nanos {
+        let first = self.index_at(start);
+        let mut from = self.start_of(first).max(start);
+        let mut sum = 0;
+        for piece in self.pieces.iter().skip(first) {
+            if from >= end {
+                break;
+            }
+            let to = piece.end.min(end);
+            if acts.contains(&piece.act) {
+                sum += to - from;
+            }
+            from = to;
+        }
+        sum
+    }
+}
+
 /// When a thread said something of itself: it was running then.
 #[derive(Debug, Default)]
 pub(super) struct Marks<'a> {

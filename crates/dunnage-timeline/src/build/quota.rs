@@ -15,12 +15,12 @@ use crate::timeline::{Period, ProcessTrack, QuotaTrack, What, Window};
 const SECOND: Nanos = 1_000_000_000;
 /// What a dashboard takes the average of.
 const GRAPH: Nanos = 15 * SECOND;
-/// No more points and periods than this: a day of seconds, and of periods of 100 ms.
-const MOST_POINTS: Nanos = 86_400;
+/// No more points and periods than this: some hours of seconds, and a day of periods of 100 ms.
+const MOST_POINTS: Nanos = 20_000;
 const MOST_PERIODS: usize = 1_000_000;
 /// How finely the threads' use is added up.
 const FINEST: Nanos = 1_000_000;
-const MOST_STEPS: Nanos = 200_000;
+const MOST_STEPS: Nanos = 100_000;
 /// The kernel takes periods from 1 ms to 1 s.
 const SHORTEST_PERIOD: Nanos = 1_000_000;
 const LONGEST_PERIOD: Nanos = SECOND;

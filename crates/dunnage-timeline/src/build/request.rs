@@ -51,6 +51,7 @@ pub(super) fn cut(
 ) -> (Vec<Request>, Vec<Moment>) {
     let threads: Vec<Members> = recording.processes.iter().map(Members::new).collect();
     let (mut requests, mut moments) = (Vec::new(), Vec::new());
+    let duration = recording.about.duration.min(super::LONGEST);
     let mut sums = BTreeMap::new();
     for mark in &recording.marks {
         let name = recording.names.get(mark.name as usize);
@@ -61,7 +62,7 @@ pub(super) fn cut(
                 tid: mark.tid,
                 name,
                 id: mark.id,
-                at: mark.begin.min(recording.about.duration),
+                at: mark.begin.min(duration),
             }),
             Some(end) => {
                 let members = threads.get(mark.process as usize);
@@ -70,7 +71,7 @@ pub(super) fn cut(
                     let process = processes.get(mark.process as usize)?;
                     process.threads.get(thread as usize)
                 });
-                let end = end.min(recording.about.duration);
+                let end = end.min(duration);
                 let begin = mark.begin.min(end);
                 let parts = track.map(|track| {
                     let sums = sums

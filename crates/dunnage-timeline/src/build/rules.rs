@@ -200,6 +200,19 @@ fn who_wants_the_gil_waits_for_the_one_that_is_told_to_take_it() {
 }
 
 #[test]
+fn who_is_told_to_take_the_gil_is_waited_for_though_its_hold_was_too_short_to_be_seen() {
+    // free from 40 on; the second thread was woken for it then, had it at 100 for a moment, and the third one has it at 110
+    let first = vec![tick(0, 0, 0, R), tick(4, 40, 0, S)];
+    let second = vec![tick(0, 0, 0, G), tick(5, 0, 0, R), tick(11, 1, 60, S)];
+    let third = vec![tick(0, 0, 0, G), tick(11, 5, 0, R), tick(12, 9, 0, S)];
+    let mut recording = record(vec![first, second, third]);
+    recording.processes[0].gil = vec![held(0, 0, 0), free(4, 0), held(11, 2, 2), free(12, 2)];
+    let timeline = Timeline::build(&recording);
+    let parts = timeline.processes[0].threads[2].parts;
+    assert!(parts[What::GilRunnable] >= 50 * MS, "{parts:?}");
+}
+
+#[test]
 fn being_ready_is_not_counted_twice() {
     let ticks = vec![
         tick(0, 0, 0, S),
@@ -760,7 +773,7 @@ fn assert_whole(recording: &Recording, timeline: &Timeline) {
         let end = process
             .ended
             .unwrap_or(Nanos::MAX)
-            .min(recording.about.duration);
+            .min(timeline.about.duration);
         process.threads.iter().map(move |thread| (thread, end))
     });
     let tracks = timeline
@@ -781,6 +794,8 @@ fn assert_whole(recording: &Recording, timeline: &Timeline) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn spans_touch_and_are_the_whole_of_a_threads_time(recording in any_recording()) {
         assert_whole(&recording, &Timeline::build(&recording));

@@ -38,8 +38,13 @@ impl Shares {
         let slow = &facts.slow;
         let total = slow.total().max(1) as f64;
         let known = (slow.total() - slow[What::Unknown]).max(1) as f64;
-        let share =
-            |kinds: &[What]| kinds.iter().map(|what| slow[*what]).sum::<Nanos>() as f64 / known;
+        let share = |kinds: &[What]| {
+            kinds
+                .iter()
+                .map(|what| slow[*what])
+                .fold(0, Nanos::saturating_add) as f64
+                / known
+        };
         Self {
             throttled: share(&[What::GilThrottled, What::Throttled]),
             gil: share(&[What::GilRunning, What::GilUnknown]),

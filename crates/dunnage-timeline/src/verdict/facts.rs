@@ -208,7 +208,9 @@ fn highest_point(timeline: &Timeline) -> f64 {
         .processes
         .iter()
         .flat_map(|process| &process.threads);
-    let ran: Nanos = threads.map(|thread| thread.parts[What::Running]).sum();
+    let ran = threads
+        .map(|thread| thread.parts[What::Running])
+        .fold(0, Nanos::saturating_add);
     ran as f64 / timeline.about.duration.max(1) as f64
 }
 
@@ -359,7 +361,7 @@ fn count_burners(timeline: &Timeline) -> u64 {
             used
         })
         .collect();
-    let all: Nanos = used.iter().sum();
+    let all = used.iter().copied().fold(0, Nanos::saturating_add);
     let burners = used
         .iter()
         .filter(|used| **used > 0 && **used * 10 >= all)
