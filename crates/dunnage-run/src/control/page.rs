@@ -6,14 +6,15 @@
 //!
 //! We do not map it ourselves: a process of our own user can cut the file short, and touching a mapping behind its end is
 //! a SIGBUS, while a write merely makes it longer again. A folder that is not in memory may make a write wait for a disk,
-//! just when memory is short: there a thread writes, and while it waits no second one does.
+//! just when memory is short: there a thread writes, and while it waits no second one does. What was to be written
+//! meanwhile it writes next: an asking that came right after a change of the level must not be lost.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dunnage_policy::pressure::Level;
 
@@ -25,11 +26,44 @@ const VERSION: u32 = 1;
 /// The file; it goes with the folder.
 #[derive(Debug)]
 pub struct Page {
-    file: Arc<File>,
+    sheet: Arc<Sheet>,
     is_in_memory: bool,
     releases: u32,
     level: u32,
-    writer: Option<JoinHandle<()>>,
+}
+
+/// What a thread that writes shares with us.
+#[derive(Debug)]
+struct Sheet {
+    file: File,
+    /// What the file is to say: the number of askings, and the level in the upper half.
+    wanted: AtomicU64,
+    is_writing: AtomicBool,
+}
+
+impl Sheet {
+    /// Writes all of it.
+    fn write(&self, wanted: u64) -> io::Result<()> {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&wanted.to_le_bytes());
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[12..].copy_from_slice(&MAGIC.to_le_bytes());
+        self.file.write_all_at(&bytes, 0)
+    }
+
+    /// Writes until the file says what it is to say, or another thread does.
+    fn write_on(&self) {
+        loop {
+            let wanted = self.wanted.load(Ordering::SeqCst);
+            let _ = self.write(wanted);
+            self.is_writing.store(false, Ordering::SeqCst);
+            // whoever changed it before that line saw us at work, and left it to us
+            let is_done = self.wanted.load(Ordering::SeqCst) == wanted;
+            if is_done || self.is_writing.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
 }
 
 impl Page {
@@ -40,18 +74,21 @@ impl Page {
             .create_new(true)
             .mode(0o600)
             .open(path)?;
-        let page = Self {
-            is_in_memory: dunnage_sys::is_in_memory(&file).unwrap_or(false),
-            file: Arc::new(file),
+        let is_in_memory = dunnage_sys::is_in_memory(&file).unwrap_or(false);
+        // images change the user with gosu: everybody may read it, whatever the umask is
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        let sheet = Sheet {
+            file,
+            wanted: AtomicU64::new(0),
+            is_writing: AtomicBool::new(false),
+        };
+        sheet.write(0)?;
+        Ok(Self {
+            sheet: Arc::new(sheet),
+            is_in_memory,
             releases: 0,
             level: 0,
-            writer: None,
-        };
-        page.file.write_all_at(&page.bytes(), 0)?;
-        // images change the user with gosu: everybody may read it, whatever the umask is
-        page.file
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        Ok(page)
+        })
     }
 
     /// Asks once more; the number of times.
@@ -80,28 +117,23 @@ impl Page {
         }
     }
 
-    fn bytes(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        let words = [self.releases, self.level, VERSION, MAGIC];
-        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    /// Writes all of it. What fails is not tried again: then nobody answers, which is told anyway.
-    fn write(&mut self) {
-        let bytes = self.bytes();
+    /// What fails is not tried again: then nobody answers, which is told anyway.
+    fn write(&self) {
+        let wanted = u64::from(self.releases) | u64::from(self.level) << 32;
         if self.is_in_memory {
-            let _ = self.file.write_all_at(&bytes, 0);
+            let _ = self.sheet.write(wanted);
             return;
         }
-        if self.writer.as_ref().is_none_or(JoinHandle::is_finished) {
-            let file = Arc::clone(&self.file);
-            self.writer = std::thread::Builder::new()
-                .stack_size(64 * 1024)
-                .spawn(move || drop(file.write_all_at(&bytes, 0)))
-                .ok();
+        self.sheet.wanted.store(wanted, Ordering::SeqCst);
+        if self.sheet.is_writing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let sheet = Arc::clone(&self.sheet);
+        let writer = std::thread::Builder::new()
+            .stack_size(64 * 1024)
+            .spawn(move || sheet.write_on());
+        if writer.is_err() {
+            self.sheet.is_writing.store(false, Ordering::SeqCst);
         }
     }
 }
@@ -118,9 +150,9 @@ mod tests {
             .collect()
     }
 
-    fn settle(page: &mut Page) {
-        if let Some(writer) = page.writer.take() {
-            writer.join().unwrap();
+    fn settle(page: &Page) {
+        while page.sheet.is_writing.load(Ordering::SeqCst) {
+            std::thread::yield_now();
         }
     }
 
@@ -133,16 +165,43 @@ mod tests {
             page.is_in_memory = is_in_memory;
             assert_eq!(words(&path), [0, 0, 1, 0x4d4e_4744]);
             assert_eq!(page.ask_release(), 1);
-            settle(&mut page);
+            settle(&page);
             page.set_level(Some(Level::High));
-            settle(&mut page);
+            settle(&page);
             assert_eq!(page.ask_release(), 2);
-            settle(&mut page);
+            settle(&page);
             assert_eq!(words(&path), [2, 2, 1, 0x4d4e_4744]);
             page.set_level(None);
-            settle(&mut page);
+            settle(&page);
             assert_eq!(words(&path), [2, 0, 1, 0x4d4e_4744]);
         }
+    }
+
+    #[test]
+    fn what_is_wanted_while_a_thread_writes_is_written_next() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("memory");
+        let mut page = Page::create(&path).unwrap();
+        page.is_in_memory = false;
+        // the writer of another wish is on its way
+        page.sheet.is_writing.store(true, Ordering::SeqCst);
+        page.set_level(Some(Level::Warn));
+        assert_eq!(page.ask_release(), 1);
+        assert_eq!(words(&path), [0, 0, 1, 0x4d4e_4744]);
+        page.sheet.write_on();
+        assert_eq!(words(&path), [1, 1, 1, 0x4d4e_4744]);
+        assert!(!page.sheet.is_writing.load(Ordering::SeqCst));
+        // however the threads run, the last wish is what stands there
+        for count in 2..500 {
+            page.set_level(Some(Level::High));
+            page.set_level(None);
+            assert_eq!(page.ask_release(), count);
+        }
+        while words(&path) != [499, 0, 1, 0x4d4e_4744] {
+            std::thread::yield_now();
+        }
+        settle(&page);
+        assert_eq!(words(&path), [499, 0, 1, 0x4d4e_4744]);
     }
 
     #[test]
