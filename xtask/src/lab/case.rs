@@ -67,6 +67,9 @@ pub(crate) struct Case {
     /// Played only by name or with `--set full`: it takes minutes.
     #[serde(default)]
     pub(crate) is_long: bool,
+    /// One of the few that CI plays in an emulated machine: it waits for what happens, and no clock decides it.
+    #[serde(default)]
+    pub(crate) ci_vm: bool,
 }
 
 const fn default_tries() -> u32 {

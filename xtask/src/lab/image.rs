@@ -1,8 +1,8 @@
-//! What the emulated machine boots: a stock kernel, a first file system with the disk's drivers, and a disk with Debian
-//! bookworm and its Python. Made once per kernel and kept.
+//! What the emulated machine boots: a stock kernel, a first file system with the disk's drivers, and a disk with the same
+//! Debian release and its Python. Made once per kernel and kept.
 
 use super::place::{install, install_packages, is_root};
-use super::rootfs::{MIRROR, PYTHONS, cache, make_once, rootfs};
+use super::rootfs::{MIRROR, PYTHONS, Python, cache, make_once, rootfs};
 use super::run::must;
 use super::{emulator, seccomp};
 use crate::tools::{Result, say, stdout_of};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Counts changes of the image's recipe.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 /// What the disk needs, in the order of loading; what a kernel has built in has no file.
 const MODULES: [&str; 6] = [
     "virtio_ring",
@@ -26,19 +26,20 @@ const MODULES: [&str; 6] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kernel {
     pub(crate) name: &'static str,
-    suite: &'static str,
+    /// That of the release whose kernel it is.
+    pub(crate) python: Python,
 }
 
 impl Kernel {
-    /// 6.1 and 6.12.
+    /// 6.1 with Python 3.11, and 6.12 with 3.13.
     pub(crate) const ALL: [Self; 2] = [
         Self {
             name: "vm",
-            suite: "bookworm",
+            python: PYTHONS[0],
         },
         Self {
             name: "vm-trixie",
-            suite: "trixie",
+            python: PYTHONS[1],
         },
     ];
 
@@ -84,18 +85,18 @@ impl Kernel {
 
     /// The folder with the disk, the kernel and the first file system; made if it is not there.
     fn image(self) -> Result<PathBuf> {
-        let name = format!("vm-{}-{RECIPE}", self.suite);
+        let name = format!("vm-{}-{RECIPE}", self.python.suite);
         make_once(cache().join(name), |folder| self.make_image(folder))
     }
 
     fn make_image(self, folder: &Path) -> Result<()> {
-        let root = rootfs(PYTHONS[0])?;
+        let root = rootfs(self.python)?;
         say(&format!(
             "making the image of the emulated machine in {}",
             folder.display()
         ));
         fs::create_dir(folder)?;
-        let kernel = unpack_kernel(self.suite, folder)?;
+        let kernel = unpack_kernel(self.python.suite, folder)?;
         make_initramfs(&kernel, folder)?;
         make_disk(&root, folder)?;
         let program = find(&kernel, "vmlinuz-*")?.ok_or("the kernel's package holds no vmlinuz")?;

@@ -111,6 +111,7 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     cases.retain(|case| {
         !case.is_long || options.set == Set::Full || options.cases.contains(&case.name)
     });
+    cases.retain(|case| case.ci_vm || options.set != Set::VmCi);
     Ok(cases)
 }
 
@@ -263,14 +264,15 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
 /// The Pythons of a case: on the host its own; in containers as the set says.
 fn pythons(place: Place, index: usize, options: &Options) -> Vec<Python> {
     let all = rootfs::PYTHONS;
-    if place == Place::Host {
+    // a guest's host is of the release that its containers are
+    if place == Place::Host && options.guest.is_none() {
         return vec![all[0]];
     }
     if !options.pythons.is_empty() {
         return options.pythons.clone();
     }
     match options.set {
-        Set::Default => vec![all[0]],
+        Set::Default | Set::VmCi => vec![all[0]],
         // each case with one, each Python with a third of the cases; the variants of a place take turns too
         Set::Ci => {
             let settled = all.iter().filter(|python| python.is_settled());

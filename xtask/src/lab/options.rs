@@ -12,7 +12,7 @@ usage: cargo xtask lab [PLACE...] [OPTION...]
   places: host, runc, runc-hostns, crun, vm, vm-trixie; without one, the first four
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14, 3.15 or all; default 3.11
-  --set ci|full        ci: the Pythons take turns over the cases; full: each with each
+  --set ci|vm-ci|full  ci: the Pythons take turns over the cases; vm-ci: the few cases with `ci_vm`; full: each with each
   --table              write the result into docs/lab.md
   --mutants            break the program on purpose, see whether the cases notice; --mutant NAME: only this one
   --program FILE       test this program instead of building one
@@ -25,6 +25,7 @@ pub(crate) enum Set {
     #[default]
     Default,
     Ci,
+    VmCi,
     Full,
 }
 
@@ -107,6 +108,7 @@ impl Options {
                 self.guest = Some(kernel.name);
             }
             ("--set", "ci") => self.set = Set::Ci,
+            ("--set", "vm-ci") => self.set = Set::VmCi,
             ("--set", "full") => self.set = Set::Full,
             ("--program", file) => self.program = Some(file.into()),
             ("--lab", folder) => self.lab = Some(folder.into()),
@@ -132,6 +134,7 @@ mod tests {
         let options = parse("runc --case a --case b --set ci").unwrap();
         assert_eq!(options.places, [Place::Runc]);
         assert_eq!(options.cases, ["a", "b"]);
+        assert_eq!(parse("vm --set vm-ci").unwrap().set, Set::VmCi);
         assert_eq!(options.set, Set::Ci);
         assert_eq!(parse("--python all").unwrap().pythons.len(), 4);
         assert_eq!(parse("--table").unwrap().places, Place::ALL);

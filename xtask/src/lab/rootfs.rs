@@ -11,7 +11,7 @@ use std::process::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Python {
     pub(crate) version: &'static str,
-    suite: &'static str,
+    pub(crate) suite: &'static str,
     package: &'static str,
 }
 

@@ -63,7 +63,7 @@ impl Trial<'_> {
     }
 }
 
-/// Plays the cases in the emulated machine: each in every place inside, in CI each in one.
+/// Plays the cases in the emulated machine: each in every place inside, with `--set ci` each in one.
 pub(crate) fn play(kernel: Kernel, cases: &[Case], set: Set, work: &Work) -> Result<Vec<Row>> {
     let program = &work.program;
     let trial = |places: &[Place], cases| Trial {
@@ -155,9 +155,10 @@ fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
         let names = trial.cases.iter().map(|case| case.name.as_str());
         script.push_str(&format!(
             "echo '{TRIAL}{number}'\n\
-             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --slowness {} --case {}\n",
+             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --python {} --slowness {} --case {}\n",
             places.join(" "),
             kernel.name,
+            kernel.python.version,
             trial.slowness,
             names.collect::<Vec<_>>().join(" --case ")
         ));
@@ -238,6 +239,32 @@ fn boot(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What CI plays under emulation, on machines whose load nobody knows, may depend on no clock: no bound on time but the
+    /// lab's patience, no second try, and nothing that a slow machine turns into another promise.
+    #[test]
+    fn what_ci_plays_in_a_machine_waits_for_no_clock() {
+        use super::super::case::Step;
+        let cases = super::super::case::read_all(&crate::tools::root().join("lab")).unwrap();
+        let chosen: Vec<_> = cases.iter().filter(|case| case.ci_vm).collect();
+        assert!((12..=24).contains(&chosen.len()), "{}", chosen.len());
+        for case in chosen {
+            let name = &case.name;
+            let is_timed = |step: &Step| matches!(step, Step::Sleep { .. } | Step::SetClock { .. });
+            assert!(!case.steps.iter().any(is_timed), "{name}");
+            assert!((case.tries, case.is_long) == (1, false), "{name}");
+            assert!(case.patience >= 60, "{name}");
+            let own_times = ["--grace", "--stray-grace", "--drain-delay", "--tick"];
+            let is_own = |word: &String| own_times.iter().any(|option| word.starts_with(option));
+            assert!(!case.start.iter().any(is_own), "{name}");
+            assert!(
+                !["vm", "v2"]
+                    .iter()
+                    .any(|key| case.not_in.contains_key(*key)),
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn two_kernels_play_every_case_in_every_place_that_hosts_it() {
