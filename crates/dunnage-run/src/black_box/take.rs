@@ -10,7 +10,7 @@ use super::book::{Known, MAX_PYTHONS, Reader};
 use super::words::{self, Best};
 use super::worker::Worker;
 use super::{Answer, RecordRequest, Recorded};
-use crate::procfs::{is_still, read_process, read_pss};
+use crate::procfs::{is_still, read_pss, read_rss_anon};
 use crate::record::{
     Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Thread,
     Writer, encode, now,
@@ -33,6 +33,9 @@ const MAX_TEXT: usize = 400;
 /// What stands where the traceback of a process would, if it ended before or meanwhile.
 const ENDED_BEFORE: &str = "the process ended before it could be read";
 const ENDED_MEANWHILE: &str = "the process ended while it was read";
+
+/// What stands there if it lives, and no thread of it is in Python.
+const NO_THREAD: &str = "no thread of it is in Python: it is starting or ending";
 
 /// The time for all proportional sizes, and what a GiB of resident memory takes of it.
 const PSS_TIME: Duration = Duration::from_millis(20);
@@ -370,12 +373,14 @@ fn write_traceback(
             read = read_threads(known, room, pen, best);
         }
     }
-    // what of it was read before its end is real, but it may be next to nothing
-    let is_over = read_process(known.process.identity.pid)
-        .is_none_or(|now| now.identity != known.process.identity || now.is_zombie());
+    let saw_any = best
+        .thread()
+        .is_some_and(|thread| !thread.frames.is_empty());
     let (threads_torn, error) = match read {
-        _ if is_over => (true, Some(ENDED_MEANWHILE.to_owned())),
-        Ok(threads_torn) => (threads_torn, None),
+        // what of it was read before its end is real, but it may be next to nothing
+        _ if is_over(known) => (true, Some(ENDED_MEANWHILE.to_owned())),
+        Ok(threads_torn) if saw_any => (threads_torn, None),
+        Ok(threads_torn) => (threads_torn, Some(NO_THREAD.to_owned())),
         Err(error) => (false, Some(error)),
     };
     pen.put_end(&Part::Read(Read {
@@ -384,6 +389,13 @@ fn write_traceback(
         error: error.clone(),
     }));
     error
+}
+
+/// Whether a process has ended, or is ending: its memory goes first.
+fn is_over(known: &Known) -> bool {
+    let identity = known.process.identity;
+    let rss = read_rss_anon(identity.pid, &mut Vec::with_capacity(256));
+    !is_still(identity) || rss.is_none_or(|bytes| bytes == 0)
 }
 
 /// Its version and whether it has a GIL, where that is known.

@@ -57,9 +57,16 @@ impl Family {
         assert_eq!(line.trim_end(), expected);
     }
 
-    pub fn tell_and_wait(&mut self, expected: &str) {
+    /// Lets it do the next thing, and what it says then.
+    pub fn tell_and_hear(&mut self) -> String {
         self.shell.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
-        self.wait_for(expected);
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    pub fn tell_and_wait(&mut self, expected: &str) {
+        assert_eq!(self.tell_and_hear(), expected);
     }
 
     pub fn settings(&self, folder: Option<&Path>) -> Settings {

@@ -256,3 +256,54 @@ for child in children: os.waitpid(child, 0)
     );
     assert!(record.tracebacks.len() <= 65, "{}", record.tracebacks.len());
 }
+
+#[test]
+fn whenever_a_process_is_killed_no_record_shows_nothing_of_it_without_a_reason() {
+    let program = "
+import os, signal, sys
+print('up', flush=True)
+while sys.stdin.readline():
+    child = os.fork()
+    if child == 0:
+        def hoards():
+            data = bytearray(20 << 20)
+            signal.alarm(60)
+            print(os.getpid(), flush=True)
+            while True: signal.pause()
+        hoards()
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    sys.stdin.readline()
+    os.waitpid(child, 0)
+    print('next', flush=True)
+";
+    let folder = tempfile::tempdir().unwrap();
+    let mut family = Family::start(program);
+    let mut black_box = BlackBox::start(family.settings(Some(folder.path()))).unwrap();
+    let rounds = 40;
+    for round in 0..rounds {
+        let child: i32 = family.tell_and_hear().parse().unwrap();
+        black_box.prepare(Seen::default());
+        let number = round + 1;
+        wait(|| black_box.record(request(number)).ok());
+        // from before it is read to after that
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 100));
+        dunnage_sys::kill(child, 9).unwrap();
+        wait(|| black_box.take_done());
+        family.tell_and_wait("next");
+    }
+    black_box.finish(ended());
+    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+    names.sort_by_key(fs::DirEntry::file_name);
+    let files = names
+        .iter()
+        .map(|entry| dunnage_run::record::read_record(&entry.path()).unwrap());
+    let records: Vec<_> = files.flat_map(|file| file.records).collect();
+    assert_eq!(records.len(), rounds as usize);
+    for record in &records {
+        assert!(record.complete.is_some() && !record.tracebacks.is_empty());
+        for dump in &record.tracebacks {
+            let is_seen = dump.threads.iter().any(|thread| !thread.frames.is_empty());
+            assert!(is_seen || dump.error.is_some(), "{dump:?}");
+        }
+    }
+}
