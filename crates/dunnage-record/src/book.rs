@@ -348,3 +348,107 @@ impl Spread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{GilGain, MarkSeen, QuotaGain, ThreadGain};
+    use dunnage_timeline::recording::Seen;
+
+    fn book() -> Book {
+        let mut book = Book::new();
+        for pid in [7, 8] {
+            book.fact(Fact::Process { pid, at: 0 });
+        }
+        for (process, tid) in [(0, 70), (1, 80), (0, 71)] {
+            book.fact(Fact::Thread {
+                process,
+                tid,
+                name: "x".to_owned(),
+                at: 0,
+            });
+        }
+        book.fact(Fact::Name {
+            name: "request".to_owned(),
+        });
+        book
+    }
+
+    fn look(at: Nanos) -> Look {
+        Look {
+            at,
+            ..Look::default()
+        }
+    }
+
+    #[test]
+    fn threads_are_numbered_over_all_processes_and_land_in_their_own() {
+        let mut book = book();
+        let wanted = book.look(&Look {
+            threads: vec![ThreadGain(2, 5, 6, Seen::WaitsForGil)],
+            gil: vec![GilGain(0, true, Some(2), 1), GilGain(1, true, Some(2), 1)],
+            marks: vec![MarkSeen(1, 80, 0, 9, 50, Some(40))],
+            ..look(100)
+        });
+        assert_eq!((wanted, book.disorder()), (Wanted::More, None));
+        book.fact(Fact::ThreadEnded { thread: 1, at: 100 });
+        let recording = book.finish(About::default(), Quality::default());
+        let [first, second] = recording.processes.as_slice() else {
+            panic!("two processes")
+        };
+        let [_, tick] = [&first.threads[0].ticks, &first.threads[1].ticks];
+        assert_eq!((tick[0].run, tick[0].wait), (5, 6));
+        assert_eq!(first.gil[0].holder, Some(1));
+        assert_eq!(second.gil[0].holder, None, "a thread of another process");
+        assert_eq!(second.threads[0].ended, Some(100));
+        assert_eq!(recording.marks[0].end, Some(50), "not before its begin");
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_the_recording_and_what_came_before_stays() {
+        let nonsense = [
+            Look {
+                threads: vec![ThreadGain(3, 1, 1, Seen::Sleeps)],
+                ..look(20)
+            },
+            Look {
+                gil: vec![GilGain(2, true, None, 1)],
+                ..look(20)
+            },
+            Look {
+                quota: Some(QuotaGain(1, 1, 1, 1)),
+                ..look(20)
+            },
+            Look {
+                marks: vec![MarkSeen(0, 1, 1, 1, 1, None)],
+                ..look(20)
+            },
+            look(5),
+        ];
+        for wrong in nonsense {
+            let mut book = book();
+            assert_eq!(book.look(&look(10)), Wanted::More);
+            assert_eq!(book.look(&wrong), Wanted::Enough, "{wrong:?}");
+            assert!(book.disorder().is_some());
+            book.look(&look(30));
+            assert_eq!(book.recording().looks.first(), Some(&10));
+            assert!(!book.recording().looks.contains(&30));
+        }
+    }
+
+    #[test]
+    fn the_times_between_looks_are_told_as_they_were() {
+        let looks: Vec<Nanos> = (0..100).map(|at| at * 5).chain([1000]).collect();
+        let spread = Spread::of(&looks);
+        assert_eq!((spread.median, spread.p99, spread.max), (5, 505, 505));
+        assert_eq!(Spread::of(&[]), Spread::default());
+        assert_eq!(Spread::of(&[7]), Spread::default());
+    }
+
+    #[test]
+    fn a_text_is_cut_between_letters_and_has_no_control_characters() {
+        let long = format!("a\u{1b}{}", "ä".repeat(MAX_TEXT));
+        let short = shorten(&*long);
+        assert!(short.len() <= MAX_TEXT && short.starts_with("a ä"));
+    }
+}

@@ -9,6 +9,7 @@ mod inits;
 pub(crate) mod machine;
 mod orphans;
 mod python;
+pub(crate) mod record;
 mod report;
 mod signal;
 mod start;

@@ -57,6 +57,13 @@ pub(crate) struct Target {
     met: Option<bool>,
 }
 
+impl Target {
+    /// Whether it is met, or could not be judged.
+    pub(super) fn is_not_missed(&self) -> bool {
+        self.met != Some(false)
+    }
+}
+
 impl Page {
     /// Whether every target that could be judged is met, and at least one could.
     pub(crate) fn all_met(&self) -> bool {
@@ -308,7 +315,7 @@ impl Page {
     }
 }
 
-fn render_targets(targets: &[Target], page: &mut String) {
+pub(super) fn render_targets(targets: &[Target], page: &mut String) {
     page.push_str("| what | target | measured | |\n|---|---|---|---|\n");
     for Target {
         what,

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use dunnage_policy::units::parse_duration;
 use dunnage_record::Settings;
-use dunnage_timeline::{Recording, Timeline};
+use dunnage_timeline::{Recording, Timeline, Verdict, render_summary};
 
 use self::make::{Made, make};
 use self::output::Outputs;
@@ -21,6 +21,15 @@ use crate::output as words;
 
 /// The share of a CPU that looking may take.
 const SHARE: f64 = 0.1;
+
+/// How the summary is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object (`dunnage.verdict/1`).
+    Json,
+}
 
 /// Show on one timeline what each thread did, who held the GIL, and when the CPU quota stopped them. Nothing is stopped or
 /// signalled, and nothing runs inside the process.
@@ -50,10 +59,20 @@ pub struct RecordCommand {
     )]
     rate: u32,
 
-    /// Where it is written, more than once if wanted; the end of the name says as what: .json (to be shown again),
-    /// .pftrace (for ui.perfetto.dev)
+    /// Where it is written, more than once if wanted; the end of the name says as what: .html (a page), .json (to be shown
+    /// again), .timeline.json (explained), .pftrace (for ui.perfetto.dev). Default: a page with the time in its name
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
+
+    /// How it is summed up on stdout: `text` for people, `json` for programs
+    #[arg(
+        long,
+        value_enum,
+        default_value = "text",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    format: Format,
 
     /// Show a recording (.json) again, instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["command", "duration"])]
@@ -69,7 +88,7 @@ pub struct RecordCommand {
 pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::plan(&args.output, args.from.is_some())?;
     if let Some(path) = &args.from {
-        show(&output::read(path)?, &outputs)?;
+        show(&output::read(path)?, &outputs, args.format)?;
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings {
@@ -80,7 +99,7 @@ pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
     match make(args, &settings)? {
         Made::Nothing(code) => Ok(code),
         Made::Recording(recording, signals) => {
-            let shown = show(&recording, &outputs);
+            let shown = show(&recording, &outputs, args.format);
             // the command goes on, whatever became of its recording
             let code = signals.finish()?;
             shown?;
@@ -89,11 +108,28 @@ pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes the files and says what is in them.
-fn show(recording: &Recording, outputs: &Outputs) -> anyhow::Result<()> {
-    for note in &recording.quality.notes {
-        words::tell(&format!("dunnage: {note}"));
-    }
+/// Writes the files and says what was seen.
+fn show(recording: &Recording, outputs: &Outputs, format: Format) -> anyhow::Result<()> {
     let timeline = Timeline::build(recording);
-    outputs.write(recording, &timeline)
+    let verdict = Verdict::of(&timeline);
+    let text = match format {
+        Format::Text => render_summary(&timeline, &verdict, width()),
+        Format::Json => {
+            let about = (&recording.about, &recording.quality);
+            let json = serde_json::json!({
+                "schema": "dunnage.verdict/1", "about": about.0, "quality": about.1, "verdict": verdict,
+            });
+            serde_json::to_string_pretty(&json)? + "\n"
+        }
+    };
+    // a reader of the summary that went away must not keep the files from being written
+    let printed = words::print(&text);
+    outputs.write(recording, &timeline, &verdict)?;
+    printed
+}
+
+/// The columns of the terminal, as a shell tells them.
+fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok();
+    told.and_then(|columns| columns.parse().ok()).unwrap_or(100)
 }

@@ -21,6 +21,7 @@ mod init;
 mod inner;
 mod last_time;
 mod memory;
+mod record;
 mod shutdown;
 mod signals;
 mod support;

@@ -42,7 +42,13 @@ pub fn make(args: &RecordCommand, settings: &Settings) -> anyhow::Result<Made> {
             let (book, spent) = direct::record(settings, &mut finder, &mut signals)?;
             Sight::new(book, spent, Vec::new())
         }
-        By::Supervisor(supervisor) => through(supervisor, args, settings, &mut signals)?,
+        By::Supervisor(supervisor) => match through(supervisor, args, settings, &mut signals) {
+            Ok(seen) => seen,
+            Err(error) => {
+                output::tell(&format!("dunnage: {error}"));
+                return Ok(Made::Nothing(ExitCode::from(1)));
+            }
+        },
     };
     if seen.book.is_empty() {
         output::tell("dunnage: nothing was seen: the processes had ended");

@@ -1,0 +1,312 @@
+//! What is recorded of real Pythons.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at what it did not expect, and says what it skipped"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dunnage_record::{Book, Fact, Look, Settings, Sink, Wanted, record};
+use dunnage_sys::monotonic_nanos;
+use dunnage_timeline::recording::{About, Process, Quality, Recording, Seen};
+
+/// A python that does what it reads from its stdin, line by line, until the end.
+struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+const PROGRAM: &str = "
+import sys, threading, time
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end: pass
+def worker():
+    while True: spin(0.01); time.sleep(0.01)
+print('ready', flush=True)
+for line in sys.stdin: exec(line)
+";
+
+impl Running {
+    fn start(python: &PathBuf) -> Self {
+        let mut child = Command::new(python)
+            .args(["-c", PROGRAM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let stdin = child.stdin.take();
+        Self { child, stdin }
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Lets it end by itself.
+    fn finish(&mut self) {
+        drop(self.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One Python of each version that pyenv has here, else the one on PATH.
+fn pythons() -> Vec<(u32, PathBuf)> {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(|| home.join(".pyenv"), PathBuf::from);
+    let folders = std::fs::read_dir(pyenv.join("versions"));
+    let mut found: Vec<(u32, PathBuf)> = folders
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let minor = name.strip_prefix("3.")?.split('.').next()?.parse().ok()?;
+            let python = entry.path().join("bin/python3");
+            (minor >= 9 && python.exists()).then_some((minor, python))
+        })
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        println!("no pyenv here: only the python3 on PATH is recorded");
+        found.push((0, PathBuf::from("python3")));
+    }
+    found
+}
+
+/// A book that is asked after each look whether it has enough.
+struct Until<F> {
+    book: Book,
+    looks: usize,
+    enough: F,
+}
+
+impl<F: FnMut(&Recording, usize) -> bool> Sink for Until<F> {
+    fn fact(&mut self, fact: Fact) {
+        self.book.fact(fact);
+    }
+
+    fn look(&mut self, look: &Look) -> Wanted {
+        self.looks += 1;
+        assert!(self.looks < 100_000, "what was waited for never came");
+        match self.book.look(look) {
+            Wanted::More if !(self.enough)(self.book.recording(), self.looks) => Wanted::More,
+            _ => Wanted::Enough,
+        }
+    }
+}
+
+/// Records these processes until the recording so far has what the test wants.
+fn record_until(pids: &[i32], enough: impl FnMut(&Recording, usize) -> bool) -> Recording {
+    let mut sink = Until {
+        book: Book::new(),
+        looks: 0,
+        enough,
+    };
+    let settings = Settings {
+        interval: 1_000_000,
+        duration: None,
+        share: 0.5,
+    };
+    let stop = AtomicBool::new(false);
+    record(
+        &settings,
+        monotonic_nanos(),
+        &mut || pids.to_vec(),
+        &stop,
+        &mut sink,
+    );
+    assert_eq!(sink.book.disorder(), None);
+    sink.book.finish(About::default(), Quality::default())
+}
+
+fn waits_for_gil(process: &Process) -> usize {
+    let ticks = process.threads.iter().flat_map(|thread| &thread.ticks);
+    ticks.filter(|tick| tick.seen == Seen::WaitsForGil).count()
+}
+
+#[test]
+fn in_each_version_it_is_seen_who_holds_the_gil_who_waits_for_it_and_what_threads_are_called() {
+    for (minor, python) in pythons() {
+        let mut running = Running::start(&python);
+        running.tell("[threading.Thread(target=worker, name=f'worker {n}', daemon=True).start() for n in range(3)]");
+        let is_seen = |recording: &Recording, _| {
+            let Some(process) = recording.processes.first() else {
+                return false;
+            };
+            let named = process
+                .threads
+                .iter()
+                .filter(|thread| thread.name.starts_with("worker "))
+                .count();
+            let holders = process
+                .gil
+                .iter()
+                .filter(|gil| gil.locked && gil.holder.is_some());
+            named == 3 && waits_for_gil(process) > 20 && holders.count() > 20
+        };
+        let recording = record_until(&[running.pid()], is_seen);
+        let process = &recording.processes[0];
+        assert!(process.has_gil, "3.{minor}");
+        assert_eq!(process.threads[0].tid, running.pid());
+        let version = process.python.clone().unwrap();
+        assert!(
+            minor == 0 || version.starts_with(&format!("3.{minor}.")),
+            "{version}"
+        );
+        assert!(
+            recording.quality.notes.is_empty(),
+            "{:?}",
+            recording.quality.notes
+        );
+    }
+}
+
+#[test]
+fn threads_that_come_and_go_have_a_beginning_and_an_end_and_their_time_is_counted() {
+    let (_, python) = pythons().pop().unwrap();
+    let mut running = Running::start(&python);
+    running.tell("burst = lambda: [time.sleep(0.01) or threading.Thread(target=spin, args=(0.03,), name='short').start() for _ in range(1000)]");
+    running.tell("threading.Thread(target=burst, daemon=True).start()");
+    let ended = |recording: &Recording| {
+        let threads = recording
+            .processes
+            .iter()
+            .flat_map(|process| &process.threads);
+        let ended = threads.filter(|thread| thread.ended.is_some() && thread.first > 0);
+        ended.cloned().collect::<Vec<_>>()
+    };
+    let ran = |thread: &&dunnage_timeline::recording::Thread| {
+        thread.ticks.iter().map(|tick| tick.run).sum::<u64>() > 0
+    };
+    let recording = record_until(&[running.pid()], |recording, _| {
+        ended(recording).iter().filter(ran).count() >= 10
+    });
+    for thread in ended(&recording) {
+        assert!(thread.ended.unwrap() >= thread.first);
+    }
+}
+
+#[test]
+fn a_process_that_ends_leaves_a_whole_recording_though_nobody_has_waited_for_it() {
+    let (_, python) = pythons().pop().unwrap();
+    let mut running = Running::start(&python);
+    running.tell("spin(0.1)");
+    let pid = running.pid();
+    // it ends while it is looked at; the zombie stays until `finish`
+    drop(running.stdin.take());
+    let recording = record_until(&[pid], |_, _| false);
+    let process = &recording.processes[0];
+    assert!(process.ended.is_some());
+    assert!(process.threads.iter().all(|thread| thread.ended.is_some()));
+    running.finish();
+}
+
+#[test]
+fn several_processes_are_on_one_timeline_and_another_program_has_no_gil() {
+    let (_, python) = pythons().pop().unwrap();
+    let mut running = Running::start(&python);
+    running.tell("worker()");
+    let mut sleep = Command::new("sleep").arg("600").spawn().unwrap();
+    let pids = [running.pid(), sleep.id() as i32];
+    let recording = record_until(&pids, |recording, looks| {
+        looks > 50 && recording.processes.len() == 2
+    });
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+    let has_gil: Vec<bool> = recording
+        .processes
+        .iter()
+        .map(|process| process.has_gil)
+        .collect();
+    assert_eq!(has_gil, [true, false]);
+    let notes = recording.quality.notes.join("\n");
+    assert!(
+        notes.contains("is not a CPython: no GIL lane for it"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_program_that_becomes_a_python_is_seen_as_one() {
+    let (_, python) = pythons().pop().unwrap();
+    let script = format!(
+        "read line; exec {} -c 'import sys; sys.stdin.read()'",
+        python.display()
+    );
+    let mut shell = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = shell.stdin.take().unwrap();
+    let mut told = false;
+    let recording = record_until(&[shell.id() as i32], |recording, looks| {
+        if looks > 20 && !told {
+            told = true;
+            stdin.write_all(b"go\n").unwrap();
+        }
+        recording
+            .processes
+            .first()
+            .is_some_and(|process| process.has_gil)
+    });
+    drop(stdin);
+    shell.wait().unwrap();
+    assert!(recording.processes[0].python.is_some());
+    assert!(recording.processes[0].command.contains("sys.stdin.read"));
+}
+
+#[test]
+fn who_says_stop_gets_a_last_look() {
+    let (_, python) = pythons().pop().unwrap();
+    let running = Running::start(&python);
+    let stop = AtomicBool::new(false);
+    let mut sink = Until {
+        book: Book::new(),
+        looks: 0,
+        enough: |_: &Recording, looks: usize| {
+            if looks == 10 {
+                stop.store(true, Ordering::Relaxed);
+            }
+            false
+        },
+    };
+    let settings = Settings {
+        interval: 1_000_000,
+        duration: None,
+        share: 0.5,
+    };
+    let begin = monotonic_nanos();
+    let spent = record(
+        &settings,
+        begin,
+        &mut || vec![running.pid()],
+        &stop,
+        &mut sink,
+    );
+    assert_eq!(sink.looks, 11);
+    let looks = &sink.book.recording().looks;
+    assert!(spent.duration >= *looks.last().unwrap() && spent.own_cpu > 0);
+}
