@@ -14,6 +14,8 @@ mod report;
 mod signal;
 mod start;
 
+pub(crate) use python::lay_out_module;
+
 use crate::tools::{Result, cargo, root, say, stdout_of};
 use std::fs;
 use std::process::{Command, ExitCode};

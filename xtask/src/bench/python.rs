@@ -26,6 +26,18 @@ pub(crate) struct Costs {
 pub(crate) fn measure(scratch: &Path) -> Result<Costs> {
     say("calls of the Python module");
     let python = crate::python::tools()?;
+    let site = scratch.join("python");
+    lay_out_module(&site)?;
+    let text = stdout_of(
+        Command::new(python)
+            .arg(root().join("xtask/src/bench/python_costs.py"))
+            .env("PYTHONPATH", site),
+    )?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Builds the extension as it is shipped, and lays the package with it into a folder to be imported from.
+pub(crate) fn lay_out_module(site: &Path) -> Result<()> {
     must_succeed(&mut cargo([
         "build",
         "--quiet",
@@ -35,7 +47,6 @@ pub(crate) fn measure(scratch: &Path) -> Result<Costs> {
         "-p",
         "dunnage-py",
     ]))?;
-    let site = scratch.join("python");
     let package = site.join("dunnage");
     fs::create_dir_all(&package)?;
     for entry in fs::read_dir(root().join("python/dunnage"))? {
@@ -50,12 +61,7 @@ pub(crate) fn measure(scratch: &Path) -> Result<Costs> {
         target_dir().join("wheel/libdunnage_native.so"),
         package.join("_native.abi3.so"),
     )?;
-    let text = stdout_of(
-        Command::new(python)
-            .arg(root().join("xtask/src/bench/python_costs.py"))
-            .env("PYTHONPATH", site),
-    )?;
-    Ok(serde_json::from_str(&text)?)
+    Ok(())
 }
 
 impl Costs {

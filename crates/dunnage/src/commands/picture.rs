@@ -15,6 +15,7 @@ const WHO: [(&str, &str, &str); 3] = [
 
 /// One comparison: where its number stands in the report and what it means.
 struct Row {
+    who: &'static [(&'static str, &'static str, &'static str); 3],
     check: &'static str,
     field: &'static str,
     title: &'static str,
@@ -24,8 +25,16 @@ struct Row {
     suffix: &'static str,
 }
 
-const ROWS: [Row; 7] = [
+/// The places that the service which stalls is in.
+const WHERE: [(&str, &str, &str); 3] = [
+    ("limited", "0.2 CPUs", "#c2564b"),
+    ("unlimited", "no quota", "#3f8f5f"),
+    ("contended", "busy host", "#8a8a86"),
+];
+
+const ROWS: [Row; 8] = [
     Row {
+        who: &WHO,
         check: "shell_form",
         field: "good",
         title: "Shell-form command: shutdowns with their cleanup done, of 12",
@@ -34,6 +43,7 @@ const ROWS: [Row; 7] = [
         suffix: "",
     },
     Row {
+        who: &WHO,
         check: "grandchildren",
         field: "good",
         title: "Grandchildren that finished their work, of 2",
@@ -42,6 +52,7 @@ const ROWS: [Row; 7] = [
         suffix: "",
     },
     Row {
+        who: &WHO,
         check: "orphans",
         field: "left",
         title: "Zombies left of 20,000 orphans",
@@ -50,6 +61,7 @@ const ROWS: [Row; 7] = [
         suffix: "",
     },
     Row {
+        who: &WHO,
         check: "matmul",
         field: "throttled",
         title: "NumPy at a quota of 1 CPU: throttled periods",
@@ -58,6 +70,7 @@ const ROWS: [Row; 7] = [
         suffix: "",
     },
     Row {
+        who: &WHO,
         check: "matmul",
         field: "probe_p99_usec",
         title: "… and a 1 ms timer in the same process: p99",
@@ -66,6 +79,16 @@ const ROWS: [Row; 7] = [
         suffix: " ms",
     },
     Row {
+        who: &WHERE,
+        check: "gil_held",
+        field: "p99_usec",
+        title: "A service that uses a third of its quota, and holds the GIL for 80 ms each 4 s: p99 of requests",
+        better: "what dunnage record explains",
+        unit: 1000.0,
+        suffix: " ms",
+    },
+    Row {
+        who: &WHO,
         check: "fragments",
         field: "tables",
         title: "A batch that fragments, at 256 MiB: tables finished, of 3",
@@ -74,6 +97,7 @@ const ROWS: [Row; 7] = [
         suffix: "",
     },
     Row {
+        who: &WHO,
         check: "workers",
         field: "lost",
         title: "Two gunicorn workers that leak, at 256 MiB: answers lost",
@@ -147,7 +171,8 @@ fn draw_row(svg: &mut String, report: &Value, row: &Row, top: f64) -> Result<()>
         })
         .and_then(|check| check.get("counted"))
         .with_context(|| format!("the report has no check {}", row.check))?;
-    let values: Vec<Option<f64>> = WHO
+    let values: Vec<Option<f64>> = row
+        .who
         .iter()
         .map(|(name, _, _)| counted.get(name)?.get(row.field)?.as_f64())
         .collect();
@@ -163,7 +188,7 @@ fn draw_row(svg: &mut String, report: &Value, row: &Row, top: f64) -> Result<()>
         WIDTH - 20.0,
         row.better
     );
-    for (index, ((_, label, colour), value)) in WHO.iter().zip(&values).enumerate() {
+    for (index, ((_, label, colour), value)) in row.who.iter().zip(&values).enumerate() {
         let y = top + LINE * (index as f64 + 1.0);
         let width = value
             .filter(|_| most > 0.0)
@@ -243,6 +268,7 @@ mod tests {
         let report = serde_json::json!({
             "time": "2026-01-01T00:00:00Z", "machine": {"cpus": 2},
             "checks": [check("shell_form", three("good", [0, 1, 12])), check("grandchildren", three("good", [0, 0, 2])),
+                check("gil_held", serde_json::json!({"limited": {"p99_usec": 412_345}, "unlimited": {"p99_usec": 61_000}, "contended": {"p99_usec": 97_000}})),
                 check("orphans", three("left", [20000, 3, 0])), check("matmul", matmul),
                 check("fragments", three("tables", [0, 1, 3])), check("workers", three("lost", [9, 8, 0]))]
         });
@@ -255,6 +281,8 @@ mod tests {
             ">9<",
             ">47.8 ms<",
             ">1.2 ms<",
+            ">412.3 ms<",
+            ">no quota<",
             "2026-01-01",
         ] {
             assert!(svg.contains(text), "{text}");
