@@ -172,6 +172,8 @@ fn off(facts: &Facts, lanes: &Lanes, ends: (Time, Time)) -> [f64; 2] {
 
 /// What the counters are behind at most for a thread: a tick of 4 ms before and after.
 const TICKS: u64 = 8_000_000;
+/// Between the moments at which the kernel ends one thread's account and begins the next one's, which the trace has as one.
+const SWITCH: u64 = 10_000;
 
 fn doubts(facts: &Facts, lanes: &Lanes, ends: (Time, Time)) -> Vec<String> {
     let mut doubts = Vec::new();
@@ -187,11 +189,13 @@ fn doubts(facts: &Facts, lanes: &Lanes, ends: (Time, Time)) -> Vec<String> {
     let traced = sums(lanes, ends);
     for (tid, counted) in &facts.threads {
         let sums = traced.get(tid).copied().unwrap_or_default();
+        let lane = lanes.threads.get(tid);
+        let switches = lane.map_or(0, |lane| lane.sched.changes(ends.0, ends.1).count() as u64);
         for (name, counted, sum) in [
             ("on CPUs", counted.run, sums[0]),
             ("ready", counted.wait, sums[1]),
         ] {
-            if counted.abs_diff(sum) > TICKS.max(counted / 100) {
+            if counted.abs_diff(sum) > TICKS.max(counted / 100) + SWITCH * switches {
                 doubts.push(format!(
                     "thread {tid} was {name} for {:.1} ms by its counter and {:.1} ms by the trace",
                     counted as f64 / 1e6,

@@ -70,9 +70,11 @@ impl<T: Copy + PartialEq> Row<T> {
 pub(super) enum Gil {
     /// Nothing.
     Without,
-    /// Asks for it, or gives it up and waits to see it taken.
+    /// Asks for it.
     Wants,
     Holds,
+    /// Gives it up and, if it was asked to, waits to see it taken.
+    Leaves,
 }
 
 #[derive(Debug, Default)]
@@ -173,6 +175,7 @@ impl Lanes {
         lane.gil.begin(match event.kind {
             Kind::Take => Gil::Without,
             Kind::Drop => Gil::Holds,
+            Kind::Dropped => Gil::Leaves,
             _ => Gil::Wants,
         });
         match event.kind {
@@ -181,7 +184,7 @@ impl Lanes {
                 holder.push(event.time, Some(event.tid));
             }
             Kind::Drop => {
-                lane.gil.push(event.time, Gil::Wants);
+                lane.gil.push(event.time, Gil::Leaves);
                 // another one can have it before this one's probe is through
                 if holder
                     .0

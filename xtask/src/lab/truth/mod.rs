@@ -23,9 +23,10 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask lab record-truth [WORKLOAD...] [OPTION...]
   workloads: gil_call, python, threads, json, numpy1, numpy2, gthread, asyncio, processes; all without one
-  --quota LIST       of 0.2, 0.5, 1, none, host (no quota, others want the CPUs); all without it
+  --quota LIST       of 0.2, 0.5, 1, none, host (no quota, others want the CPUs and get more); all without it
   --seconds N        of each case; default 12
   --program FILE     judge this program instead of building one
+  --of TEXT          of which commit that program is
   --judge            play nothing: judge again what was played
   --explain N        show the N worst requests of each case, stretch by stretch
   --table            write all that was played into docs/record.md";
@@ -97,6 +98,7 @@ struct Options {
     quotas: Vec<String>,
     seconds: f64,
     program: Option<PathBuf>,
+    of: Option<String>,
     judge_only: bool,
     explain: usize,
     table: bool,
@@ -109,6 +111,7 @@ impl Options {
             quotas: Vec::new(),
             seconds: 12.0,
             program: None,
+            of: None,
             judge_only: false,
             explain: 0,
             table: false,
@@ -126,6 +129,7 @@ impl Options {
                 }
                 "--seconds" => options.seconds = value()?.parse()?,
                 "--program" => options.program = Some(value()?.into()),
+                "--of" => options.of = Some(value()?.clone()),
                 "--judge" => options.judge_only = true,
                 "--explain" => options.explain = value()?.parse()?,
                 "--table" => options.table = true,
@@ -140,6 +144,15 @@ impl Options {
             return Err(format!("{name} is no quota\n{USAGE}").into());
         }
         Ok(options)
+    }
+
+    /// Of which commit the program is.
+    fn tree(&self) -> String {
+        match (&self.of, &self.program) {
+            (Some(of), _) => of.clone(),
+            (None, Some(_)) => "a program that was given".to_owned(),
+            (None, None) => crate::bench::machine::describe_tree(),
+        }
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -170,7 +183,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if options.judge_only {
         let program = program(&options)?;
         judge_all(&options, &scratch, &program)?;
-        return report::end(&scratch, options.table);
+        return report::end(&scratch, options.table, &options.tree());
     }
     if std::env::var_os(INSIDE).is_none() {
         if let Some(why) = missing() {
@@ -179,18 +192,21 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         }
         return enter(args);
     }
+    // the workloads mark their requests
+    crate::python::build_extension()?;
     let (library, library_folder, python) = interpreter(&scratch)?;
     let parts = play::Parts {
         program: program(&options)?,
         python,
         library_folder,
         seconds: options.seconds,
+        tree: options.tree(),
     };
     let stage = stage::Stage::build(&scratch, &library)?;
     let played = play_all(&options, &parts, &stage, &scratch);
     stage.end()?;
     played?;
-    report::end(&scratch, options.table)
+    report::end(&scratch, options.table, &options.tree())
 }
 
 fn program(options: &Options) -> Result<PathBuf> {

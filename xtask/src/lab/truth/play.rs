@@ -18,6 +18,8 @@ pub(super) struct Parts {
     /// A folder to load the probed library from; `None` where the interpreter is one file.
     pub(super) library_folder: Option<PathBuf>,
     pub(super) seconds: f64,
+    /// Of which commit the program is.
+    pub(super) tree: String,
 }
 
 /// A thread's own counters (`schedstat`), gained between begin and end.
@@ -49,8 +51,8 @@ pub(super) const REQUESTS: &str = "requests.txt";
 pub(super) const RECORDING: &str = "recording.json";
 pub(super) const FACTS: &str = "facts.json";
 
-/// How many neighbours compete for the CPUs in the case `host`.
-const NEIGHBOURS: usize = 3;
+/// How many neighbours want the CPUs in the case `host`.
+const NEIGHBOURS: usize = 4;
 
 pub(super) fn play(case: &Case, parts: &Parts, stage: &Stage, folder: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
@@ -61,6 +63,7 @@ pub(super) fn play(case: &Case, parts: &Parts, stage: &Stage, folder: &Path) -> 
         Quota::Cpus(cpus) => Some(cpus),
         Quota::Unlimited | Quota::Host => None,
     })?;
+    stage.set_shares(case.quota == Quota::Host)?;
     let neighbours = match case.quota {
         Quota::Host => Neighbours::start(&stage.noise, NEIGHBOURS)?,
         _ => Neighbours(Vec::new()),
@@ -85,7 +88,7 @@ pub(super) fn play(case: &Case, parts: &Parts, stage: &Stage, folder: &Path) -> 
     let facts = Facts {
         case: case.name(),
         date: crate::bench::machine::date()?,
-        tree: crate::bench::machine::describe_tree(),
+        tree: parts.tree.clone(),
         clock: stage.clock()?,
         lost,
         threads: gained(&before, &after),

@@ -1,8 +1,9 @@
 //! What each thread did at each moment, by the trace: the same words as the recording's, from other sources.
 //!
 //! A thread that is on a CPU runs, whatever it wants. Else, if it asks for the GIL and another one has it, it waits for that one,
-//! whatever the scheduler says of itself: it could not go on with a CPU either. The GIL that lies free for a moment belongs to
-//! the one that takes it next: a thread that is throttled before it can pick up what it was given stops the others as a holder does.
+//! whatever the scheduler says of itself: it could not go on with a CPU either. While the GIL lies free, a thread that is ready lacks
+//! a CPU only; one that sleeps until it is given the GIL, or until another one has taken what it gave up, waits for the one that
+//! takes it next, which stops the others as a holder does if it is throttled before it can pick it up.
 
 use super::lanes::{Gil, Lanes, Sched};
 use super::trace::Time;
@@ -90,8 +91,9 @@ fn classify(lanes: &Lanes, process: i32, tid: i32, time: Time) -> usize {
     if sched == Sched::Running {
         return RUNNING;
     }
-    if lane.gil.at(time) == Some(Gil::Wants)
-        && let Some(what) = waits_for(lanes, process, tid, time)
+    let gil = lane.gil.at(time);
+    if matches!(gil, Some(Gil::Wants | Gil::Leaves))
+        && let Some(what) = waits_for(lanes, process, tid, time, sched == Sched::Asleep)
     {
         return what;
     }
@@ -100,17 +102,18 @@ fn classify(lanes: &Lanes, process: i32, tid: i32, time: Time) -> usize {
         Sched::Ready => RUN_QUEUE,
         Sched::Throttled => THROTTLED,
         // asks for a GIL that is free, or is its own a moment later
-        Sched::Asleep if lane.gil.at(time) == Some(Gil::Wants) => GIL_UNKNOWN,
+        Sched::Asleep if gil == Some(Gil::Wants) => GIL_UNKNOWN,
         Sched::Asleep => SLEEPING,
     }
 }
 
-/// What the one does that has the GIL or takes it next. `None`: nobody else.
-fn waits_for(lanes: &Lanes, process: i32, tid: i32, time: Time) -> Option<usize> {
+/// What the one does that has the GIL or, for one who sleeps, takes it next. `None`: nobody else.
+fn waits_for(lanes: &Lanes, process: i32, tid: i32, time: Time, sleeps: bool) -> Option<usize> {
     let holders = lanes.holders.get(&process)?;
     let holder = match holders.at(time).flatten() {
         Some(holder) => holder,
-        None => holders.next(time, |holder| holder.is_some())??,
+        None if sleeps => holders.next(time, |holder| holder.is_some())??,
+        None => return None,
     };
     if holder == tid {
         return None;

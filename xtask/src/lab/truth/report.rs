@@ -51,7 +51,7 @@ struct Results<'a> {
 }
 
 /// Tells all that was played, and writes it down.
-pub(super) fn end(scratch: &Path, table: bool) -> Result<ExitCode> {
+pub(super) fn end(scratch: &Path, table: bool, tree: &str) -> Result<ExitCode> {
     let cases = read_all(scratch)?;
     let results = Results {
         schema: "dunnage.record-truth/1",
@@ -72,10 +72,11 @@ pub(super) fn end(scratch: &Path, table: bool) -> Result<ExitCode> {
         let machine = crate::bench::machine::describe()?;
         let machine: Vec<_> = machine
             .iter()
-            .filter(|(name, _)| ["CPU", "kernel", "cgroup"].contains(name))
+            .filter(|(name, _)| ["date", "CPU", "kernel", "cgroup"].contains(name))
             .map(|(name, value)| format!("{name}: {value}"))
             .collect();
-        write(&format!("{}.\n\n{text}", machine.join("; ")))?;
+        let machine = machine.join("; ");
+        write(&format!("Judged by {tree}; {machine}.\n\n{text}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -150,6 +150,18 @@ impl Stage {
         fs::write(&file, value).map_err(|error| format!("{}: {error}", file.display()).into())
     }
 
+    /// Sets what the group's CPUs are worth to it where others want them too: as usual, or as a pod that requests a tenth of a CPU.
+    pub(super) fn set_shares(&self, is_small: bool) -> Result<()> {
+        let (file, value) = match (version(), is_small) {
+            (Version::V1, false) => ("cpu.shares", "1024"),
+            (Version::V1, true) => ("cpu.shares", "102"),
+            (Version::V2, false) => ("cpu.weight", "100"),
+            (Version::V2, true) => ("cpu.weight", "4"),
+        };
+        let file = self.group.join(file);
+        fs::write(&file, value).map_err(|error| format!("{}: {error}", file.display()).into())
+    }
+
     /// `nr_periods`, `nr_throttled` and the throttled time in nanoseconds.
     pub(super) fn counters(&self) -> Result<[u64; 3]> {
         let text = fs::read_to_string(self.group.join("cpu.stat"))?;
