@@ -126,8 +126,13 @@ impl<L: Line> Sink for Post<L> {
     fn fact(&mut self, fact: Fact) {
         // strings and numbers can always be written
         let text = serde_json::to_vec(&fact).unwrap_or_default();
+        let packets = self.fact_bytes / FACTS;
         self.fact_bytes += text.len();
         self.facts.push_back(text);
+        // a first look at thousands of threads is more than may wait
+        if self.fact_bytes / FACTS > packets {
+            self.send_facts();
+        }
         // nobody reads: without them the rest cannot be understood
         self.is_over |= self.fact_bytes > MOST_FACTS;
     }
