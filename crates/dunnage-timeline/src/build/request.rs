@@ -12,7 +12,7 @@ use crate::timeline::{Moment, Parts, ProcessTrack, Request, Span, ThreadTrack, W
 const MOST_STALLS: usize = 100;
 /// A thread that runs no longer than this between two waits is still in the same stall: it woke to ask for the GIL again, or
 /// got a slice of a CPU.
-const BREATH: Nanos = 1_000_000;
+const BREATH: Nanos = 500_000;
 /// A stall is no shorter.
 const SHORTEST_STALL: Nanos = 5_000_000;
 
@@ -225,18 +225,21 @@ fn parts_between(spans: &[Span], start: Nanos, end: Nanos) -> Parts {
 }
 
 fn for_each_stall(spans: &[Span], mut found: impl FnMut(Nanos, Nanos)) {
-    let mut open: Option<(Nanos, Nanos)> = None;
-    let mut close = |stall: Option<(Nanos, Nanos)>| {
-        if let Some((start, end)) = stall
+    // from, to, and how much of that was waited
+    let mut open: Option<(Nanos, Nanos, Nanos)> = None;
+    let mut close = |stall: Option<(Nanos, Nanos, Nanos)>| {
+        // who mostly runs is not stalled
+        if let Some((start, end, waited)) = stall
             && end - start >= SHORTEST_STALL
+            && waited >= (end - start) / 2
         {
             found(start, end);
         }
     };
     for span in spans {
         if is_stalled(span.what) {
-            let start = open.map_or(span.start, |stall| stall.0);
-            open = Some((start, span.end));
+            let (start, waited) = open.map_or((span.start, 0), |stall| (stall.0, stall.2));
+            open = Some((start, span.end, waited + (span.end - span.start)));
         } else if span.what != What::Running || span.end - span.start > BREATH {
             close(open.take());
         }

@@ -10,6 +10,8 @@ use crate::timeline::{Hold, Parts, Period, ProcessTrack, QuotaTrack, Request, Ti
 const FEWEST_REQUESTS: usize = 5;
 /// A request is slow if it took three times as long as half of them, but not below this.
 const SLOW: Nanos = 10_000_000;
+/// A stall counts from here on: stalls are the longest that there are, so that their median tells nothing.
+const LONG_STALL: Nanos = 20_000_000;
 /// What a dashboard takes the average of; before that the graph jumps.
 const GRAPH: Nanos = 15_000_000_000;
 
@@ -71,7 +73,13 @@ impl Facts {
     pub fn measure(timeline: &Timeline) -> Self {
         let (subject, name, chosen) = choose_subject(timeline);
         let latency = measure_latency(&chosen);
-        let slow_over = slow_over(&chosen, &latency);
+        let slow_over = slow_over(
+            &chosen,
+            match subject {
+                Subject::Requests => latency.p50.saturating_mul(3).max(SLOW),
+                Subject::Stalls => LONG_STALL,
+            },
+        );
         let slow: Vec<&Request> = chosen
             .into_iter()
             .filter(|request| request.end - request.begin >= slow_over)
@@ -161,9 +169,8 @@ fn measure_latency(requests: &[&Request]) -> Latency {
     }
 }
 
-/// Three times the median; where hardly any are so much slower than the others, the slowest twentieth.
-fn slow_over(requests: &[&Request], latency: &Latency) -> Nanos {
-    let wanted = latency.p50.saturating_mul(3).max(SLOW);
+/// As wanted; where hardly any took that long, the slowest twentieth.
+fn slow_over(requests: &[&Request], wanted: Nanos) -> Nanos {
     let slower = |than: Nanos| {
         requests
             .iter()
@@ -254,7 +261,7 @@ fn find_long_hold(timeline: &Timeline, slow: &[&Request]) -> Option<LongHold> {
             hold.0 == longest.0 && (hold.2 - hold.1).saturating_mul(2) >= wall
         };
         Some(LongHold {
-            thread: process.threads.get(longest.0 as usize)?.name.clone(),
+            thread: name_thread(process, longest.0)?,
             wall,
             ran: longest.3[What::Running],
             throttled: longest.3[What::Throttled],
@@ -265,6 +272,19 @@ fn find_long_hold(timeline: &Timeline, slow: &[&Request]) -> Option<LongHold> {
     processes
         .filter_map(|(number, process)| in_process(number, process))
         .max_by_key(|hold| hold.wall)
+}
+
+/// A thread's name, with its id where others have the same.
+fn name_thread(process: &ProcessTrack, thread: u32) -> Option<String> {
+    let track = process.threads.get(thread as usize)?;
+    let same = process
+        .threads
+        .iter()
+        .filter(|other| other.name == track.name);
+    Some(match same.count() {
+        1 => track.name.clone(),
+        _ => format!("{} {}", track.name, track.tid),
+    })
 }
 
 fn find_burst(periods: &[Period]) -> Option<Burst> {

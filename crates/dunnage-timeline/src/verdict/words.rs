@@ -291,12 +291,12 @@ fn blame_quota(facts: &Facts) -> String {
     let Some(burst) = facts.burst else {
         return "The quota was used up in bursts that an average does not show.".to_owned();
     };
-    let threads = match facts.burners {
-        0 | 1 => "One thread".to_owned(),
-        many => format!("{many} threads at the same time"),
+    let together = match facts.burners {
+        0 | 1 => String::new(),
+        many => format!(" by {many} threads at the same time"),
     };
     format!(
-        "{threads} used up the quota of {} in each period of {}: the largest burst, {} of CPU time, was stretched over {}. An average does not show that.",
+        "The quota of {} in each period of {} was used up{together}: the largest burst, {} of CPU time, was stretched over {}. An average does not show that.",
         format_time((limit * facts.period as f64) as Nanos),
         format_time(facts.period),
         format_time(burst.used),
