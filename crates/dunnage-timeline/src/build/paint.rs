@@ -105,7 +105,18 @@ impl Painting<'_> {
         match act {
             // so it lacks a CPU only
             Act::Woken => self.ready(start, end),
-            _ => self.push(start, end, What::GilUnknown, None),
+            // in a group that is stopped, whoever is to take it is stopped
+            _ => {
+                let throttling = self.throttling;
+                throttling.split(start, end, |start, end, throttled| {
+                    let what = if throttled {
+                        What::GilThrottled
+                    } else {
+                        What::GilUnknown
+                    };
+                    self.push(start, end, what, None);
+                });
+            }
         }
     }
 }

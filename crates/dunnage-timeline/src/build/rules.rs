@@ -213,6 +213,17 @@ fn who_is_told_to_take_the_gil_is_waited_for_though_its_hold_was_too_short_to_be
 }
 
 #[test]
+fn who_waits_for_a_free_gil_in_a_stopped_group_waits_for_the_quota() {
+    let mut recording = record(vec![vec![tick(0, 0, 0, S), tick(5, 0, 0, G)]]);
+    recording.processes[0].gil = vec![free(0, 0)];
+    recording.quota = Some(quota(&[(10, 1, 1, 35)]));
+    assert_eq!(
+        spans(&recording, 0),
+        "Sleeping 45, GilUnknown 15, GilThrottled 35, GilUnknown 105"
+    );
+}
+
+#[test]
 fn being_ready_is_not_counted_twice() {
     let ticks = vec![
         tick(0, 0, 0, S),
