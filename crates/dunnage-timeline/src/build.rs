@@ -120,12 +120,13 @@ fn build_process(
         })
         .collect();
     let claims = gil::track(process, end, looks, &lanes, throttling);
+    let busy = gil::find_busy(process, looks);
     let threads = lanes
         .into_iter()
         .zip(&process.threads)
         .zip(0..)
         .map(|((lane, thread), at)| {
-            let spans = paint::paint(lane, at, throttling, &claims);
+            let spans = paint::paint(lane, at, throttling, &claims, &busy);
             ThreadTrack {
                 tid: thread.tid,
                 name: thread.name.clone(),

@@ -9,7 +9,7 @@ use super::paint::Throttling;
 use super::{Looks, TICK};
 use crate::Nanos;
 use crate::recording::{GilLook, Process};
-use crate::timeline::{Hold, What};
+use crate::timeline::{Hold, What, Window};
 
 /// Who held the GIL at a look.
 pub(super) struct Holders<'a>(&'a [GilLook]);
@@ -109,6 +109,21 @@ fn find_next(lanes: &[Lane], next: u32, start: Nanos, end: Nanos) -> u32 {
     let woken = |thread: &u32| waited(*thread, &[Act::Woken]);
     let longest = (0..lanes.len() as u32).max_by_key(woken);
     longest.filter(|thread| woken(thread) > 0).unwrap_or(next)
+}
+
+/// When it went from thread to thread between two looks, so that somebody held it and ran whom nobody saw.
+pub(super) fn find_busy(process: &Process, looks: &Looks) -> Vec<Window> {
+    let mut busy: Vec<Window> = Vec::new();
+    for look in &process.gil {
+        // one switch tells of the holder that is seen
+        let unseen = look.switches > u64::from(look.locked);
+        let (start, end) = (looks.before(look.look), looks.at(look.look));
+        let known = busy.last().map_or(0, |last| last.end);
+        if unseen && !looks.is_gap(look.look) && start < end && start >= known {
+            busy.push(Window { start, end });
+        }
+    }
+    busy
 }
 
 /// The claims that are holds.

@@ -11,10 +11,15 @@ pub(super) fn paint(
     thread: u32,
     throttling: Throttling,
     claims: &[Claim],
+    busy: &[Window],
 ) -> Vec<Span> {
     let mut painting = Painting {
         spans: Vec::with_capacity(lane.pieces.len()),
         throttling,
+        busy: Throttling {
+            windows: busy,
+            blur: 0,
+        },
     };
     let mut start = lane.start;
     let mut claim = 0;
@@ -44,6 +49,8 @@ pub(super) fn paint(
 struct Painting<'a> {
     spans: Vec<Span>,
     throttling: Throttling<'a>,
+    /// When somebody had the GIL whom nobody saw.
+    busy: Throttling<'a>,
 }
 
 impl Painting<'_> {
@@ -102,22 +109,25 @@ impl Painting<'_> {
 
     /// Nobody was seen to hold what it waited for.
     fn wait_for_nobody(&mut self, start: Nanos, end: Nanos, act: Act) {
-        match act {
+        if act == Act::Woken {
             // so it lacks a CPU only
-            Act::Woken => self.ready(start, end),
-            // in a group that is stopped, whoever is to take it is stopped
-            _ => {
-                let throttling = self.throttling;
-                throttling.split(start, end, |start, end, throttled| {
-                    let what = if throttled {
-                        What::GilThrottled
-                    } else {
-                        What::GilUnknown
-                    };
-                    self.push(start, end, what, None);
-                });
-            }
+            return self.ready(start, end);
         }
+        let (throttling, busy) = (self.throttling, self.busy);
+        throttling.split(start, end, |start, end, throttled| {
+            // in a group that is stopped, whoever is to take it is stopped
+            if throttled {
+                return self.push(start, end, What::GilThrottled, None);
+            }
+            busy.split(start, end, |start, end, busy| {
+                let what = if busy {
+                    What::GilRunning
+                } else {
+                    What::GilUnknown
+                };
+                self.push(start, end, what, None);
+            });
+        });
     }
 }
 

@@ -224,6 +224,20 @@ fn who_waits_for_a_free_gil_in_a_stopped_group_waits_for_the_quota() {
 }
 
 #[test]
+fn who_waits_while_the_gil_goes_from_thread_to_thread_waits_for_one_that_runs() {
+    let mut recording = record(vec![vec![tick(0, 0, 0, G)]]);
+    let passed = |look, switches| GilLook {
+        switches,
+        ..free(look, 0)
+    };
+    recording.processes[0].gil = vec![free(0, 0), passed(5, 3), passed(6, 1), passed(9, 0)];
+    assert_eq!(
+        spans(&recording, 0),
+        "GilUnknown 40, GilRunning 20, GilUnknown 140"
+    );
+}
+
+#[test]
 fn being_ready_is_not_counted_twice() {
     let ticks = vec![
         tick(0, 0, 0, S),
