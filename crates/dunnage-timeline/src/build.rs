@@ -12,6 +12,8 @@
 mod gil;
 mod lane;
 mod paint;
+#[cfg(test)]
+mod properties;
 mod quota;
 mod request;
 #[cfg(test)]
