@@ -62,7 +62,11 @@ fn take(browser: &Path, page: &Path, picture: &Path) -> Result<()> {
                 "--disable-gpu",
                 "--hide-scrollbars",
             ])
-            .args(["--window-size=1240,830", "--virtual-time-budget=3000"])
+            .args([
+                "--window-size=1400,880",
+                "--force-device-scale-factor=0.85",
+                "--virtual-time-budget=3000",
+            ])
             .arg(format!("--screenshot={}", picture.display()))
             .arg(format!("file://{}", page.display())),
     )?;

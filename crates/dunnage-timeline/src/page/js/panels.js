@@ -240,8 +240,8 @@ function drawHistogram(shown) {
     const at = x(quantiles[name]);
     if (!(at >= 0)) continue;
     const right = at > width * 0.85;
-    svg.append(makeSvg("line", { class: "quantile", x1: at, x2: at, y1: head - 12, y2: height - floor }),
-      makeSvg("text", { class: `quantile${right ? " right" : ""}`, x: right ? at - 5 : at + 5, y: head - 4 - (name === "max" ? 12 : 0) }, `${name} ${duration(quantiles[name])}`));
+    svg.append(makeSvg("line", { class: "quantile", x1: at, x2: at, y1: 14, y2: height - floor }),
+      makeSvg("text", { class: `quantile${right ? " right" : ""}`, x: right ? at - 5 : at + 5, y: name === "p99" ? 23 : 11 }, `${name} ${duration(quantiles[name])}`));
   }
 }
 
