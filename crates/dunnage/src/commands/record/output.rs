@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use dunnage_timeline::{Recording, Timeline, Verdict, encode_perfetto, render_page};
+use dunnage_timeline::{Recording, Timeline, Verdict, encode_perfetto, render_page, write_json};
 
 use crate::output;
 
@@ -61,7 +61,7 @@ impl Outputs {
             let written = write_whole(path, |file| match format {
                 Format::Page => Ok(file.write_all(render_page(timeline, verdict).as_bytes())?),
                 Format::Json => Ok(serde_json::to_writer(file, recording)?),
-                Format::Timeline => Ok(serde_json::to_writer(file, timeline)?),
+                Format::Timeline => Ok(write_json(timeline, verdict, file)?),
                 Format::Perfetto => Ok(file.write_all(&encode_perfetto(timeline))?),
             });
             written.with_context(|| format!("{} cannot be written", path.display()))?;
@@ -78,7 +78,7 @@ pub fn read(path: &Path) -> anyhow::Result<Recording> {
         bail!("{} is larger than any recording", path.display());
     }
     let text = std::io::read_to_string(file).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| {
+    Recording::parse(&text).with_context(|| {
         format!(
             "{} is no recording: give what `dunnage record -o NAME.json` wrote",
             path.display()
