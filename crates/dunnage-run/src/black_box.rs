@@ -10,6 +10,7 @@ mod book;
 mod pulse;
 mod request;
 mod take;
+mod traceback;
 mod words;
 mod worker;
 

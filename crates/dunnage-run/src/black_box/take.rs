@@ -4,16 +4,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dunnage_python::{Error, ThreadDump, shorten};
-
 use super::book::{Known, MAX_PYTHONS, Reader};
+use super::traceback::{describe_python, write_traceback};
 use super::words::{self, Best};
 use super::worker::Worker;
 use super::{Answer, RecordRequest, Recorded};
-use crate::procfs::{is_still, read_pss, read_rss_anon};
+use crate::procfs::read_pss;
 use crate::record::{
-    Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Thread,
-    Writer, encode, now,
+    Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Writer,
+    encode, now,
 };
 use crate::termination_log;
 
@@ -30,19 +29,15 @@ const MAX_POINTS: usize = 600;
 const MAX_LINES: usize = 64;
 const MAX_TEXT: usize = 400;
 
-/// What stands where the traceback of a process would, if it ended before or meanwhile.
+/// What stands where the traceback of a process would, if it ended before.
 const ENDED_BEFORE: &str = "the process ended before it could be read";
-const ENDED_MEANWHILE: &str = "the process ended while it was read";
-
-/// What stands there if it lives, and no thread of it is in Python.
-const NO_THREAD: &str = "no thread of it is in Python: it is starting or ending";
 
 /// The time for all proportional sizes, and what a GiB of resident memory takes of it.
 const PSS_TIME: Duration = Duration::from_millis(20);
 const PSS_TIME_PER_GIB: f64 = 0.012;
 
 /// The record on its way to the file: never more than [`MAX_RECORD`], and nothing after the first failure.
-struct Pen<'w> {
+pub(super) struct Pen<'w> {
     writer: Option<&'w mut Writer>,
     left: usize,
     left_out: u32,
@@ -50,12 +45,12 @@ struct Pen<'w> {
 }
 
 impl Pen<'_> {
-    fn put(&mut self, part: &Part) {
+    pub(super) fn put(&mut self, part: &Part) {
         self.put_keeping(part, RESERVE);
     }
 
     /// Writes a line that ends something.
-    fn put_end(&mut self, part: &Part) {
+    pub(super) fn put_end(&mut self, part: &Part) {
         self.put_keeping(part, 0);
     }
 
@@ -353,112 +348,4 @@ fn write_ended(
     }));
     story.growing = Some(process);
     story.unread = Some(ENDED_BEFORE.to_owned());
-}
-
-/// Writes the tracebacks of a Python; why there are none, or not all.
-fn write_traceback(
-    known: &mut Known,
-    room: usize,
-    pen: &mut Pen<'_>,
-    best: &mut Best,
-) -> Option<String> {
-    if !known.is_python() {
-        return None;
-    }
-    let mut read = read_threads(known, room, pen, best);
-    if read.is_err() && best.thread().is_none() && is_still(known.process.identity) {
-        // the program may have become another one since it was looked at
-        known.look_again();
-        if known.is_python() {
-            read = read_threads(known, room, pen, best);
-        }
-    }
-    let saw_any = best
-        .thread()
-        .is_some_and(|thread| !thread.frames.is_empty());
-    let (threads_torn, error) = match read {
-        // what of it was read before its end is real, but it may be next to nothing
-        _ if is_over(known) => (true, Some(ENDED_MEANWHILE.to_owned())),
-        Ok(threads_torn) if saw_any => (threads_torn, None),
-        Ok(threads_torn) => (threads_torn, Some(NO_THREAD.to_owned())),
-        Err(error) => (false, Some(error)),
-    };
-    pen.put_end(&Part::Read(Read {
-        pid: known.process.identity.pid,
-        threads_torn,
-        error: error.clone(),
-    }));
-    error
-}
-
-/// Whether a process has ended, or is ending: its memory goes first.
-fn is_over(known: &Known) -> bool {
-    let identity = known.process.identity;
-    let rss = read_rss_anon(identity.pid, &mut Vec::with_capacity(256));
-    !is_still(identity) || rss.is_none_or(|bytes| bytes == 0)
-}
-
-/// Its version and whether it has a GIL, where that is known.
-fn describe_python(known: &Known) -> (Option<String>, Option<bool>) {
-    match known.reader() {
-        Reader::Python(target) => (Some(target.version().to_string()), Some(true)),
-        _ => (None, None),
-    }
-}
-
-fn read_threads(
-    known: &Known,
-    room: usize,
-    pen: &mut Pen<'_>,
-    best: &mut Best,
-) -> Result<bool, String> {
-    let pid = known.process.identity.pid;
-    let target = match known.reader() {
-        Reader::Python(target) => Ok(target),
-        Reader::Unreadable(reason) => Err(reason.clone()),
-        Reader::Unknown | Reader::Other => return Ok(false),
-    };
-    let (version, gil) = describe_python(known);
-    pen.put(&Part::Python(Python {
-        pid,
-        command: known.command.clone(),
-        version,
-        gil,
-    }));
-    let mut room = Room::new(room, known.process.threads);
-    let read = target?.dump_each(|mut thread| {
-        room.fit(&mut thread);
-        best.offer(pid, &thread);
-        pen.put(&Part::Thread(Thread { pid, thread }));
-    });
-    read.map_err(|error: Error| error.to_string())
-}
-
-/// A process's room, shared among its threads: half of it for the first, which holds the GIL, the rest evenly.
-struct Room {
-    left: usize,
-    threads: usize,
-    is_first: bool,
-}
-
-impl Room {
-    fn new(bytes: usize, threads: u32) -> Self {
-        Self {
-            left: bytes,
-            threads: threads as usize,
-            is_first: true,
-        }
-    }
-
-    fn fit(&mut self, thread: &mut ThreadDump) {
-        let share = if std::mem::take(&mut self.is_first) {
-            self.left / 2
-        } else {
-            self.left / self.threads.max(1)
-        };
-        let mut left = share;
-        shorten(thread, &mut left);
-        self.left -= share - left;
-        self.threads = self.threads.saturating_sub(1);
-    }
 }
