@@ -16,7 +16,7 @@ const TIMER_SLACK: u64 = 1000;
 const FIND_EVERY: Nanos = 250_000_000;
 
 /// Looking for processes may take at most one part in so many of the time.
-const FIND_SHARE: Nanos = 200;
+const FIND_SHARE: Nanos = 1000;
 
 /// The part of the quota that looking may use where it uses up the quota that it looks at.
 const OWN_SHARE: f64 = 0.1;

@@ -179,7 +179,7 @@ impl Costs {
         if let Some(spy) = &self.py_spy {
             let _ = writeln!(
                 text,
-                "\n{} took {:.1} % of a core, the whole of `dunnage record` {:.1} %: medians of 3 recordings of 3 s each, in \
+                "\n{} took {:.1} % of a core, the whole of `dunnage record` {:.1} %: medians of 3 recordings of 2 s each, in \
                  turns. It shows stacks, which this does not; this shows who waits, and the quota.",
                 spy.version, spy.theirs_percent, spy.ours_percent
             );

@@ -11,7 +11,7 @@ import sys
 import time
 
 DUNNAGE, PY_SPY, FOLDER = sys.argv[1:]
-PAIRS = 8
+PAIRS = 5
 
 # Some threads work a little each 20 ms, as those of a server do, and one computes all the time and counts what it did.
 TARGET = """
@@ -89,7 +89,7 @@ def own_costs():
     costs = {}
     for name, threads, rate in [("calm", 20, 200), ("fast", 10, 1000)]:
         with Target(threads) as target:
-            share, quality, spent = record(target, rate, 8)
+            share, quality, spent = record(target, rate, 5)
         costs[name] = {
             "percent": share * 100,
             "with_files_percent": spent[0] / spent[2] * 100,
@@ -138,10 +138,10 @@ def beside_py_spy():
     with Target(10) as target:
         for _ in range(3):
             path = os.path.join(FOLDER, "spy.json")
-            cpu, _, wall = run([DUNNAGE, "record", "--pid", target.pid, "--rate", "1000", "--duration", "3s", "-o", path])
+            cpu, _, wall = run([DUNNAGE, "record", "--pid", target.pid, "--rate", "1000", "--duration", "2s", "-o", path])
             ours.append(cpu / wall * 100)
             path = os.path.join(FOLDER, "spy.txt")
-            words = [PY_SPY, "record", "--gil", "-r", "1000", "-d", "3", "-f", "raw", "-o", path, "-p", target.pid]
+            words = [PY_SPY, "record", "--gil", "-r", "1000", "-d", "2", "-f", "raw", "-o", path, "-p", target.pid]
             cpu, _, wall = run(words)
             theirs.append(cpu / wall * 100)
     version = subprocess.run([PY_SPY, "--version"], capture_output=True, text=True).stdout.strip()
