@@ -124,7 +124,7 @@ pub(super) fn lay(
 
 /// For each tick, whether the thread wanted the GIL when it began: it was seen to wait for it and has not had it since.
 fn find_wanting(thread: &Thread, number: u32, holders: &Holders) -> Vec<bool> {
-    let mut wants = false;
+    let (mut wants, mut had) = (false, false);
     let mut ran: Nanos = 0;
     let mut holder = holders.cursor();
     thread
@@ -138,10 +138,15 @@ fn find_wanting(thread: &Thread, number: u32, holders: &Holders) -> Vec<bool> {
                     wants = true;
                     ran = 0;
                 }
-                Seen::Runnable | Seen::Unknown => {
-                    wants &= ran <= ASKING && holder.at(tick.look) != Some(number);
+                // one that loses the GIL without going to sleep was asked to give it up, and asks for it again
+                Seen::Runnable if holder.at(tick.look) == Some(number) => {
+                    (wants, had, ran) = (false, true, 0);
                 }
-                Seen::Sleeps | Seen::Blocked | Seen::Stopped => wants = false,
+                Seen::Runnable | Seen::Unknown => {
+                    wants = (wants || had) && ran <= ASKING && holder.at(tick.look) != Some(number);
+                    had = wants;
+                }
+                Seen::Sleeps | Seen::Blocked | Seen::Stopped => (wants, had) = (false, false),
             }
             before
         })

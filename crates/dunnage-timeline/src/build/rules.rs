@@ -409,6 +409,30 @@ fn who_is_throttled_on_waking_for_the_gil_still_waits_for_it() {
 }
 
 #[test]
+fn who_lost_the_gil_without_going_to_sleep_asks_for_it_again() {
+    let mut holder = vec![tick(0, 0, 0, S), tick(3, 5, 0, R)];
+    holder.extend((4..=20).map(|look| tick(look, 10, 0, R)));
+    let loser = vec![
+        tick(0, 0, 0, S),
+        tick(1, 5, 0, R),
+        tick(2, 10, 0, R),
+        tick(4, 0, 15, R),
+        // woken each 5 ms to ask again, it waits for a CPU to do so
+        Tick {
+            run: MS / 50,
+            ..tick(14, 0, 90, R)
+        },
+        tick(17, 2, 20, S),
+    ];
+    let mut recording = record(vec![holder, loser]);
+    recording.processes[0].gil = vec![held(1, 1, 1), held(3, 0, 1)];
+    let timeline = Timeline::build(&recording);
+    let parts = timeline.processes[0].threads[1].parts;
+    assert!(parts[What::GilRunning] >= 90 * MS, "{parts:?}");
+    assert!(parts[What::RunQueue] <= 20 * MS, "{parts:?}");
+}
+
+#[test]
 fn a_holder_that_seems_to_sleep_for_a_moment_runs() {
     let mut recording = with_waiter(vec![tick(0, 0, 0, S), tick(3, 0, 0, G), tick(17, 2, 0, S)]);
     // 3 ms of the holder's time are missing
