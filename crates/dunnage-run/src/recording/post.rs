@@ -8,11 +8,11 @@ use dunnage_sys::{PacketConnection, Received, monotonic_nanos};
 
 use super::packet::chunk;
 
-/// The bytes of looks after which they are sent, and how long they may lie.
+/// The most bytes of looks that lie together, and how long they may.
 const FULL: usize = 16 * 1024;
 const LIE_FOR: u64 = 100_000_000;
 
-/// The most items of a kind that are written in one piece: with what lies already it fits into a packet.
+/// The most items of a kind that are written in one piece, which fits into a packet whatever the numbers are.
 const PIECE: usize = 256;
 
 /// The bytes of facts in a packet, and the most that wait.
@@ -124,6 +124,10 @@ fn append(list: &mut Vec<u8>, item: &[u8]) {
 
 impl<L: Line> Sink for Post<L> {
     fn fact(&mut self, fact: Fact) {
+        if self.is_over {
+            // until the next look all that are new would be kept for nobody
+            return;
+        }
         // strings and numbers can always be written
         let text = serde_json::to_vec(&fact).unwrap_or_default();
         let packets = self.fact_bytes / FACTS;
@@ -141,10 +145,10 @@ impl<L: Line> Sink for Post<L> {
         self.count += 1;
         for piece in look.pieces(PIECE) {
             let text = serde_json::to_vec(&piece).unwrap_or_default();
-            append(&mut self.looks, &text);
-            if self.looks.len() >= FULL {
+            if self.looks.len() + text.len() > FULL {
                 self.flush();
             }
+            append(&mut self.looks, &text);
         }
         if monotonic_nanos() >= self.sent_at + LIE_FOR {
             self.flush();
@@ -162,7 +166,7 @@ mod tests {
     use super::super::packet::Packet;
     use super::*;
     use dunnage_policy::message::MAX_PACKET;
-    use dunnage_record::stream::{MarkSeen, ThreadGain};
+    use dunnage_record::stream::{GilGain, MarkSeen, ThreadGain};
     use dunnage_record::{Book, stream::Look};
     use dunnage_timeline::recording::{About, Quality, Recording, Seen};
 
@@ -232,6 +236,7 @@ mod tests {
             threads: (0..5000)
                 .map(|thread| ThreadGain(thread, u64::MAX, u64::MAX, Seen::Runnable))
                 .collect(),
+            gil: vec![GilGain(0, false, Some(4999), u64::MAX); PIECE],
             marks: (0..4096)
                 .map(|_| MarkSeen(0, i32::MAX, 0, u64::MAX, u64::MAX, Some(u64::MAX)))
                 .collect(),
@@ -294,5 +299,20 @@ mod tests {
         });
         let taken = looks.take_while(|wanted| *wanted == Wanted::More).count();
         assert!(taken < 10_000, "{taken}");
+    }
+
+    #[test]
+    fn the_threads_of_one_look_do_not_fill_the_memory_either() {
+        let mut reader = Reader {
+            packets: Vec::new(),
+            room: 0,
+        };
+        let mut post = Post::new(&mut reader);
+        for tid in 0..100_000 {
+            post.fact(thread(tid));
+        }
+        let lies: usize = post.facts.iter().map(Vec::len).sum();
+        assert!(lies < MOST_FACTS + FACTS, "{lies}");
+        assert_eq!(post.look(&Look::default()), Wanted::Enough);
     }
 }
