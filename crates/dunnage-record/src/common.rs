@@ -54,8 +54,17 @@ impl Notes {
 pub struct Names(HashMap<String, u32>);
 
 impl Names {
-    /// The number of a name, which is told when it is new.
+    /// A process has 255 at most, but one that becomes another program again and again has new ones each time.
+    const MOST: usize = 4096;
+
+    /// The number of a name, which is told when it is new. Of too many the rest have the empty name.
     pub fn number_of(&mut self, name: &str, sink: &mut dyn Sink) -> u32 {
+        let is_known = self.0.contains_key(name);
+        let name = if is_known || self.0.len() < Self::MOST {
+            name
+        } else {
+            ""
+        };
         if let Some(number) = self.0.get(name) {
             return *number;
         }
@@ -64,5 +73,39 @@ impl Names {
         let name = name.to_owned();
         sink.fact(Fact::Name { name });
         number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{Look, Wanted};
+
+    struct Told(Vec<String>);
+
+    impl Sink for Told {
+        fn fact(&mut self, fact: Fact) {
+            if let Fact::Name { name } = fact {
+                self.0.push(name);
+            }
+        }
+
+        fn look(&mut self, _: &Look) -> Wanted {
+            Wanted::More
+        }
+    }
+
+    #[test]
+    fn however_many_names_are_used_few_are_kept_and_those_stay_known() {
+        let (mut names, mut told) = (Names::default(), Told(Vec::new()));
+        let numbers: Vec<u32> = (0..3 * Names::MOST)
+            .map(|name| names.number_of(&format!("n{name}"), &mut told))
+            .collect();
+        assert_eq!(told.0.len(), Names::MOST + 1);
+        assert_eq!(told.0.last().map(String::as_str), Some(""));
+        let (known, rest) = numbers.split_at(Names::MOST);
+        assert!(known.iter().copied().eq(0..Names::MOST as u32));
+        assert!(rest.iter().all(|number| *number == Names::MOST as u32));
+        assert_eq!(names.number_of("n7", &mut told), 7);
     }
 }
