@@ -149,9 +149,10 @@ impl<M: Memory> MarkReader<M> {
         let mut lost = oldest.saturating_sub(from);
         let from = from.max(oldest);
         self.next = Some(header.next);
-        lost += self.read_awaited(header, &mut take);
+        // the numbers are another program's: all of them may be lost
+        lost = lost.saturating_add(self.read_awaited(header, &mut take));
         if from < header.next {
-            lost += self.read_slots(from, header.next, &mut take);
+            lost = lost.saturating_add(self.read_slots(from, header.next, &mut take));
         }
         lost
     }

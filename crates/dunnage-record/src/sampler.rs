@@ -139,7 +139,9 @@ impl Sampler {
                 sink.fact(Fact::Quota {
                     source: watch.source().display().to_string(),
                     limit: bandwidth.map(|bandwidth| bandwidth.cpus()),
-                    period: bandwidth.map_or(100_000_000, |bandwidth| bandwidth.period_usec * 1000),
+                    period: bandwidth.map_or(100_000_000, |bandwidth| {
+                        bandwidth.period_usec.saturating_mul(1000)
+                    }),
                     cgroup_version: watch.cgroup_version(),
                 });
                 if !watch.counts_use() {

@@ -211,6 +211,21 @@ fn a_process_that_became_another_program_is_not_read_on() {
     assert_eq!(read(&mut reader), (vec![], 0));
 }
 
+#[test]
+fn more_marks_than_can_be_counted_are_all_lost_and_no_panic() {
+    let fake = Fake::new();
+    let mut reader = MarkReader::at(&fake, RING);
+    for id in 0..3 {
+        fake.begin(1, 0, id);
+    }
+    assert_eq!(read(&mut reader), (vec![], 0));
+    fake.put(16, 0);
+    assert_eq!(read(&mut reader), (vec![], 0));
+    fake.put(16, u64::MAX);
+    fake.put(24, u64::MAX);
+    assert_eq!(read(&mut reader), (vec![], u64::MAX));
+}
+
 proptest! {
     #[test]
     fn no_ring_makes_a_look_longer_than_itself(
