@@ -22,6 +22,9 @@ const PROGRAM_FOR: Nanos = 100_000_000;
 /// The most threads of a process that are looked at.
 const MAX_THREADS: usize = 4096;
 
+/// The most ids that are kept of threads, also of some that have ended: marks of theirs may still come.
+const MAX_INNER: usize = 2 * MAX_THREADS;
+
 /// How often the name of a thread is asked for before the kernel's is left.
 const MAX_NAMINGS: u8 = 3;
 
@@ -173,19 +176,22 @@ impl Watched {
             .push(GilGain(self.number, change.locked, holder, change.switches));
     }
 
+    /// The threads' numbers in the stream by their kernel ids.
+    fn numbers(&self) -> HashMap<i32, u32> {
+        let tasks = self.tasks.iter().map(|member| &member.task);
+        tasks.map(|task| (task.tid, task.number)).collect()
+    }
+
     /// Finds out which thread state is which of the threads.
     fn map_holders(&mut self, at: Nanos, common: &mut Common) {
         let Some(states) = self.interpreter.read_states(at) else {
             return;
         };
-        let is_known = |tid: i32| self.tasks.iter().any(|member| member.task.tid == tid);
-        if !states.iter().all(|(_, tid)| is_known(*tid)) {
+        let mut numbers = self.numbers();
+        if !states.iter().all(|(_, tid)| numbers.contains_key(tid)) {
             self.list(at, common);
+            numbers = self.numbers();
         }
-        let tasks = self.tasks.iter();
-        let numbers: HashMap<i32, u32> = tasks
-            .map(|member| (member.task.tid, member.task.number))
-            .collect();
         let known = states
             .into_iter()
             .filter_map(|(state, tid)| Some((state, *numbers.get(&tid)?)));
@@ -212,7 +218,7 @@ impl Watched {
                 mark.end.map(|end| end.saturating_sub(*begin)),
             ));
         });
-        *common.lost_marks += lost;
+        *common.lost_marks = common.lost_marks.saturating_add(lost);
     }
 
     /// Takes in threads that have come and lets those go that have ended.
@@ -233,7 +239,11 @@ impl Watched {
             ));
         }
         self.drop_tasks(at, common, |tid| tids.binary_search(&tid).is_ok());
-        tids.retain(|tid| !self.tasks.iter().any(|member| member.task.tid == *tid));
+        let known = self.numbers();
+        if let Some(inner) = self.inner.as_mut().filter(|inner| inner.len() > MAX_INNER) {
+            inner.retain(|_, tid| known.contains_key(tid));
+        }
+        tids.retain(|tid| !known.contains_key(tid));
         tids.sort_by_key(|tid| *tid != self.pid);
         for tid in tids {
             self.add_task(tid, before, at, common);
