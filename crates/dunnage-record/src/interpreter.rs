@@ -155,10 +155,11 @@ impl Interpreter {
             return 0;
         }
         if self.marks.is_none() && !matches!(self.state, State::None) {
-            self.marks = MarkReader::find(self.pid);
+            let (marks, took) = timed(|| MarkReader::find(self.pid));
+            self.marks = marks;
+            self.marks_at = at + (took * SHARE).max(FIND_MARKS_EVERY);
         }
         let Some(marks) = &mut self.marks else {
-            self.marks_at = at + FIND_MARKS_EVERY;
             return 0;
         };
         self.marks_at = at + READ_MARKS_EVERY;
