@@ -30,8 +30,8 @@ pub enum Disorder {
     /// The clock went back.
     #[error("its looks are not in the order of time")]
     Backwards,
-    /// More than any recorder tells.
-    #[error("it tells of too many {0}")]
+    /// More than a recording may hold: what came before is sound.
+    #[error("too many {0} came and went")]
     TooMany(&'static str),
 }
 
@@ -91,6 +91,8 @@ impl Book {
     pub fn finish(mut self, about: About, quality: Quality) -> Recording {
         let mut notes = std::mem::take(&mut self.recording.quality.notes);
         notes.extend(quality.notes);
+        let early = self.disorder;
+        notes.extend(early.map(|disorder| format!("the recording ended early: {disorder}")));
         let spread = Spread::of(&self.recording.looks);
         let own = &self.recording.about;
         self.recording.about = About {
@@ -434,6 +436,22 @@ mod tests {
             assert_eq!(book.recording().looks.first(), Some(&10));
             assert!(!book.recording().looks.contains(&30));
         }
+    }
+
+    #[test]
+    fn more_processes_than_fit_end_the_recording_and_it_says_so() {
+        let mut book = book();
+        assert_eq!(book.look(&look(10)), Wanted::More);
+        for pid in 0..2000 {
+            book.fact(Fact::Process { pid, at: 10 });
+        }
+        assert_eq!(book.look(&look(20)), Wanted::Enough);
+        let recording = book.finish(About::default(), Quality::default());
+        assert_eq!(recording.looks, [10]);
+        assert_eq!(
+            recording.quality.notes,
+            ["the recording ended early: too many processes came and went"]
+        );
     }
 
     #[test]

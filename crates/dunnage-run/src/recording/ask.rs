@@ -115,10 +115,11 @@ impl Client {
                     self.spent.duration = look.at;
                     wanted = self.book.look(look);
                 }
-                if let Some(disorder) = self.book.disorder() {
-                    return Err(AskError::Disorder(disorder));
-                }
-                return Ok(wanted);
+                return match self.book.disorder() {
+                    None => Ok(wanted),
+                    Some(Disorder::TooMany(_)) => Ok(Wanted::Enough),
+                    Some(disorder) => Err(AskError::Disorder(disorder)),
+                };
             }
             Packet::End {
                 duration,
@@ -226,6 +227,18 @@ mod tests {
         fn no_bytes_make_the_client_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = Client::default().take(&bytes);
         }
+    }
+
+    #[test]
+    fn of_more_processes_than_fit_what_came_before_is_kept() {
+        let mut client = Client::default();
+        let begin = r#"{"is":"process","pid":7,"at":0},{"is":"thread","process":0,"tid":7,"name":"x","at":0}"#;
+        let begin = format!(r#"{{"op":"chunk","facts":[{begin}],"looks":[[5,[],[],null,[]]]}}"#);
+        assert_eq!(client.take(begin.as_bytes()).unwrap(), Wanted::More);
+        let more = vec![r#"{"is":"process","pid":8,"at":9}"#; 2000].join(",");
+        let more = format!(r#"{{"op":"chunk","facts":[{more}]}}"#);
+        assert_eq!(client.take(more.as_bytes()).unwrap(), Wanted::Enough);
+        assert_eq!(client.finish().book.recording().looks, [5]);
     }
 
     #[test]
