@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dunnage_python::ProcessDump;
 use dunnage_sys::{Interest, PacketConnection, poll};
+use serde::Serialize;
 
 use super::{Part, read_below, read_one, split};
 use crate::procfs::{descends_from, describe, is_still, read_process};
@@ -23,7 +24,7 @@ pub fn answer(client: &PacketConnection, pids: &[i32], supervisor: i32) {
 }
 
 fn try_answer(client: &PacketConnection, pids: &[i32], supervisor: i32) -> io::Result<()> {
-    let mut send = |part: &Part| send(client, part);
+    let mut send = |part: &Part| send_patiently(client, part, PATIENCE);
     if pids.is_empty() {
         read_below(supervisor, |dump| split(dump, &mut send))?;
     }
@@ -47,10 +48,15 @@ fn read_if_below(pid: i32, supervisor: i32) -> ProcessDump {
     }
 }
 
-fn send(client: &PacketConnection, part: &Part) -> io::Result<()> {
-    let packet = serde_json::to_vec(part)?;
+/// Sends what must arrive: waits so long, and no longer, for a client that lets packets lie. Never in the loop.
+pub(crate) fn send_patiently(
+    client: &PacketConnection,
+    packet: &impl Serialize,
+    patience: Duration,
+) -> io::Result<()> {
+    let packet = serde_json::to_vec(packet)?;
     while !client.send(&packet)? {
-        let room = poll(&[Some((client.as_fd(), Interest::Write))], Some(PATIENCE))?;
+        let room = poll(&[Some((client.as_fd(), Interest::Write))], Some(patience))?;
         if !room.has(0) {
             return Err(io::ErrorKind::TimedOut.into());
         }

@@ -13,6 +13,7 @@ use dunnage_python::{Frame, ProcessDump, ThreadDump};
 use serde::{Deserialize, Serialize};
 
 pub use answer::answer;
+pub(crate) use answer::send_patiently;
 pub use ask::{AskError, ask};
 pub use find::find_supervisor;
 pub use read::{read_below, read_one};

@@ -3,17 +3,16 @@
 //! Under Yama only an ancestor may ask in which call a thread is and read a process's memory, and PID 1 is everybody's.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dunnage_record::{Settings, record};
-use dunnage_sys::{Interest, PacketConnection, monotonic_nanos, poll};
+use dunnage_sys::{PacketConnection, monotonic_nanos};
 
 use super::Finder;
 use super::packet::Packet;
 use super::post::Post;
-use crate::procfs::descends_from;
+use crate::dump::send_patiently;
 
 /// How long a client may leave the last packet lying.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,20 +41,17 @@ pub fn serve(client: &PacketConnection, order: &Order, supervisor: i32) {
 }
 
 fn try_serve(client: &PacketConnection, order: &Order, supervisor: i32) -> io::Result<()> {
-    // we may be allowed to read more than who asks, so only what is below us
-    let below: Vec<i32> = order
-        .pids
-        .iter()
-        .copied()
-        .filter(|pid| descends_from(*pid, supervisor))
-        .collect();
-    let mut finder = match (order.pids.as_slice(), below.as_slice()) {
-        ([], _) => Finder::below(supervisor),
-        (_, []) => return refuse(client, "none of these processes is below the supervisor"),
-        (_, below) => Finder::of(below),
+    let (mut finder, reason) = if order.pids.is_empty() {
+        let reason = "there is no Python below the supervisor";
+        (Finder::below(supervisor), reason)
+    } else {
+        let mut finder = Finder::of(&order.pids);
+        // we may be allowed to read more than who asks, so only what is below us
+        finder.keep_below(supervisor);
+        (finder, "none of these processes is below the supervisor")
     };
     if finder.find().is_empty() {
-        return refuse(client, "there is no Python below the supervisor");
+        return refuse(client, reason);
     }
     let settings = Settings {
         interval: order.interval.as_nanos() as u64,
@@ -78,12 +74,5 @@ fn refuse(client: &PacketConnection, reason: &str) -> io::Result<()> {
 
 /// Sends what must arrive.
 fn send(client: &PacketConnection, packet: &Packet) -> io::Result<()> {
-    let packet = serde_json::to_vec(packet)?;
-    while !client.send(&packet)? {
-        let room = poll(&[Some((client.as_fd(), Interest::Write))], Some(PATIENCE))?;
-        if !room.has(0) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-    }
-    Ok(())
+    send_patiently(client, packet, PATIENCE)
 }
