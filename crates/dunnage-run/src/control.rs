@@ -143,6 +143,7 @@ impl Control {
             let added = self.epoll.add(listener, LISTENER, Interest::Read);
             self.paused_until = added.is_err().then_some(now + PAUSE);
         }
+        self.forget_finished();
         self.take_ready(now, log);
         if let Some(event) = self.agents.look(now) {
             log.say(&event);
@@ -283,9 +284,15 @@ impl Control {
         }
     }
 
+    /// A thread that has ended keeps its stack until it is let go.
+    fn forget_finished(&mut self) {
+        self.dumps.retain(|thread| !thread.is_finished());
+        self.recording.take_if(|(thread, _)| thread.is_finished());
+    }
+
     /// Gives the connection to a thread that reads the processes, which may take time.
     fn dump(&mut self, token: u64, pids: Vec<i32>) -> Option<Reply> {
-        self.dumps.retain(|thread| !thread.is_finished());
+        self.forget_finished();
         let connection = self.connections.get(&token)?;
         let refusal = if !may_dump(connection.peer, self.own_uid) {
             "tracebacks are for root and the supervisor's own user only"
@@ -308,7 +315,7 @@ impl Control {
 
     /// Gives the connection to a thread that looks until the client has enough.
     fn record(&mut self, token: u64, order: Order) -> Option<Reply> {
-        self.recording.take_if(|(thread, _)| thread.is_finished());
+        self.forget_finished();
         let connection = self.connections.get(&token)?;
         let refusal = if !may_dump(connection.peer, self.own_uid) {
             "recordings are for root and the supervisor's own user only".to_owned()
