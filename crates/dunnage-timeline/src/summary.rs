@@ -145,7 +145,8 @@ fn describe_recording(timeline: &Timeline) -> String {
     };
     let own = quality.own_cpu as f64 / timeline.about.duration.max(1) as f64 * 100.0;
     format!(
-        "{of}, {threads} threads, {}; a look each {} (99 of 100 within {}), which took {own:.1} % of a core",
+        "{of}, {threads} {}, {}; a look each {} (99 of 100 within {}), which took {own:.1} % of a core",
+        if threads == 1 { "thread" } else { "threads" },
         format_time(timeline.about.duration),
         format_time(quality.interval_median),
         format_time(quality.interval_p99),
