@@ -14,7 +14,7 @@ def work(number):
 
 def main():
     print(sys.path, sys.flags, sys.warnoptions, len(sys.meta_path), sorted(sys.path_importer_cache))
-    print(sorted(set(sys.modules) - {"_dunnage_agent", "gc", "mmap"}), flush=True)
+    print(sorted(set(sys.modules) - {"_dunnage_agent", "atexit", "gc", "mmap"}), flush=True)
     warnings.warn("old", DeprecationWarning, stacklevel=1)
     if os.fork() == 0:
         os._exit(3)
