@@ -55,7 +55,8 @@ def main(folder):
     files = [f"{folder}/x.json", f"{folder}/x.timeline.json"]
     outputs = [word for file in files for word in ("-o", file)]
     command = [sys.executable, __file__, "stall"]
-    subprocess.run(["dunnage", "record", *outputs, "--", *command], check=True)
+    # its summary is for a person, and in the log
+    subprocess.run(["dunnage", "record", *outputs, "--", *command], check=True, stdout=sys.stderr)
     wrong = look_over(*(json.load(open(file)) for file in files))
     print("\n".join(f"not so: {what}" for what in wrong) or "as it must be")
 
