@@ -56,7 +56,10 @@ fn probes_are_answered_and_readiness_goes_when_the_drain_begins() {
         assert!(page.contains("\ndunnage_ready 1\n"), "{page}");
         run.signal("TERM");
         run.wait_for_event("\"stopping\"");
-        // the application still works: TERM is 50 s away
+        // the application still works: TERM is 50 s away. The thread that answers hears of it a moment after the log
+        wait_until("readiness to go", || {
+            ask(address, "/readyz").starts_with("HTTP/1.1 503 ")
+        });
         let answer = ask(address, "/readyz");
         assert!(
             answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("stopping\n"),
