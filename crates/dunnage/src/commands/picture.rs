@@ -82,7 +82,7 @@ const ROWS: [Row; 8] = [
         who: &WHERE,
         check: "gil_held",
         field: "p99_usec",
-        title: "A service that uses a third of its quota, and holds the GIL for 80 ms each 4 s: p99 of requests",
+        title: "One call of 80 ms holds the GIL each 4 s: p99 of requests",
         better: "what dunnage record explains",
         unit: 1000.0,
         suffix: " ms",
