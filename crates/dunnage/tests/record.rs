@@ -83,7 +83,8 @@ fn a_command_that_cannot_be_run_has_the_shell_s_codes_and_leaves_no_file() {
 fn signals_are_the_command_s_business_and_its_death_is_the_code() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
-    let script = "trap 'echo told; exit 3' TERM; echo up; while :; do sleep 0.01; done";
+    // a command that ends before it was looked at once leaves nothing to write
+    let script = "trap 'echo told; exit 3' TERM; sleep 0.5; echo up; while :; do sleep 0.01; done";
     let mut running = Command::new(DUNNAGE)
         .args([
             "record",
