@@ -3,6 +3,16 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
+// no documentation at the values: the options that are of this kind say in their own what is printed
+/// How a command prints its result: for people, or as one JSON object for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
 /// Writes data to stdout.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -2,21 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dunnage_python::render::render_text;
 use dunnage_python::{Dump, ProcessDump};
 use dunnage_run::{ask, find_supervisor, read_below, read_one};
 
-use crate::output;
-
-/// How the dump is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON object (`dunnage.dump/1`).
-    Json,
-}
+use crate::output::{self, Format};
 
 /// Show where every thread of every Python process is, now. Nothing is stopped or signalled.
 #[derive(Debug, Args)]

@@ -10,26 +10,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use dunnage_policy::units::parse_duration;
 use dunnage_record::Settings;
 use dunnage_timeline::{Recording, Timeline, Verdict, render_summary};
 
 use self::make::{Made, make};
 use self::output::Outputs;
-use crate::output as words;
+use crate::output::{self as words, Format};
 
 /// The share of a CPU that looking may take.
 const SHARE: f64 = 0.1;
-
-/// How the summary is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One JSON object (`dunnage.verdict/1`).
-    Json,
-}
 
 /// Show on one timeline what each thread did, who held the GIL, and when the CPU quota stopped them. Nothing is stopped or
 /// signalled, and nothing runs inside the process.

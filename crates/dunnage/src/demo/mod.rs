@@ -16,6 +16,7 @@ mod table;
 mod throttle;
 mod zombies;
 
+use crate::output::Format;
 use anyhow::{Context as _, Result, bail};
 use cgroup::Maker;
 use clap::ValueEnum;
@@ -86,12 +87,6 @@ impl Scenario {
             Self::Oom => "oom",
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// One comparison: what was counted, and what follows.
