@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of ours a crate may use, for building and for its tests.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("dunnage-cgroup", &[]),
     ("dunnage-policy", &["dunnage-cgroup"]),
     (
         "dunnage-py",
         &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
     ),
+    ("dunnage-check", &["dunnage-cgroup", "dunnage-policy"]),
     ("dunnage-sys", &[]),
     ("dunnage-python", &["dunnage-sys"]),
     ("dunnage-timeline", &[]),
@@ -43,6 +44,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         "dunnage",
         &[
             "dunnage-cgroup",
+            "dunnage-check",
             "dunnage-policy",
             "dunnage-python",
             "dunnage-record",
@@ -55,8 +57,20 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
-const PURE: [&str; 2] = ["dunnage-policy", "dunnage-timeline"];
-const PURE_MAY_USE: [&str; 4] = ["dunnage-cgroup", "serde", "serde_json", "thiserror"];
+const PURE: [&str; 3] = ["dunnage-check", "dunnage-policy", "dunnage-timeline"];
+const PURE_MAY_USE: [&str; 11] = [
+    "dunnage-cgroup",
+    "dunnage-policy",
+    "parse-dockerfile",
+    "rayon",
+    "ruff_python_ast",
+    "ruff_python_parser",
+    "ruff_text_size",
+    "saphyr-parser",
+    "serde",
+    "serde_json",
+    "thiserror",
+];
 
 /// Every package of the workspace with its dependencies as (name, kind).
 fn read_workspace() -> BTreeMap<String, Vec<(String, String)>> {

@@ -1,0 +1,114 @@
+//! What a rule says: how bad, how sure, where, why, and what would mend it.
+
+use crate::fix::Fix;
+use crate::rules::Rule;
+use crate::source::Location;
+use serde::Serialize;
+
+/// How bad it is if it is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Will hurt some day.
+    Warning,
+    /// Hurts at the next deploy, the next peak or the next limit.
+    Error,
+}
+
+/// How sure the rule is that it is true, from what the files say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// A guess from names.
+    Low,
+    /// Likely: one link of the chain is a convention.
+    Medium,
+    /// Every link stands in the files.
+    High,
+}
+
+/// One link of the chain that led to a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it stands.
+    pub at: Location,
+    /// What it says there, in a few words: "the limit is 500m".
+    pub note: String,
+}
+
+/// One thing that a rule found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Whose finding it is.
+    pub rule: &'static Rule,
+    /// May differ from the rule's usual one: the graph raises and lowers.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What is wrong, with the numbers, in one sentence without a full stop.
+    pub message: String,
+    /// Where a person would mend it.
+    pub at: Location,
+    /// The links of the chain in order, from the manifest inwards.
+    pub evidence: Vec<Evidence>,
+    /// The workload that it is about, as a person calls it: "Deployment/shop container web".
+    pub workload: Option<String>,
+    /// What would mend it; the best first. The first is what `--fix` applies if its safety allows it.
+    pub fixes: Vec<Fix>,
+}
+
+impl Finding {
+    /// A finding with the rule's usual severity and confidence, without evidence or fix.
+    pub fn new(rule: &'static Rule, at: Location, message: impl Into<String>) -> Self {
+        Self {
+            rule,
+            severity: rule.severity,
+            confidence: rule.confidence,
+            message: message.into(),
+            at,
+            evidence: Vec::new(),
+            workload: None,
+            fixes: Vec::new(),
+        }
+    }
+
+    /// As bad as this.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// As sure as this.
+    #[must_use]
+    pub fn confidence(mut self, confidence: Confidence) -> Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// With one more link of the chain.
+    #[must_use]
+    pub fn because(mut self, at: Location, note: impl Into<String>) -> Self {
+        self.evidence.push(Evidence {
+            at,
+            note: note.into(),
+        });
+        self
+    }
+
+    /// About this workload.
+    #[must_use]
+    pub fn of(mut self, workload: &str) -> Self {
+        self.workload = Some(workload.to_owned());
+        self
+    }
+
+    /// Mended by this, after what was given before.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fixes.push(fix);
+        self
+    }
+}

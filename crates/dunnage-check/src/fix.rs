@@ -1,0 +1,63 @@
+//! Edits that mend a finding: bytes replaced, everything else untouched.
+
+use crate::source::{FileId, Span};
+
+/// May a fix be applied without a person who looks at it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Safety {
+    /// The program does what it did before, but for what was wrong: `--fix`.
+    Safe,
+    /// Behaviour changes, or a value was chosen for the user: `--fix=unsafe`.
+    Unsafe,
+    /// Told, never applied: it has no edits, or they are an example.
+    Manual,
+}
+
+/// One replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// In which file.
+    pub file: FileId,
+    /// Which bytes go; empty to insert before `start`.
+    pub span: Span,
+    /// What comes in their place.
+    pub text: String,
+}
+
+/// What mends a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// What it does, in the imperative: "run the program with exec".
+    pub title: String,
+    /// Who may apply it.
+    pub safety: Safety,
+    /// Do not overlap. All are applied or none.
+    pub edits: Vec<Edit>,
+}
+
+/// The text after the edits, which belong to one file.
+///
+/// # Errors
+/// Edits that overlap, or whose span is not of this text, change nothing.
+pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Conflict> {
+    let mut sorted: Vec<&Edit> = edits.iter().collect();
+    sorted.sort_by_key(|edit| edit.span);
+    let mut result = String::with_capacity(text.len());
+    let mut done = 0;
+    for edit in sorted {
+        let range = edit.span.range();
+        if range.start < done || text.get(range.clone()).is_none() {
+            return Err(Conflict(edit.span));
+        }
+        result.push_str(&text[done..range.start]);
+        result.push_str(&edit.text);
+        done = range.end;
+    }
+    result.push_str(&text[done..]);
+    Ok(result)
+}
+
+/// Two edits want the same bytes, or an edit is not of the text that it was applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("edits overlap or do not fit at bytes {}..{}", .0.start, .0.end)]
+pub struct Conflict(pub Span);

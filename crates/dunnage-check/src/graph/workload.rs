@@ -1,0 +1,200 @@
+//! One workload, as rules see it.
+
+use crate::finding::{Confidence, Evidence};
+use crate::parse::command::{Init, Server, Step};
+use crate::parse::dockerfile::{Base, Start};
+use crate::source::{FileId, Location, Stated};
+use std::collections::BTreeMap;
+
+/// Something that runs.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// As a person calls it: "Deployment/shop container web", "service web", "Dockerfile".
+    pub name: String,
+    /// Where it is declared: the container's or the service's node, or the stage.
+    pub at: Location,
+    /// What declares it.
+    pub origin: Origin,
+    /// The image's name as the manifest writes it.
+    pub image: Option<Stated<String>>,
+    /// The stage that the image is built from.
+    pub built: Option<Built>,
+    /// What is known of the image that it is from.
+    pub base: Base,
+    /// Is it Python?
+    pub python: Python,
+    /// From PID 1 to the program. Empty if the command is not known.
+    pub steps: Vec<Step>,
+    /// The instruction or field that says the command, for fixes.
+    pub start: Option<StartPlace>,
+    /// The script that one of the steps is, where it is a file of the repository.
+    pub script: Option<FileId>,
+    /// What holds in the container: `ENV` under the manifest's `env`. A value that comes from a secret or a field is empty.
+    pub environment: BTreeMap<String, Stated<String>>,
+    /// The modules that the program is, and what they import within the repository.
+    pub modules: Vec<FileId>,
+    /// Top-level packages that it imports or depends on, normalised (`scikit-learn`), each with one place that says so.
+    pub packages: BTreeMap<String, Location>,
+    /// Resources.
+    pub limits: Limits,
+    /// Probes.
+    pub probes: Probes,
+    /// Shutdown.
+    pub life: Life,
+    /// How the links from the manifest to the image and the program were found; what a rule adds as evidence.
+    pub chain: Vec<Evidence>,
+    /// The weakest of the chain's links.
+    pub confidence: Confidence,
+}
+
+/// What declares a workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A container of a pod.
+    Kubernetes {
+        /// `Deployment`, `Job`, …
+        kind: String,
+        /// Which object of the file ([`crate::parse::Model::Kubernetes`]).
+        object: usize,
+        /// Which container of the pod.
+        container: usize,
+        /// An init container that does not restart: it does not serve.
+        is_init: bool,
+    },
+    /// A service of a Compose file.
+    Compose {
+        /// Its name.
+        service: String,
+    },
+    /// A Dockerfile that nothing else refers to.
+    Dockerfile,
+}
+
+/// The stage that an image is built from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Built {
+    /// The Dockerfile.
+    pub file: FileId,
+    /// Which of its stages.
+    pub stage: usize,
+}
+
+/// Is it Python?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Python {
+    /// Its command, its base image or what is installed says so.
+    Yes,
+    /// It is something else, and left alone.
+    No,
+    /// Nothing tells.
+    Unknown,
+}
+
+/// Where the command is written.
+#[derive(Debug, Clone)]
+pub enum StartPlace {
+    /// `ENTRYPOINT` and `CMD` of the stage.
+    Dockerfile {
+        /// `ENTRYPOINT`.
+        entrypoint: Option<Start>,
+        /// `CMD`.
+        command: Option<Start>,
+    },
+    /// `command` and `args` of a manifest or `entrypoint` and `command` of a service; either may come from the image.
+    Manifest {
+        /// Kubernetes `command`, Compose `entrypoint`.
+        command: Option<Location>,
+        /// Kubernetes `args`, Compose `command`.
+        arguments: Option<Location>,
+    },
+}
+
+/// Resources. CPU in thousandths, memory in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `limits.cpu`, `cpus`.
+    pub cpu: Option<Stated<u64>>,
+    /// `requests.cpu`.
+    pub cpu_request: Option<Stated<u64>>,
+    /// `limits.memory`, `mem_limit`.
+    pub memory: Option<Stated<u64>>,
+    /// `requests.memory`.
+    pub memory_request: Option<Stated<u64>>,
+    /// `limits.ephemeral-storage`.
+    pub storage: Option<Stated<u64>>,
+    /// `pids_limit`.
+    pub pids: Option<Stated<u64>>,
+    /// Size of `/dev/shm` where it is mounted or set; `None` in `value` for a mount without a limit.
+    pub shm: Option<Stated<Option<u64>>>,
+    /// The `resources` node, for edits.
+    pub at: Option<Location>,
+}
+
+/// Probes of a container.
+#[derive(Debug, Clone, Default)]
+pub struct Probes {
+    /// `livenessProbe`, or a Compose healthcheck.
+    pub liveness: Option<Probe>,
+    /// `readinessProbe`.
+    pub readiness: Option<Probe>,
+    /// `startupProbe`.
+    pub startup: Option<Probe>,
+}
+
+/// One probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Where it stands.
+    pub at: Location,
+    /// What it does, in a form that can be compared: `http 8000 /healthz`, `exec python …`, `tcp 8000`, `grpc 9000`.
+    pub action: String,
+    /// The words of an `exec` probe.
+    pub exec: Vec<String>,
+    /// `timeoutSeconds`; the default is 1 and has no place.
+    pub timeout: (u32, Option<Location>),
+    /// `periodSeconds`, default 10.
+    pub period: u32,
+    /// `failureThreshold`, default 3.
+    pub failures: u32,
+    /// `initialDelaySeconds`, default 0.
+    pub delay: u32,
+}
+
+/// Shutdown.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// `terminationGracePeriodSeconds` (default 30) or `stop_grace_period` (default 10), in seconds.
+    pub grace: u32,
+    /// Where it is said; none if it is the default.
+    pub grace_at: Option<Location>,
+    /// `lifecycle.preStop`: its seconds where it sleeps.
+    pub pre_stop: Option<Stated<Option<u32>>>,
+    /// A Service that selects the pod.
+    pub service: Option<Location>,
+    /// `shareProcessNamespace: true` or Compose `init: true`: PID 1 is not the image's.
+    pub foreign_init: Option<Location>,
+    /// `restartPolicy` other than Always, a Job or a CronJob: it ends by itself.
+    pub is_finite: bool,
+    /// A selector or a toleration that names spot or preemptible nodes.
+    pub spot: Option<Location>,
+    /// `STOPSIGNAL` or `stop_signal`.
+    pub stop_signal: Option<Stated<String>>,
+}
+
+impl Workload {
+    /// The server, if the steps end in one.
+    pub fn server(&self) -> Option<&Server> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Server(server) => Some(&**server),
+            _ => None,
+        })
+    }
+
+    /// The init, if there is one among the steps.
+    pub fn init(&self) -> Option<&Init> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Init(init) => Some(init),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Files that say which image is built from which Dockerfile: skaffold.yaml, kustomization.yaml, CI workflows, bake files.
+
+use crate::source::Location;
+
+/// An image's name, and what it is made from or replaced by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageName {
+    /// As manifests call it.
+    pub name: String,
+    /// The folder that it is built in, below the root.
+    pub context: Option<String>,
+    /// The Dockerfile, below the root.
+    pub dockerfile: Option<String>,
+    /// Another name for it (kustomize's `newName`).
+    pub renamed: Option<String>,
+    /// A build's target stage.
+    pub target: Option<String>,
+    /// Where it is said.
+    pub at: Location,
+}

@@ -1,0 +1,68 @@
+//! The files of a repository, each parsed by itself.
+
+use crate::parse::{self, Model};
+use crate::source::{FileId, Source};
+
+/// A file and what it was understood as.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Path and text. The text of a file that is none of ours is dropped.
+    pub source: Source,
+    /// What it is.
+    pub model: Model,
+}
+
+impl File {
+    /// Parses a text as what its path and its contents say that it is. Never fails: what does not parse is
+    /// [`Model::Unparsed`].
+    pub fn parse(path: &str, text: String, id: FileId) -> Self {
+        let source = Source {
+            path: path.to_owned(),
+            text,
+        };
+        let model = parse::parse(&source, id);
+        Self { source, model }
+    }
+}
+
+/// All files that are checked together.
+#[derive(Debug, Clone, Default)]
+pub struct Repository {
+    files: Vec<File>,
+}
+
+impl Repository {
+    /// Of texts with their paths, parsed on all threads of the caller's rayon pool. Sorted by path.
+    pub fn parse(mut texts: Vec<(String, String)>) -> Self {
+        use rayon::prelude::*;
+        texts.sort();
+        let files = texts
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, (path, text))| File::parse(&path, text, FileId(index as u32)))
+            .collect();
+        Self { files }
+    }
+
+    /// Each file with its id.
+    pub fn files(&self) -> impl Iterator<Item = (FileId, &File)> {
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(index, file)| (FileId(index as u32), file))
+    }
+
+    /// The file with an id that came from here.
+    pub fn file(&self, id: FileId) -> &File {
+        &self.files[id.0 as usize]
+    }
+
+    /// The file at a path.
+    pub fn at(&self, path: &str) -> Option<FileId> {
+        let index = self
+            .files
+            .binary_search_by(|file| file.source.path.as_str().cmp(path))
+            .ok()?;
+        Some(FileId(index as u32))
+    }
+}
