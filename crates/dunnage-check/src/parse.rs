@@ -3,6 +3,7 @@
 pub mod command;
 pub mod compose;
 pub mod dockerfile;
+mod kind;
 pub mod kubernetes;
 pub mod other;
 pub mod python;
@@ -11,6 +12,7 @@ pub mod shell;
 pub mod yaml;
 
 use crate::source::{FileId, Location, Source, Span};
+use kind::Kind;
 
 /// What a file was understood as.
 #[derive(Debug, Clone)]
@@ -42,8 +44,34 @@ pub enum Model {
     Nothing,
 }
 
+/// Why a text is not what its name says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// In lower case, without the file's name.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+}
+
 /// Parses a file.
 pub fn parse(source: &Source, id: FileId) -> Model {
-    let _ = (source, id, Span::default());
-    Model::Nothing
+    let model = match kind::of(source) {
+        Kind::Dockerfile => dockerfile::parse(source, id).map(Model::Dockerfile),
+        Kind::Kubernetes => kubernetes::parse(source, id).map(Model::Kubernetes),
+        Kind::Compose => compose::parse(source, id).map(Model::Compose),
+        Kind::Shell => Ok(Model::Shell(shell::parse(&source.text, 0, id))),
+        Kind::Python => python::parse(source, id).map(Model::Python),
+        Kind::Requirements => requirements::parse(source, id).map(Model::Requirements),
+        Kind::Links => other::parse(source, id).map(Model::Links),
+        Kind::Template => Ok(Model::Template),
+        Kind::Nothing => Ok(Model::Nothing),
+    };
+    model.unwrap_or_else(|problem| Model::Unparsed {
+        message: problem.message,
+        at: Location {
+            file: id,
+            span: problem.span,
+        },
+    })
 }
