@@ -4,6 +4,8 @@
 //! [`Workload`]. Its fields are what holds after everything that overrides: a manifest's `command` over the image's
 //! `ENTRYPOINT`, its `env` over `ENV`. Each value keeps the place where it was written.
 
+pub mod config;
+pub mod imports;
 pub mod workload;
 
 use crate::repository::Repository;

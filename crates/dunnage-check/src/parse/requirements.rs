@@ -17,7 +17,7 @@ pub struct Requirements {
     pub optional: Vec<Stated<String>>,
     /// `requires-python`, as written.
     pub requires_python: Option<Stated<String>>,
-    /// Files that it includes (`-r other.txt`), as paths below the root.
+    /// Files that it includes, as written: `-r other.txt`. The path is from the file's own folder.
     pub includes: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use ruff_python_ast::{Expr, ExprCall, Number, Operator, UnaryOp};
 use std::collections::HashMap;
 
 /// Longer lists and texts are data, not options.
-const MAX_ITEMS: usize = 32;
+const MAX_ITEMS: usize = 100;
 const MAX_TEXT_BYTES: usize = 1024;
 /// Names kept of one expression.
 const MAX_NAMES: usize = 16;

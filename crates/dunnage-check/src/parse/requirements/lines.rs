@@ -43,28 +43,12 @@ fn read_line(reader: &mut Reader<'_>, line: &str, start: usize) {
         };
         let value = rest.trim_start_matches(['=', ' ', '\t']);
         if name.ends_with('t') || name == "r" {
-            let path = join(reader.source.folder(), value);
-            reader.found.includes.push(path);
+            reader.found.includes.push(value.to_owned());
         } else {
             reader.add_requirement(value, start + text.len() - value.len(), Need::Always);
         }
         return;
     }
-}
-
-/// A path beside a file, as a path below the root.
-fn join(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            name => parts.push(name),
-        }
-    }
-    parts.join("/")
 }
 
 /// `install_requires` and `python_requires` of `[options]`, and the extras.

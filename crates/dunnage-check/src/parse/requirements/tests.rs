@@ -40,10 +40,7 @@ fn a_requirements_file_gives_its_names_and_its_includes() {
         "pandas",
     ];
     assert_eq!(names(&found.packages), expected);
-    assert_eq!(
-        found.includes,
-        ["services/api/base.txt", "services/common.txt"]
-    );
+    assert_eq!(found.includes, ["base.txt", "../common.txt"]);
     for (package, written) in found
         .packages
         .iter()
