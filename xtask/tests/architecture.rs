@@ -58,7 +58,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
 const PURE: [&str; 3] = ["dunnage-check", "dunnage-policy", "dunnage-timeline"];
-const PURE_MAY_USE: [&str; 13] = [
+const PURE_MAY_USE: [&str; 14] = [
     "dunnage-cgroup",
     "dunnage-policy",
     "parse-dockerfile",
@@ -72,6 +72,7 @@ const PURE_MAY_USE: [&str; 13] = [
     "stacker",
     "thiserror",
     "toml",
+    "unicode-width",
 ];
 
 /// Every package of the workspace with its dependencies as (name, kind).

@@ -6,15 +6,25 @@
 //! ([`finding`]), each with a severity, a confidence, the chain of evidence and fixes. Nothing here reads a file, a clock or
 //! a process: who walks the folder and who prints is the program's business.
 
+pub mod baseline;
+pub mod engine;
 pub mod finding;
 pub mod fix;
 pub mod graph;
 pub mod parse;
+pub mod places;
+pub mod render;
 pub mod repository;
 pub mod rules;
+pub mod settings;
 pub mod source;
+pub mod suppress;
 
+pub use baseline::Baseline;
+pub use engine::{Report, check};
 pub use finding::{Confidence, Evidence, Finding, Severity};
 pub use fix::{Edit, Fix, Safety};
+pub use places::Places;
 pub use repository::{File, Repository};
+pub use settings::Settings;
 pub use source::{FileId, Location, Source, Span, Stated};

@@ -1,5 +1,6 @@
 //! From a text to a small model with places. What a file is comes from its name first and its contents second.
 
+pub mod candidate;
 pub mod command;
 pub mod compose;
 pub mod dockerfile;

@@ -21,7 +21,12 @@ impl File {
             text,
         };
         let model = parse::parse(&source, id);
-        Self { source, model }
+        let mut file = Self { source, model };
+        // the settings may name images, which the graph looks for
+        if matches!(file.model, Model::Nothing) && file.source.name() != "dunnage.toml" {
+            file.source.text = String::new();
+        }
+        file
     }
 }
 
@@ -40,6 +45,29 @@ impl Repository {
             .into_par_iter()
             .enumerate()
             .map(|(index, (path, text))| File::parse(&path, text, FileId(index as u32)))
+            .collect();
+        Self { files }
+    }
+
+    /// Of paths, each read by the caller's function and parsed at once on the threads of its rayon pool. What cannot be
+    /// read is an empty file of no kind.
+    pub fn load(mut paths: Vec<String>, read: impl Fn(&str) -> Option<String> + Sync) -> Self {
+        use rayon::prelude::*;
+        paths.sort();
+        paths.dedup();
+        let files = paths
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, path)| match read(&path) {
+                Some(text) => File::parse(&path, text, FileId(index as u32)),
+                None => File {
+                    source: Source {
+                        path,
+                        text: String::new(),
+                    },
+                    model: Model::Nothing,
+                },
+            })
             .collect();
         Self { files }
     }

@@ -16,10 +16,10 @@ mod probe;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;
 use crate::repository::Repository;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who wants to see a rule's findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Persona {
     /// Everybody.
@@ -90,7 +90,6 @@ impl std::fmt::Debug for Rule {
 }
 
 /// Makes a [`Rule`], `pub(super) static RULE`, whose documentation is the doc comment.
-#[allow(unused_macros, reason = "until the first rule stands")]
 macro_rules! rule {
     ($(#[doc = $doc:literal])* $visibility:vis static $constant:ident = { $($field:ident: $value:expr),* $(,)? };) => {
         $(#[doc = $doc])*
@@ -100,7 +99,6 @@ macro_rules! rule {
         };
     };
 }
-#[allow(unused_imports, reason = "until the first rule stands")]
 pub(crate) use rule;
 
 const FAMILIES: [&[&Rule]; 8] = [

@@ -55,6 +55,8 @@ enum Command {
     Record(commands::record::RecordCommand),
     /// Show what a memory record says: how the memory grew, who held it, where every thread was
     Report(commands::report::ReportCommand),
+    /// Check a repository's Dockerfiles, manifests, scripts and Python against the checklist, across files
+    Check(commands::check::CheckCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -102,6 +104,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Dump(args) => commands::dump::run(&args),
         Command::Record(args) => commands::record::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Check(args) => commands::check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };

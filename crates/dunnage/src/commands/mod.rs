@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub mod check;
 pub mod compat;
 pub mod docs;
 pub mod dump;
