@@ -1,4 +1,17 @@
 //! Edits that mend a finding: bytes replaced, everything else untouched.
+//!
+//! A rule makes its edits by the builders of this folder, each for a kind of file: [`yaml`], [`dockerfile`], [`shell`],
+//! [`python`], and [`words`] for command lines wherever they are written. They take a [`Target`], the file's text, and
+//! places of its model.
+
+pub mod dockerfile;
+pub mod python;
+pub mod shell;
+mod target;
+pub mod words;
+pub mod yaml;
+
+pub use target::Target;
 
 use crate::source::{FileId, Span};
 
@@ -35,13 +48,15 @@ pub struct Fix {
     pub edits: Vec<Edit>,
 }
 
-/// The text after the edits, which belong to one file.
+/// The text after the edits, which belong to one file. An edit that is there twice is made once: two findings may need
+/// the same import.
 ///
 /// # Errors
 /// Edits that overlap, or whose span is not of this text, change nothing.
 pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Conflict> {
     let mut sorted: Vec<&Edit> = edits.iter().collect();
     sorted.sort_by_key(|edit| edit.span);
+    sorted.dedup();
     let mut result = String::with_capacity(text.len());
     let mut done = 0;
     for edit in sorted {
