@@ -4,8 +4,10 @@
 //! [`Workload`]. Its fields are what holds after everything that overrides: a manifest's `command` over the image's
 //! `ENTRYPOINT`, its `env` over `ENV`. Each value keeps the place where it was written.
 
+pub mod compose;
 pub mod config;
 pub mod imports;
+pub mod kubernetes;
 pub mod workload;
 
 use crate::repository::Repository;

@@ -8,6 +8,7 @@ mod kind;
 pub mod kubernetes;
 pub mod other;
 pub mod python;
+pub mod quantity;
 pub mod requirements;
 pub mod shell;
 pub mod yaml;

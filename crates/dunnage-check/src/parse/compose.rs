@@ -1,8 +1,9 @@
 //! A Compose file: its services.
 
 use super::Problem;
-use super::yaml::Node;
+use super::yaml::{self, Node, Value};
 use crate::source::{FileId, Source, Span};
+use std::collections::HashMap;
 
 /// A Compose file.
 #[derive(Debug, Clone)]
@@ -13,11 +14,67 @@ pub struct Compose {
     pub node: Node,
 }
 
+/// How many services one may extend another through.
+const MAX_EXTENDS: usize = 8;
+
 /// Parses a Compose file.
-pub fn parse(source: &Source, id: FileId) -> Result<Compose, Problem> {
-    let _ = (source, id);
-    Err(Problem {
-        message: "not parsed yet".to_owned(),
-        span: Span::default(),
-    })
+///
+/// # Errors
+/// What is not YAML. A file without services has none.
+pub fn parse(source: &Source, _id: FileId) -> Result<Compose, Problem> {
+    let node = yaml::parse(&source.text)?
+        .into_iter()
+        .find(|node| node.get("services").is_some())
+        .unwrap_or(Node {
+            value: Value::Null,
+            span: Span::default(),
+        });
+    let entries = node.get("services").map(Node::entries).unwrap_or_default();
+    let by_name: HashMap<&str, &Node> = entries
+        .iter()
+        .filter_map(|(name, service)| Some((name.text()?, service)))
+        .collect();
+    let services = entries
+        .iter()
+        .filter(|(_, service)| matches!(service.value, Value::Mapping(_)))
+        .filter_map(|(name, service)| Some((name.text()?.to_owned(), extended(service, &by_name))))
+        .collect();
+    Ok(Compose { services, node })
+}
+
+/// A service with what it inherits from services of the same file. What it inherits from another file is not known.
+fn extended(service: &Node, by_name: &HashMap<&str, &Node>) -> Node {
+    let mut whole = service.clone();
+    let mut next = parent(service, by_name);
+    for _ in 0..MAX_EXTENDS {
+        let Some(base) = next else { break };
+        inherit(&mut whole, base);
+        next = parent(base, by_name);
+    }
+    whole
+}
+
+fn parent<'a>(service: &Node, by_name: &HashMap<&str, &'a Node>) -> Option<&'a Node> {
+    let extends = service.get("extends")?;
+    let name = match extends.get("file") {
+        Some(_) => return None,
+        None => extends.get("service").unwrap_or(extends).text()?,
+    };
+    by_name.get(name).copied()
+}
+
+/// Adds the keys that a mapping lacks, and those that its mappings lack.
+fn inherit(node: &mut Node, base: &Node) {
+    let Value::Mapping(entries) = &mut node.value else {
+        return;
+    };
+    for (key, value) in base.entries() {
+        match entries
+            .iter_mut()
+            .find(|(name, _)| name.text() == key.text())
+        {
+            Some((_, own)) => inherit(own, value),
+            None => entries.push((key.clone(), value.clone())),
+        }
+    }
 }

@@ -1,7 +1,16 @@
 //! YAML as nodes with places: many documents, anchors and merge keys resolved, depth and size bounded.
+//!
+//! A text is first cut into documents at its `---` lines, which costs what a search costs; a document is parsed only by
+//! who needs it. An alias becomes a copy of the node that it names, with the places of that node: that is where the value
+//! is written. Copies are counted, so that a few lines of aliases of aliases cannot become gigabytes.
+
+mod build;
+mod documents;
+mod places;
 
 use super::Problem;
 use crate::source::Span;
+pub use documents::{Document, documents};
 
 /// A node.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +83,28 @@ impl Node {
         }
     }
 
+    /// A scalar as a whole number; quotes do not matter, since people quote what must not be quoted.
+    pub fn number(&self) -> Option<u64> {
+        self.text()?.trim().parse().ok()
+    }
+
+    /// A plain `true` or `false`, in the spellings of YAML 1.1 too.
+    pub fn flag(&self) -> Option<bool> {
+        match &self.value {
+            Value::Scalar { text, plain: true } => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" => Some(true),
+                "false" | "no" | "off" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Is there nothing: `key:` with no value, `~`, `null`?
+    pub fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
     /// The entries of a mapping; none for anything else.
     pub fn entries(&self) -> &[(Node, Node)] {
         match &self.value {
@@ -83,8 +114,17 @@ impl Node {
     }
 }
 
-/// All documents of a text.
+/// All documents of a text, those that hold nothing left out.
+///
+/// # Errors
+/// The first thing that is not YAML, or that nests deeper or copies more than any file for people does.
 pub fn parse(text: &str) -> Result<Vec<Node>, Problem> {
-    let _ = text;
-    Ok(Vec::new())
+    let mut nodes = Vec::new();
+    for document in documents(text) {
+        nodes.extend(document.parse()?);
+    }
+    Ok(nodes)
 }
+
+#[cfg(test)]
+mod tests;

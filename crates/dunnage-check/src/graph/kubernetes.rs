@@ -1,0 +1,216 @@
+//! What manifests say about a container, and what objects say about each other.
+//!
+//! [`Cluster`] holds the objects of a repository as a cluster would: a Service finds the pods that it selects, a LimitRange
+//! fills in what a container leaves out, a ConfigMap gives an environment, a Kustomize patch (a workload without an image)
+//! adds to the object that it names. [`Cluster::containers`] gives every container that really runs something.
+
+mod environment;
+mod life;
+mod limits;
+mod probes;
+mod selectors;
+
+use crate::parse::Model;
+use crate::parse::command::Word;
+use crate::parse::kubernetes::Object;
+use crate::parse::yaml::{Node, Value};
+use crate::repository::Repository;
+use crate::source::{FileId, Location, Stated};
+pub use environment::Environment;
+
+/// An object and where it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    /// Its file.
+    pub file: FileId,
+    /// Which of the file's objects.
+    pub index: usize,
+    /// The object.
+    pub object: &'a Object,
+    /// The folder of the file.
+    folder: &'a str,
+}
+
+/// All objects of a repository.
+#[derive(Debug, Default)]
+pub struct Cluster<'a> {
+    objects: Vec<Placed<'a>>,
+}
+
+/// A container that runs something.
+#[derive(Debug)]
+pub struct Container<'a> {
+    /// The object that declares it.
+    pub owner: Placed<'a>,
+    /// Its pod's `spec`.
+    pub pod: &'a Node,
+    /// Its own node, as it is written.
+    pub node: &'a Node,
+    /// Which container of the pod: `containers` first, `initContainers` behind them. [`container_node`] finds it again.
+    pub index: usize,
+    /// `name`.
+    pub name: &'a str,
+    /// An init container that ends before the others start.
+    pub is_init: bool,
+    /// An init container with `restartPolicy: Always`: it runs beside the others.
+    pub is_sidecar: bool,
+    /// What patches of the repository add to it.
+    patches: Vec<(FileId, &'a Node)>,
+}
+
+impl<'a> Cluster<'a> {
+    /// Of all files.
+    pub fn of(repository: &'a Repository) -> Self {
+        let objects = repository
+            .files()
+            .filter_map(|(file, parsed)| match &parsed.model {
+                Model::Kubernetes(objects) => Some((file, parsed, objects)),
+                _ => None,
+            })
+            .flat_map(|(file, parsed, objects)| {
+                let folder = parsed.source.folder();
+                objects
+                    .iter()
+                    .enumerate()
+                    .map(move |(index, object)| Placed {
+                        file,
+                        index,
+                        object,
+                        folder,
+                    })
+            })
+            .filter(|placed| !placed.object.node.is_null())
+            .collect();
+        Self { objects }
+    }
+
+    /// Every container with an image, in the order of files.
+    pub fn containers(&self) -> Vec<Container<'a>> {
+        let mut found = Vec::new();
+        for owner in &self.objects {
+            let Some(pod) = owner.object.pod_spec() else {
+                continue;
+            };
+            for (index, (node, is_of_init)) in container_nodes(pod).enumerate() {
+                // a workload without an image is a patch of one that has it
+                if node.get("image").is_none() {
+                    continue;
+                }
+                let name = node.get("name").and_then(Node::text).unwrap_or_default();
+                let is_sidecar =
+                    is_of_init && node.get("restartPolicy").and_then(Node::text) == Some("Always");
+                found.push(Container {
+                    owner: *owner,
+                    pod,
+                    node,
+                    index,
+                    name,
+                    is_init: is_of_init && !is_sidecar,
+                    is_sidecar,
+                    patches: self.patches(owner, name),
+                });
+            }
+        }
+        found
+    }
+
+    /// Containers without an image of objects with the same kind and name.
+    fn patches(&self, owner: &Placed<'a>, container: &str) -> Vec<(FileId, &'a Node)> {
+        self.objects
+            .iter()
+            .filter(|other| {
+                other.object.kind == owner.object.kind && other.object.name == owner.object.name
+            })
+            .filter_map(|other| Some((other.file, other.object.pod_spec()?)))
+            .flat_map(|(file, pod)| container_nodes(pod).map(move |(node, _)| (file, node)))
+            .filter(|(_, node)| {
+                node.get("image").is_none()
+                    && node.get("name").and_then(Node::text) == Some(container)
+            })
+            .collect()
+    }
+}
+
+/// The containers of a pod: those of `containers`, then those of `initContainers` (true).
+fn container_nodes(pod: &Node) -> impl Iterator<Item = (&Node, bool)> {
+    let items = |key| pod.get(key).map(Node::items).unwrap_or_default();
+    let usual = items("containers").iter().map(|node| (node, false));
+    usual.chain(items("initContainers").iter().map(|node| (node, true)))
+}
+
+/// The node of a container that [`Cluster::containers`] gave an index.
+pub fn container_node(pod: &Node, index: usize) -> Option<&Node> {
+    container_nodes(pod).nth(index).map(|(node, _)| node)
+}
+
+impl Container<'_> {
+    fn place(&self, node: &Node) -> Location {
+        place(self.owner.file, node)
+    }
+
+    /// As a person calls it: "Deployment/shop container web".
+    pub fn title(&self) -> String {
+        let Object { kind, name, .. } = self.owner.object;
+        format!("{kind}/{name} container {}", self.name)
+    }
+
+    /// Its name, or all of it: one line to point at.
+    pub fn at(&self) -> Location {
+        self.place(self.node.get("name").unwrap_or(self.node))
+    }
+
+    /// `image`.
+    pub fn image(&self) -> Option<Stated<String>> {
+        let node = self.node.get("image")?;
+        Some(Stated::new(node.text()?.to_owned(), self.place(node)))
+    }
+
+    /// The words of `command`; none if the image's stay.
+    pub fn command(&self) -> Option<Vec<Word>> {
+        words(self.owner.file, self.node.get("command")?)
+    }
+
+    /// The words of `args`; none if the image's stay.
+    pub fn arguments(&self) -> Option<Vec<Word>> {
+        words(self.owner.file, self.node.get("args")?)
+    }
+
+    /// A key of the container, or of a patch of it.
+    fn get(&self, key: &str) -> Option<(FileId, &Node)> {
+        let own = self.node.get(key).map(|node| (self.owner.file, node));
+        own.or_else(|| {
+            self.patches
+                .iter()
+                .find_map(|(file, patch)| Some((*file, patch.get(key)?)))
+        })
+    }
+}
+
+fn place(file: FileId, node: &Node) -> Location {
+    Location {
+        file,
+        span: node.span,
+    }
+}
+
+/// The words of a list. An empty list is none: Kubernetes treats it as absent.
+fn words(file: FileId, node: &Node) -> Option<Vec<Word>> {
+    let words: Vec<Word> = node
+        .items()
+        .iter()
+        .filter_map(|item| {
+            let text = match &item.value {
+                Value::Scalar { text, .. } => text.clone(),
+                _ => return None,
+            };
+            Some(Word {
+                text,
+                at: place(file, item),
+            })
+        })
+        .collect();
+    (!words.is_empty()).then_some(words)
+}
+
+#[cfg(test)]
+mod tests;
