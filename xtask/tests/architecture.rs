@@ -58,10 +58,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
 const PURE: [&str; 3] = ["dunnage-check", "dunnage-policy", "dunnage-timeline"];
-const PURE_MAY_USE: [&str; 14] = [
+const PURE_MAY_USE: [&str; 13] = [
     "dunnage-cgroup",
     "dunnage-policy",
-    "parse-dockerfile",
     "rayon",
     "ruff_python_ast",
     "ruff_python_parser",

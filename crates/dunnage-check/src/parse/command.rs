@@ -3,7 +3,15 @@
 //! Pure text: whether the words come from `CMD`, from a manifest, from Compose or from the last line of a script does not
 //! matter. [`read`] takes words and gives the steps from the first process to the program that serves.
 
-use crate::source::{Location, Span, Stated};
+mod options;
+mod program;
+mod shell;
+mod syntax;
+mod wrapper;
+
+use crate::source::{Location, Stated};
+pub use program::file_name;
+pub use shell::read_text;
 
 /// One word of a command line, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +41,9 @@ pub struct Init {
 pub struct Server {
     /// Which one.
     pub kind: ServerKind,
-    /// `package.module:app` or the module, as written.
+    /// `worker` of celery, `run` of flask, `runserver` of manage.py, …
+    pub subcommand: Option<Stated<String>>,
+    /// `package.module:app` or the module or the file, as written.
     pub app: Option<Stated<String>>,
     /// Worker processes: `-w`, `--workers`, `-c` of celery, `WEB_CONCURRENCY` is the graph's.
     pub workers: Option<Stated<u32>>,
@@ -55,6 +65,10 @@ pub struct Server {
     pub preload: bool,
     /// For development only: `--reload`, `--debug`, `flask run`, `runserver`.
     pub development: Option<Location>,
+    /// The interpreter was asked not to buffer its output: `-u`.
+    pub is_unbuffered: bool,
+    /// Where the program is named: `gunicorn`, `-m uvicorn`, `python`.
+    pub at: Option<Location>,
     /// Names of options whose values could not be read.
     pub unknown: Vec<String>,
 }
@@ -84,6 +98,19 @@ pub enum ServerKind {
     Python,
 }
 
+/// How the command that matters stands in a shell's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tail {
+    /// After `exec`: every shell becomes it.
+    Exec,
+    /// The last, without redirections: bash and busybox become it, dash does not.
+    Plain,
+    /// The last, with redirections: busybox becomes it.
+    Redirected,
+    /// Something follows it, or it is in a pipe, a subshell, a loop or the background: every shell stays.
+    Followed,
+}
+
 /// One step from the first process to the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -98,8 +125,8 @@ pub enum Step {
         execs: bool,
         /// How many commands the text has before the last, joined by `&&`, `;`, newline or `|`.
         commands_before: usize,
-        /// Does the last command have redirections, assignments before it, or a pipe?
-        is_plain: bool,
+        /// How the last command stands in the text: what decides whether a shell becomes it by itself.
+        tail: Tail,
         /// Where the command begins that would need `exec`.
         last: Location,
         /// The shell's text.
@@ -139,8 +166,85 @@ pub enum Step {
     },
 }
 
+/// Wrappers in front of wrappers are followed so far.
+const MAX_STEPS: usize = 16;
+
 /// The steps of a command line. Empty for no words.
 pub fn read(words: &[Word]) -> Vec<Step> {
-    let _ = (words, Span::default());
-    Vec::new()
+    let mut steps = Vec::new();
+    follow(words, &mut steps);
+    steps
 }
+
+/// What a first word was understood as.
+enum Read<'a> {
+    /// A step, and the words that it starts.
+    Goes(Step, &'a [Word]),
+    /// Steps that end the line.
+    Ends(Vec<Step>),
+}
+
+fn follow(mut words: &[Word], steps: &mut Vec<Step>) {
+    while let Some(first) = words.first()
+        && steps.len() < MAX_STEPS
+    {
+        let name = file_name(&first.text);
+        let read = wrapper::read_init(name, words)
+            .or_else(|| shell::read(name, words))
+            .or_else(|| wrapper::read(name, words))
+            .or_else(|| program::read(name, words))
+            .unwrap_or_else(|| other(name, words));
+        match read {
+            Read::Goes(step, rest) => {
+                steps.push(step);
+                words = rest;
+            }
+            Read::Ends(last) => {
+                steps.extend(last);
+                return;
+            }
+        }
+    }
+}
+
+/// A program that is none of the known: its arguments are its own, but for a script's, which often hands over to them.
+fn other<'a>(name: &str, words: &'a [Word]) -> Read<'a> {
+    let at = words[0].at;
+    let path = &words[0].text;
+    if !is_script(path) {
+        let name = name.to_owned();
+        return Read::Ends(vec![Step::Other { name, at }]);
+    }
+    let script = Step::Script {
+        path: path.clone(),
+        at,
+    };
+    hand_over(script, &words[1..])
+}
+
+/// After a script come the words that it may run, if they are a command that is known.
+fn hand_over(script: Step, rest: &[Word]) -> Read<'_> {
+    let is_command = !matches!(read(rest).first(), None | Some(Step::Other { .. }));
+    if is_command {
+        Read::Goes(script, rest)
+    } else {
+        Read::Ends(vec![script])
+    }
+}
+
+fn is_script(path: &str) -> bool {
+    let name = file_name(path);
+    has_extension(name, &["sh", "bash"])
+        || name.contains("entrypoint")
+        || name.contains("entry-point")
+        || (path.contains('/') && (name.starts_with("start") || name.starts_with("run")))
+}
+
+/// Does a file's name end in `.` and one of these?
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| extensions.contains(&extension))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,15 @@
 //! A Dockerfile: its stages, and of each what decides how a container starts.
+//!
+//! Read as BuildKit reads it: directives, lines joined, comments between joined lines, here-documents anywhere in a `RUN`,
+//! `ARG` and `ENV` replaced where their values are known.
+
+mod base;
+mod lines;
+mod paths;
+mod stages;
+mod words;
+
+pub use base::becomes;
 
 use super::Problem;
 use super::command::Word;
@@ -20,6 +31,10 @@ pub struct Dockerfile {
 pub struct Stage {
     /// `AS name`.
     pub name: Option<Stated<String>>,
+    /// The earlier stage that it is from.
+    pub parent: Option<usize>,
+    /// Its `FROM`.
+    pub from: Location,
     /// The image that it is from, `ARG`s with defaults replaced; the outermost one for a stage that is from a stage.
     pub base: Stated<String>,
     /// `ENTRYPOINT`, the one that counts.
@@ -40,7 +55,8 @@ pub struct Stage {
     pub healthcheck: Option<Location>,
     /// `EXPOSE`.
     pub exposed: Vec<Stated<String>>,
-    /// `COPY` and `ADD` from the build's context: (sources, destination), for finding scripts and modules.
+    /// `COPY` and `ADD` from the build's context: (sources, destination), for finding scripts and modules. Destinations are
+    /// absolute, and end with `/` where they are known to be folders. What came through an earlier stage is among them.
     pub copies: Vec<(Vec<String>, String, Location)>,
     /// `RUN`: its text, for what is installed.
     pub runs: Vec<Stated<String>>,
@@ -79,6 +95,8 @@ pub struct Base {
     pub python: Option<(u8, u8)>,
     /// Is it an image that is known to hold Python?
     pub is_python: bool,
+    /// The init that its own `ENTRYPOINT` is: it runs unless an `ENTRYPOINT` takes its place.
+    pub init: Option<&'static str>,
 }
 
 /// Which program `/bin/sh` is.
@@ -108,7 +126,12 @@ pub enum Libc {
 }
 
 /// Parses a Dockerfile.
+///
+/// # Errors
+/// An unknown instruction, one before the first `FROM`, a here-document without an end.
 pub fn parse(source: &Source, id: FileId) -> Result<Dockerfile, Problem> {
-    let _ = (source, id);
-    Ok(Dockerfile::default())
+    stages::parse(source, id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,12 @@
 //! A shell text, as far as needed to tell which process is left when it has come to its last command.
+//!
+//! It is read as the shells read it: quotes, substitutions, here-documents, branches, loops and functions, but nothing is
+//! expanded. What comes out is flat: each simple command with what stands around it.
+
+mod compound;
+mod read;
+mod settle;
+pub(super) mod word;
 
 use super::command::Word;
 use crate::source::FileId;
@@ -11,7 +19,7 @@ pub struct Script {
     pub interpreter: Vec<String>,
     /// Is `set -e` (or `-euo …`, `#!/bin/sh -e`) in force before the first command that may fail?
     pub exits_on_error: bool,
-    /// `trap` of a signal: its names, and where.
+    /// `trap` of a signal: its names (`TERM`, without `SIG`), and where. `trap - TERM` is none, `trap '' TERM` is one.
     pub traps: Vec<(Vec<String>, Location)>,
     /// The commands in order, those of functions and branches among them.
     pub commands: Vec<Command>,
@@ -24,23 +32,94 @@ pub struct Command {
     pub words: Vec<Word>,
     /// Does it begin with `exec`?
     pub has_exec: bool,
-    /// Are there redirections, or assignments before it?
+    /// Are there neither redirections nor assignments before it?
     pub is_plain: bool,
+    /// Are there redirections?
+    pub has_redirection: bool,
     /// Ends with `&`.
     pub is_background: bool,
-    /// Is it part of a pipe?
+    /// Is it part of a pipe, or in a subshell?
     pub is_piped: bool,
-    /// May the script end here: is it the last command, or the last of a branch that ends the script?
+    /// Is there a `||` or `!` about it, so that its failure is looked at?
+    pub is_tested: bool,
+    /// May the script end here: is it the last command, the last of a branch that ends the script, or an `exec`?
     pub is_last: bool,
     /// In a function, a branch or a loop.
     pub depth: u32,
-    /// From its first word to its last.
+    /// From its first word to its last. Before its first byte is where `exec` would stand.
     pub at: Location,
+}
+
+impl Command {
+    /// The name of the program without its folders; empty if there is none.
+    pub fn name(&self) -> &str {
+        let word = self.words.first().map_or("", |word| &word.text);
+        word.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Is it one that a script does beside its work: it says, sets, waits or ends something?
+    pub fn is_aside(&self) -> bool {
+        const ASIDES: [&str; 20] = [
+            "set", "echo", "printf", "export", "trap", "umask", ":", "true", "false", "shopt",
+            "ulimit", "exit", "return", "wait", "[", "test", "[[", "local", "unset", "shift",
+        ];
+        ASIDES.contains(&self.name())
+    }
+
+    /// Does it pass on what another writes, as at the end of a pipe?
+    fn is_filter(&self) -> bool {
+        const FILTERS: [&str; 11] = [
+            "tee",
+            "cat",
+            "ts",
+            "sed",
+            "awk",
+            "grep",
+            "jq",
+            "logger",
+            "rotatelogs",
+            "cut",
+            "tr",
+        ];
+        FILTERS.contains(&self.name())
+    }
+
+    /// Does it hand over to the script's own arguments: `"$@"`?
+    pub fn is_arguments(&self) -> bool {
+        matches!(
+            self.words.first().map(|word| word.text.as_str()),
+            Some("$@" | "${@}" | "$*")
+        )
+    }
+}
+
+impl Script {
+    /// The command that the script is for: the last in the foreground that is more than an aside. The others of branches
+    /// that may end the script are found by `is_last`.
+    pub fn main(&self) -> Option<&Command> {
+        let works = |command: &Command| !command.is_background && !command.is_aside();
+        let last = self.commands.iter().rposition(works);
+        let is_end = |command: &Command| command.is_last && works(command);
+        let found = self.commands.iter().rposition(is_end).or(last)?;
+        // `program | tee log` is for the program
+        let is_filter = |command: &Command| command.is_piped && command.is_filter();
+        let before = self.commands[..found]
+            .iter()
+            .rposition(|command| !is_filter(command));
+        match before {
+            Some(before) if is_filter(&self.commands[found]) && self.commands[before].is_piped => {
+                self.commands.get(before)
+            }
+            _ => self.commands.get(found),
+        }
+    }
 }
 
 /// Parses a shell text that begins at byte `offset` of a file. Never fails: what it does not understand is a command of
 /// unknown effect.
 pub fn parse(text: &str, offset: u32, id: FileId) -> Script {
-    let _ = (text, offset, id);
-    Script::default()
+    read::Reader::new(text, offset, id).read()
 }
+
+#[cfg(test)]
+mod tests;

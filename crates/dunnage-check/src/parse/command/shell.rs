@@ -1,0 +1,125 @@
+//! A shell among the words: `sh -c TEXT`, and a script that a shell is asked to run.
+
+use super::{Read, Step, Tail, Word, follow, hand_over};
+use crate::parse::shell::{Command, Script, parse};
+use crate::source::Location;
+
+/// A shell with a text or a script.
+pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
+    if !matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh") {
+        return None;
+    }
+    let mut rest = &words[1..];
+    let mut takes_text = false;
+    while let Some((option, after)) = rest.split_first() {
+        let Some(letters) = option.text.strip_prefix(['-', '+']) else {
+            break;
+        };
+        rest = after;
+        let is_long = letters.starts_with('-');
+        takes_text |= !is_long && letters.contains('c');
+        if !is_long && letters.ends_with('o') {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        if letters == "-" {
+            break;
+        }
+    }
+    let Some((text, arguments)) = rest.split_first() else {
+        return Some(Read::Ends(vec![Step::Other {
+            name: name.to_owned(),
+            at: words[0].at,
+        }]));
+    };
+    if takes_text {
+        let mut steps = Vec::new();
+        text_of(name, text, arguments, &mut steps);
+        return Some(Read::Ends(steps));
+    }
+    let script = Step::Script {
+        path: text.text.clone(),
+        at: text.at,
+    };
+    Some(hand_over(script, arguments))
+}
+
+/// The steps of a text that a shell runs, as `CMD` in shell form: first the shell, then what its last command is.
+pub fn read_text(shell: &str, text: &str, at: Location) -> Vec<Step> {
+    let word = Word {
+        text: text.to_owned(),
+        at,
+    };
+    let mut steps = Vec::new();
+    text_of(shell, &word, &[], &mut steps);
+    steps
+}
+
+fn text_of(shell: &str, text: &Word, arguments: &[Word], steps: &mut Vec<Step>) {
+    let script = parse_word(text);
+    let Some(main) = script.main() else {
+        let (name, at) = (shell.to_owned(), text.at);
+        steps.push(Step::Other { name, at });
+        return;
+    };
+    let tail = tail(&script, main);
+    steps.push(Step::Shell {
+        name: shell.to_owned(),
+        execs: tail == Tail::Exec,
+        commands_before: script
+            .commands
+            .iter()
+            .take_while(|other| !std::ptr::eq(*other, main))
+            .count(),
+        tail,
+        last: main.at,
+        at: text.at,
+    });
+    if main.is_arguments() {
+        // `sh -c 'exec "$@"' name program …`: the word after the text is `$0`
+        follow(arguments.get(1..).unwrap_or_default(), steps);
+    } else {
+        follow(&main.words, steps);
+    }
+}
+
+/// How a command stands in the script that it is the main one of.
+pub(super) fn tail(script: &Script, main: &Command) -> Tail {
+    let is_last_of_all = script
+        .commands
+        .last()
+        .is_some_and(|last| std::ptr::eq(last, main));
+    if main.has_exec && !main.is_piped {
+        Tail::Exec
+    } else if !main.is_last || main.is_piped || main.is_background || !script.traps.is_empty() {
+        Tail::Followed
+    } else if main.depth > 0 || !is_last_of_all {
+        // in a branch: what a shell does there was not measured, and staying is the usual
+        Tail::Followed
+    } else if main.has_redirection {
+        Tail::Redirected
+    } else {
+        Tail::Plain
+    }
+}
+
+/// The text's commands with their places in the file. Where the word was not written as it is read (escapes, a folded
+/// block), every place is the whole word's.
+fn parse_word(word: &Word) -> Script {
+    let span = word.at.span;
+    let written = (span.end - span.start) as usize;
+    let inset = written.checked_sub(word.text.len());
+    match inset {
+        Some(0) => parse(&word.text, span.start, word.at.file),
+        Some(2) => parse(&word.text, span.start + 1, word.at.file),
+        _ => {
+            let mut script = parse(&word.text, 0, word.at.file);
+            for command in &mut script.commands {
+                command.at = word.at;
+                for inner in &mut command.words {
+                    inner.at = word.at;
+                }
+            }
+            script
+        }
+    }
+}

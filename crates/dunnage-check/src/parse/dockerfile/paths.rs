@@ -1,0 +1,49 @@
+//! Paths in the image: where what was copied is, through stages that copy from stages.
+
+use super::Stage;
+use crate::source::Stated;
+
+/// What an earlier stage had copied from the context below `source`, and where it is now that this was copied on.
+pub(super) fn passed_on(
+    from: &Stage,
+    source: &str,
+    destination: &str,
+) -> Vec<(Vec<String>, String)> {
+    let source = absolute(None, source);
+    let source = source.trim_end_matches('/');
+    let mut found = Vec::new();
+    for (sources, to, _) in &from.copies {
+        let to = to.trim_end_matches('/');
+        if let Some(below) = below(to, source) {
+            let to = format!("{}{below}/", destination.trim_end_matches('/'));
+            found.push((sources.clone(), to));
+        } else if let Some(below) = below(source, to) {
+            // a part of what was copied: `/app/src` of `COPY . /app`
+            let inner = sources
+                .iter()
+                .map(|source| format!("{}{below}", source.trim_end_matches('/')));
+            found.push((inner.collect(), destination.to_owned()));
+        }
+    }
+    found
+}
+
+/// What of a path is below a folder, with its `/`; empty if they are the same.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    path.strip_prefix(folder)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path joined to the working folder, which is `/` where nothing is said.
+pub(super) fn absolute(workdir: Option<&Stated<String>>, path: &str) -> String {
+    if path.starts_with('/') || path.starts_with('$') {
+        return path.to_owned();
+    }
+    let base = workdir.map_or("", |base| base.value.trim_end_matches('/'));
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let joined = format!("{base}/{}", if path == "." { "" } else { path });
+    if joined.len() > 1 && path == "." {
+        return format!("{}/", joined.trim_end_matches('/'));
+    }
+    joined
+}
