@@ -40,6 +40,8 @@ fn start(text: &str, instruction: &str) -> Start {
 fn stage(text: &str) -> Stage {
     Stage {
         name: None,
+        parent: None,
+        from: place(text, "FROM"),
         base: Stated::new("python".to_owned(), place(text, "FROM")),
         entrypoint: None,
         command: None,
