@@ -21,6 +21,8 @@ pub struct Interpreter {
     pid: i32,
     state: State,
     gil: Option<GilState>,
+    /// What happened to it between the last two looks.
+    passed: Option<Passed>,
     /// Threads by the addresses of their `PyThreadState`s.
     holders: HashMap<u64, u32>,
     map_again_at: Nanos,
@@ -55,6 +57,22 @@ pub struct GilChange {
     pub switches: u64,
 }
 
+/// Who had the GIL at two looks one after the other, where it went from thread to thread once between them, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Passed {
+    before: u64,
+    now: u64,
+}
+
+impl Passed {
+    fn between(before: GilState, now: GilState) -> Option<Self> {
+        (now.switches.wrapping_sub(before.switches) <= 1).then_some(Self {
+            before: before.holder,
+            now: now.holder,
+        })
+    }
+}
+
 impl Interpreter {
     /// Looks whether there is one.
     pub fn find(pid: i32) -> (Self, Told) {
@@ -63,6 +81,7 @@ impl Interpreter {
             pid,
             state,
             gil: None,
+            passed: None,
             holders: HashMap::new(),
             map_again_at: 0,
             name_again_at: 0,
@@ -93,9 +112,11 @@ impl Interpreter {
         let Some(now) = target.gil_state() else {
             // it has ended, or became another program
             self.state = State::Unknown;
+            self.passed = None;
             return None;
         };
         let before = self.gil.replace(now);
+        self.passed = before.and_then(|before| Passed::between(before, now));
         if before == Some(now) {
             return None;
         }
@@ -111,6 +132,14 @@ impl Interpreter {
     /// The thread that a holder is.
     pub fn thread_of(&self, holder: u64) -> Option<u32> {
         self.holders.get(&holder).copied()
+    }
+
+    /// The two threads that may have had the GIL since the look before; `None` where it may have been others too. Whoever
+    /// waited for it then and is neither of them waits still: a thread leaves `take_gil` with the GIL only, which then
+    /// counts a switch unless that thread had it before.
+    pub fn had_gil(&self) -> Option<[u32; 2]> {
+        let passed = self.passed?;
+        Some([self.thread_of(passed.before)?, self.thread_of(passed.now)?])
     }
 
     /// Forgets a thread: its `PyThreadState`'s address may be the next one's.
@@ -210,4 +239,27 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Nanos) {
     let begin = monotonic_nanos();
     let done = work();
     (done, monotonic_nanos().saturating_sub(begin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gil(holder: u64, switches: u64) -> GilState {
+        GilState {
+            locked: true,
+            holder,
+            switches,
+        }
+    }
+
+    #[test]
+    fn it_is_known_who_had_the_gil_only_where_it_went_from_thread_to_thread_once_at_most() {
+        let passed = |before, now| Some(Passed { before, now });
+        assert_eq!(Passed::between(gil(1, 7), gil(1, 7)), passed(1, 1));
+        assert_eq!(Passed::between(gil(1, 7), gil(2, 8)), passed(1, 2));
+        assert_eq!(Passed::between(gil(1, 7), gil(1, 9)), None);
+        // another program, which counts anew
+        assert_eq!(Passed::between(gil(1, 7), gil(1, 2)), None);
+    }
 }

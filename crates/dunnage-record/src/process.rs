@@ -11,7 +11,7 @@ use dunnage_timeline::Nanos;
 use crate::common::Common;
 use crate::interpreter::Interpreter;
 use crate::stream::{Fact, GilGain, Look, MarkSeen, ThreadGain};
-use crate::task::{Found, Task};
+use crate::task::{Found, Gil, Task};
 
 /// How long the list of threads is believed, unless one is found to have ended.
 const LIST_FOR: Nanos = 20_000_000;
@@ -110,10 +110,13 @@ impl Watched {
             return;
         }
         self.look_at_gil(look, common);
-        let gil = self.interpreter.gil_span();
+        let gil = Gil {
+            span: self.interpreter.gil_span(),
+            had: self.interpreter.had_gil(),
+        };
         let mut gone = false;
         for Member { task, .. } in &mut self.tasks {
-            match task.look(gil.as_ref(), common.buffer) {
+            match task.look(&gil, common.buffer) {
                 Found::Same => {}
                 Found::New(gained, seen) => {
                     let gain = ThreadGain(task.number, gained.run, gained.wait, seen);
@@ -301,7 +304,11 @@ impl Watched {
             let own = own.and_then(|ids| ids.last()?.parse().ok());
             inner.extend(own.map(|own: i32| (own, tid)));
         }
+        let is_out_of_room = *common.room == 0 && !task.is_kept();
         note_refusals(self.pid, &task, common);
+        if is_out_of_room {
+            common.note("there are more threads than files may be kept open for: those of the others are opened anew at each look, which costs more".to_owned());
+        }
         self.tasks.push(Member {
             task,
             name,

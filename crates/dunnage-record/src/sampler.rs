@@ -19,6 +19,31 @@ const MAX_PROCESSES: usize = 256;
 /// Descriptors that are left to everybody else: the sampler may be a thread of PID 1.
 const SPARED_DESCRIPTORS: u64 = 256;
 
+/// The most files that are kept open. The kernel keeps a page for each, and charges it to the group that we are in.
+const MAX_KEPT: u64 = 1024;
+
+/// How many files may be kept open: half of the descriptors that nobody uses or may need soon, or fewer.
+fn room(limit: u64, open: u64) -> usize {
+    let spare = limit.saturating_sub(open.saturating_add(SPARED_DESCRIPTORS));
+    (spare / 2).min(MAX_KEPT) as usize
+}
+
+fn count_descriptors() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64)
+}
+
+/// How often the group's counters are read where nothing is limited: they then serve for averages only.
+const UNLIMITED_EVERY: Nanos = 50_000_000;
+
+/// The counters of the group.
+struct Counting {
+    watch: CpuWatch,
+    before: CpuCounters,
+    /// Whether a quota is set, or periods pass, so that one was set meanwhile.
+    is_limited: bool,
+    next: Nanos,
+}
+
 /// Looks at processes that somebody found.
 pub struct Sampler {
     processes: Vec<Watched>,
@@ -30,7 +55,7 @@ pub struct Sampler {
     lost_marks: u64,
     elsewhere: BTreeSet<i32>,
     begin: Nanos,
-    quota: Option<(CpuWatch, CpuCounters)>,
+    quota: Option<Counting>,
     buffer: Buffer,
     look: Look,
 }
@@ -38,12 +63,11 @@ pub struct Sampler {
 impl Sampler {
     /// `begin` is the recording's beginning by `CLOCK_MONOTONIC`.
     pub fn new(begin: Nanos) -> Self {
-        let spare = descriptor_limit().saturating_sub(SPARED_DESCRIPTORS) / 2;
         Self {
             processes: Vec::new(),
             told: 0,
             threads: 0,
-            room: usize::try_from(spare).unwrap_or(usize::MAX),
+            room: room(descriptor_limit(), count_descriptors()),
             notes: Notes::default(),
             names: Names::default(),
             lost_marks: 0,
@@ -101,7 +125,7 @@ impl Sampler {
     pub fn look(&mut self, at: Nanos, is_last: bool, sink: &mut dyn Sink) -> Wanted {
         let mut look = std::mem::take(&mut self.look);
         look.restart(at);
-        look.quota = self.look_at_quota(sink);
+        look.quota = self.look_at_quota(at, is_last, sink);
         let (processes, mut common) = self.split(sink);
         for process in processes {
             process.look(&mut look, is_last, &mut common);
@@ -150,7 +174,12 @@ impl Sampler {
                         sink,
                     );
                 }
-                self.quota = Some((watch, counters));
+                self.quota = Some(Counting {
+                    watch,
+                    before: counters,
+                    is_limited: bandwidth.is_some(),
+                    next: 0,
+                });
             }
             Err(error) => self.notes.tell(format!("no quota lane: {error}"), sink),
         }
@@ -158,7 +187,7 @@ impl Sampler {
 
     /// The quota that we use up ourselves while we look, in CPUs.
     pub fn own_quota(&self) -> Option<f64> {
-        let (watch, _) = self.quota.as_ref()?;
+        let watch = &self.quota.as_ref()?.watch;
         let first = self.processes.first()?.pid;
         let membership = |of: &str| std::fs::read(format!("/proc/{of}/cgroup")).ok();
         let is_ours = membership("self")? == membership(&first.to_string())?;
@@ -168,9 +197,18 @@ impl Sampler {
             .map(|bandwidth| bandwidth.cpus())
     }
 
-    fn look_at_quota(&mut self, sink: &mut dyn Sink) -> Option<QuotaGain> {
-        let (watch, before) = self.quota.as_mut()?;
-        let now = match watch.read() {
+    fn look_at_quota(
+        &mut self,
+        at: Nanos,
+        is_last: bool,
+        sink: &mut dyn Sink,
+    ) -> Option<QuotaGain> {
+        let quota = self.quota.as_mut()?;
+        if !quota.is_limited && at < quota.next && !is_last {
+            return None;
+        }
+        quota.next = at + UNLIMITED_EVERY;
+        let now = match quota.watch.read() {
             Ok(now) => now,
             Err(error) => {
                 self.quota = None;
@@ -179,16 +217,17 @@ impl Sampler {
                 return None;
             }
         };
-        if now == *before {
+        let before = std::mem::replace(&mut quota.before, now);
+        if now == before {
             return None;
         }
+        quota.is_limited |= now.periods != before.periods;
         let gain = QuotaGain(
             now.used_nsec.saturating_sub(before.used_nsec),
             now.periods.saturating_sub(before.periods),
             now.throttled.saturating_sub(before.throttled),
             now.throttled_nsec.saturating_sub(before.throttled_nsec),
         );
-        *before = now;
         Some(gain)
     }
 
@@ -232,4 +271,17 @@ impl Sampler {
 fn count_cpus(pid: i32) -> Option<u32> {
     let list = read_status(&pid.to_string(), "Cpus_allowed_list")?;
     parse_cpu_list(list.first()?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_left_to_everybody_else_and_few_are_kept_where_there_are_many() {
+        assert_eq!(room(1024, 24), (1024 - 24 - 256) / 2);
+        assert_eq!((room(256, 3), room(300, 290), room(0, 5)), (0, 0, 0));
+        assert_eq!(room(1 << 20, 10), 1024);
+        assert_eq!(room(u64::MAX, u64::MAX), 0);
+    }
 }

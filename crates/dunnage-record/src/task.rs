@@ -3,7 +3,7 @@
 //! `schedstat` says for how long it ran, for how long it was ready without a CPU, and how often it was put on one. If none
 //! of the three has moved, the thread was on no CPU, so whatever it did at the look before it still does. (A thread that
 //! was woken and still waits for its CPU is seen as asleep; the time is booked as waiting once it runs.) Only of a thread
-//! that moved is asked in which call it is.
+//! that moved is asked in which call it is; not of one that waited for the GIL and cannot have had it since.
 
 use std::fs::File;
 use std::io;
@@ -135,6 +135,26 @@ fn seen_by_state(state: char) -> Option<Seen> {
     }
 }
 
+/// What is known of the GIL of a thread's interpreter.
+#[derive(Debug, Clone, Default)]
+pub struct Gil {
+    /// Where it lies.
+    pub span: Option<Range<u64>>,
+    /// The two threads that may have had it since the look before; `None` where it may have been others too.
+    pub had: Option<[u32; 2]>,
+}
+
+impl Gil {
+    /// Whether a thread that waited for it at the look before waits for it still.
+    fn keeps_waiting(&self, thread: u32) -> bool {
+        self.had.is_some_and(|had| !had.contains(&thread))
+    }
+}
+
+/// How often in a row it is taken for granted that a thread waits for the GIL still: an interpreter that ends holds some
+/// of its threads up for good, elsewhere.
+const MAX_GRANTED: u8 = 20;
+
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -158,6 +178,8 @@ pub struct Task {
     stat: PathBuf,
     before: Counters,
     seen: Seen,
+    /// For how many looks that it moved in it was taken for granted that it waits for the GIL.
+    granted: u8,
     /// Whether in which call it is may be asked.
     shows_call: bool,
     counts: bool,
@@ -175,6 +197,7 @@ impl Task {
             stat: path("stat"),
             before: Counters::default(),
             seen: Seen::Unknown,
+            granted: 0,
             shows_call: true,
             counts: true,
         }
@@ -191,6 +214,11 @@ impl Task {
         self.shows_call
     }
 
+    /// Whether its files are kept open.
+    pub fn is_kept(&self) -> bool {
+        self.schedstat.kept.is_some() && self.syscall.kept.is_some()
+    }
+
     /// Whether the scheduler's counters can be read.
     pub fn counts(&self) -> bool {
         self.counts
@@ -204,7 +232,7 @@ impl Task {
 
     /// Begins to count from now on; whether it is there.
     pub fn forget_past(&mut self, buffer: &mut Buffer) -> bool {
-        let found = self.look(None, buffer);
+        let found = self.look(&Gil::default(), buffer);
         self.seen = Seen::Unknown;
         found != Found::Gone
     }
@@ -218,14 +246,17 @@ impl Task {
         }
     }
 
-    /// Looks. `gil` is where the GIL of its interpreter lies.
-    pub fn look(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Found {
+    /// Looks.
+    pub fn look(&mut self, gil: &Gil, buffer: &mut Buffer) -> Found {
         let now = match self.read_counters(buffer) {
             Ok(now) => now,
             Err(Lost::Gone) => return Found::Gone,
             Err(Lost::Uncounted) => return self.look_without_counters(gil, buffer),
         };
-        if now == self.before && self.seen != Seen::Unknown {
+        let keeps_waiting = self.seen == Seen::WaitsForGil && gil.keeps_waiting(self.number);
+        let has_moved = now != self.before || self.seen == Seen::Unknown;
+        // what was taken for granted is asked as soon as it is in doubt
+        if !has_moved && (self.granted == 0 || keeps_waiting) {
             return Found::Same;
         }
         let gained = Counters {
@@ -234,11 +265,21 @@ impl Task {
             count: now.count.saturating_sub(self.before.count),
         };
         self.before = now;
+        if keeps_waiting && self.granted < MAX_GRANTED {
+            self.granted += 1;
+            return Found::New(gained, Seen::WaitsForGil);
+        }
+        self.granted = 0;
+        let before = self.seen;
         let Some(seen) = self.see(gil, buffer) else {
             return Found::Gone;
         };
         self.seen = seen;
-        Found::New(gained, seen)
+        if has_moved || seen != before {
+            Found::New(gained, seen)
+        } else {
+            Found::Same
+        }
     }
 
     fn read_counters(&mut self, buffer: &mut Buffer) -> Result<Counters, Lost> {
@@ -261,7 +302,7 @@ impl Task {
     }
 
     /// The state alone, and the time that it ran in hundredths of a second.
-    fn look_without_counters(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Found {
+    fn look_without_counters(&mut self, gil: &Gil, buffer: &mut Buffer) -> Found {
         let Ok(bytes) = std::fs::read(&self.stat) else {
             return Found::Gone;
         };
@@ -285,12 +326,12 @@ impl Task {
     }
 
     /// What it is doing; `None` where it has ended, whether or not its parent has asked about it.
-    fn see(&mut self, gil: Option<&Range<u64>>, buffer: &mut Buffer) -> Option<Seen> {
+    fn see(&mut self, gil: &Gil, buffer: &mut Buffer) -> Option<Seen> {
         if self.shows_call {
             match self.syscall.read(buffer).map(parse_syscall) {
                 Ok(Some(Call::Running)) => return Some(Seen::Runnable),
                 Ok(Some(Call::In(calls::FUTEX, address))) => {
-                    let waits = gil.is_some_and(|gil| gil.contains(&address));
+                    let waits = gil.span.as_ref().is_some_and(|gil| gil.contains(&address));
                     return Some(if waits {
                         Seen::WaitsForGil
                     } else {
@@ -375,7 +416,8 @@ mod tests {
         let mut task = Task::open(pid, tid, 0, &mut room);
         assert_eq!(room, 0, "the second file is opened at each read");
         let settle = |task: &mut Task, buffer: &mut Buffer| {
-            while task.look(None, buffer) != Found::Same || task.seen() == Seen::Runnable {
+            while task.look(&Gil::default(), buffer) != Found::Same || task.seen() == Seen::Runnable
+            {
                 std::thread::yield_now();
             }
         };
@@ -384,16 +426,80 @@ mod tests {
         say.send(()).unwrap();
         let mut gained = 0;
         while gained == 0 {
-            if let Found::New(counters, _) = task.look(None, &mut buffer) {
+            if let Found::New(counters, _) = task.look(&Gil::default(), &mut buffer) {
                 gained += counters.run;
             }
         }
         settle(&mut task, &mut buffer);
         drop(say);
         thread.join().unwrap();
-        assert_eq!(task.look(None, &mut buffer), Found::Gone);
+        assert_eq!(task.look(&Gil::default(), &mut buffer), Found::Gone);
         task.close(&mut room);
         assert_eq!(room, 1);
+    }
+
+    #[test]
+    fn that_a_thread_waits_for_the_gil_still_is_granted_while_nobody_else_can_have_had_it_and_asked_after_that()
+     {
+        let (say, heard) = std::sync::mpsc::channel::<()>();
+        let (tell_tid, tid) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let own = std::fs::read_link("/proc/thread-self").unwrap();
+            tell_tid
+                .send(own.file_name().unwrap().to_str().unwrap().parse().unwrap())
+                .unwrap();
+            // a futex, and then a sleep that is none
+            while heard.recv().is_ok() {}
+            std::thread::sleep(std::time::Duration::from_secs(60));
+        });
+        let (pid, tid) = (std::process::id() as i32, tid.recv().unwrap());
+        let (mut room, mut buffer) = (2, [0; size_of::<Buffer>()]);
+        let mut task = Task::open(pid, tid, 7, &mut room);
+        let gil = |had| Gil {
+            span: Some(0..u64::MAX),
+            had,
+        };
+        while task.look(&gil(None), &mut buffer) != Found::Same || task.seen() != Seen::WaitsForGil
+        {
+            std::thread::yield_now();
+        }
+        drop(say);
+        let others = gil(Some([1, 2]));
+        loop {
+            match task.look(&others, &mut buffer) {
+                Found::New(_, seen) => {
+                    assert_eq!(seen, Seen::WaitsForGil);
+                    break;
+                }
+                found => assert_eq!(found, Found::Same),
+            }
+        }
+        while read_call(pid, tid) == Some(calls::FUTEX) {
+            std::thread::yield_now();
+        }
+        // whatever it did since is new, and no news without counters is asked for
+        while !matches!(task.look(&others, &mut buffer), Found::Same) {}
+        assert_eq!(task.seen(), Seen::WaitsForGil);
+        for had in [Some([7, 2]), Some([1, 7]), None] {
+            task.seen = Seen::WaitsForGil;
+            task.granted = 1;
+            while !matches!(
+                task.look(&gil(had), &mut buffer),
+                Found::New(_, Seen::Sleeps)
+            ) {
+                std::thread::yield_now();
+            }
+            assert_eq!(task.granted, 0, "{had:?}");
+        }
+        drop(thread);
+    }
+
+    fn read_call(pid: i32, tid: i32) -> Option<i64> {
+        let bytes = std::fs::read(format!("/proc/{pid}/task/{tid}/syscall")).unwrap();
+        match parse_syscall(&bytes) {
+            Some(Call::In(number, _)) => Some(number),
+            _ => None,
+        }
     }
 
     proptest! {
