@@ -5,21 +5,19 @@
     reason = "a test stops at what it did not expect, and says what it skipped"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+#[path = "../../dunnage-python/tests/support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dunnage_record::{Book, Fact, Look, Settings, Sink, Wanted, record};
 use dunnage_sys::monotonic_nanos;
 use dunnage_timeline::recording::{About, Process, Quality, Recording, Seen};
+use support::{Python, Running, pythons};
 
 /// A python that does what it reads from its stdin, line by line, until the end.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-}
-
 const PROGRAM: &str = "
 import sys, threading, time
 def spin(seconds):
@@ -31,68 +29,14 @@ print('ready', flush=True)
 for line in sys.stdin: exec(line)
 ";
 
-impl Running {
-    fn start(python: &PathBuf) -> Self {
-        let mut child = Command::new(python)
-            .args(["-c", PROGRAM])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n");
-        let stdin = child.stdin.take();
-        Self { child, stdin }
-    }
-
-    fn pid(&self) -> i32 {
-        self.child.id() as i32
-    }
-
-    fn tell(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().unwrap();
-        writeln!(stdin, "{line}").unwrap();
-        stdin.flush().unwrap();
-    }
-
-    /// Lets it end by itself.
-    fn finish(&mut self) {
-        drop(self.stdin.take());
-        self.child.wait().unwrap();
-    }
+fn start(python: &Python) -> Running {
+    let mut running = python.run("program.py", PROGRAM);
+    assert_eq!(running.line(), "ready");
+    running
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// One Python of each version that pyenv has here, else the one on PATH.
-fn pythons() -> Vec<(u32, PathBuf)> {
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(|| home.join(".pyenv"), PathBuf::from);
-    let folders = std::fs::read_dir(pyenv.join("versions"));
-    let mut found: Vec<(u32, PathBuf)> = folders
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let minor = name.strip_prefix("3.")?.split('.').next()?.parse().ok()?;
-            let python = entry.path().join("bin/python3");
-            (minor >= 9 && python.exists()).then_some((minor, python))
-        })
-        .collect();
-    found.sort();
-    if found.is_empty() {
-        println!("no pyenv here: only the python3 on PATH is recorded");
-        found.push((0, PathBuf::from("python3")));
-    }
-    found
+fn newest() -> Python {
+    pythons().pop().unwrap()
 }
 
 /// A book that is asked after each look whether it has enough.
@@ -148,8 +92,9 @@ fn waits_for_gil(process: &Process) -> usize {
 
 #[test]
 fn in_each_version_it_is_seen_who_holds_the_gil_who_waits_for_it_and_what_threads_are_called() {
-    for (minor, python) in pythons() {
-        let mut running = Running::start(&python);
+    for python in pythons() {
+        let minor = python.minor;
+        let mut running = start(&python);
         running.tell("[threading.Thread(target=worker, name=f'worker {n}', daemon=True).start() for n in range(3)]");
         let is_seen = |recording: &Recording, _| {
             let Some(process) = recording.processes.first() else {
@@ -171,10 +116,7 @@ fn in_each_version_it_is_seen_who_holds_the_gil_who_waits_for_it_and_what_thread
         assert!(process.has_gil, "3.{minor}");
         assert_eq!(process.threads[0].tid, running.pid());
         let version = process.python.clone().unwrap();
-        assert!(
-            minor == 0 || version.starts_with(&format!("3.{minor}.")),
-            "{version}"
-        );
+        assert!(version.starts_with(&format!("3.{minor}.")), "{version}");
         assert!(
             recording.quality.notes.is_empty(),
             "{:?}",
@@ -185,8 +127,7 @@ fn in_each_version_it_is_seen_who_holds_the_gil_who_waits_for_it_and_what_thread
 
 #[test]
 fn threads_that_come_and_go_have_a_beginning_and_an_end_and_their_time_is_counted() {
-    let (_, python) = pythons().pop().unwrap();
-    let mut running = Running::start(&python);
+    let mut running = start(&newest());
     running.tell("burst = lambda: [time.sleep(0.01) or threading.Thread(target=spin, args=(0.03,), name='short').start() for _ in range(1000)]");
     running.tell("threading.Thread(target=burst, daemon=True).start()");
     let ended = |recording: &Recording| {
@@ -210,12 +151,11 @@ fn threads_that_come_and_go_have_a_beginning_and_an_end_and_their_time_is_counte
 
 #[test]
 fn a_process_that_ends_leaves_a_whole_recording_though_nobody_has_waited_for_it() {
-    let (_, python) = pythons().pop().unwrap();
-    let mut running = Running::start(&python);
+    let mut running = start(&newest());
     running.tell("spin(0.1)");
     let pid = running.pid();
     // it ends while it is looked at; the zombie stays until `finish`
-    drop(running.stdin.take());
+    running.close_stdin();
     let recording = record_until(&[pid], |_, _| false);
     let process = &recording.processes[0];
     assert!(process.ended.is_some());
@@ -225,8 +165,7 @@ fn a_process_that_ends_leaves_a_whole_recording_though_nobody_has_waited_for_it(
 
 #[test]
 fn several_processes_are_on_one_timeline_and_another_program_has_no_gil() {
-    let (_, python) = pythons().pop().unwrap();
-    let mut running = Running::start(&python);
+    let mut running = start(&newest());
     running.tell("worker()");
     let mut sleep = Command::new("sleep").arg("600").spawn().unwrap();
     let pids = [running.pid(), sleep.id() as i32];
@@ -250,10 +189,9 @@ fn several_processes_are_on_one_timeline_and_another_program_has_no_gil() {
 
 #[test]
 fn a_program_that_becomes_a_python_is_seen_as_one() {
-    let (_, python) = pythons().pop().unwrap();
     let script = format!(
         "read line; exec {} -c 'import sys; sys.stdin.read()'",
-        python.display()
+        newest().words()
     );
     let mut shell = Command::new("sh")
         .args(["-c", &script])
@@ -280,8 +218,7 @@ fn a_program_that_becomes_a_python_is_seen_as_one() {
 
 #[test]
 fn who_says_stop_gets_a_last_look() {
-    let (_, python) = pythons().pop().unwrap();
-    let running = Running::start(&python);
+    let running = start(&newest());
     let stop = AtomicBool::new(false);
     let mut sink = Until {
         book: Book::new(),

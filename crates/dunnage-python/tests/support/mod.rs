@@ -96,6 +96,16 @@ pub struct Running {
 }
 
 impl Python {
+    /// How a shell starts it.
+    pub fn words(&self) -> String {
+        let words: Vec<_> = self
+            .command
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect();
+        words.join(" ")
+    }
+
     /// Runs a program that the interpreter sees as the file `name`.
     pub fn run(&self, name: &str, source: &str) -> Running {
         let runner = format!("import sys; exec(compile(sys.argv[1], {name:?}, 'exec'))");
@@ -127,10 +137,26 @@ impl Running {
 
     /// Writes a line to it, and reads one.
     pub fn ask(&mut self) -> String {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        stdin.write_all(b"\n").unwrap();
-        stdin.flush().unwrap();
+        self.tell("");
         self.line()
+    }
+
+    /// Writes a line to it.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Lets it read the end of its stdin.
+    pub fn close_stdin(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// Lets it end by itself.
+    pub fn finish(&mut self) {
+        self.close_stdin();
+        self.child.wait().unwrap();
     }
 
     pub fn is_alive(&mut self) -> bool {
