@@ -29,6 +29,10 @@ impl Signal {
     pub const QUIT: Self = Self(3);
     /// Kill; cannot be caught.
     pub const KILL: Self = Self(9);
+    /// For the application's own use.
+    pub const USR1: Self = Self(10);
+    /// For the application's own use.
+    pub const USR2: Self = Self(12);
     /// A pipe that nobody reads was written to.
     pub const PIPE: Self = Self(13);
     /// Termination: what `docker stop` and kubelet send unless told otherwise.

@@ -80,10 +80,21 @@ fn a_command_that_cannot_be_run_has_the_shell_s_codes_and_leaves_no_file() {
 }
 
 #[test]
+fn a_command_that_ends_at_once_leaves_a_file_or_the_reason_why_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    let output = record(&["-o", path.to_str().unwrap(), "--", "sh", "-c", "exit 3"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let reason =
+        "the command ended (exit code 3) before it was looked at, so nothing is written. What is";
+    assert_ne!(path.exists(), stderr.contains(reason), "{stderr}");
+}
+
+#[test]
 fn signals_are_the_command_s_business_and_its_death_is_the_code() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
-    // a command that ends before it was looked at once leaves nothing to write
     let script = "trap 'echo told; exit 3' TERM; sleep 0.5; echo up; while :; do sleep 0.01; done";
     let mut running = Command::new(DUNNAGE)
         .args([

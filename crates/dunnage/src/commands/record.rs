@@ -94,7 +94,7 @@ pub fn run(args: &RecordCommand) -> anyhow::Result<ExitCode> {
             // the command goes on, whatever became of its recording
             let code = signals.finish()?;
             shown?;
-            Ok(code.unwrap_or(ExitCode::SUCCESS))
+            Ok(ExitCode::from(code.unwrap_or(0)))
         }
     }
 }

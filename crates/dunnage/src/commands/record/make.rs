@@ -51,11 +51,9 @@ pub fn make(args: &RecordCommand, settings: &Settings) -> anyhow::Result<Made> {
         },
     };
     if seen.book.is_empty() {
-        output::tell("dunnage: nothing was seen: the processes had ended");
-        return Ok(match signals.finish()? {
-            Some(code) => Made::Nothing(code),
-            None => Made::Nothing(ExitCode::from(1)),
-        });
+        let code = signals.finish()?;
+        output::tell(&describe_nothing(code));
+        return Ok(Made::Nothing(ExitCode::from(code.unwrap_or(1))));
     }
     let about = About {
         started,
@@ -74,6 +72,17 @@ pub fn make(args: &RecordCommand, settings: &Settings) -> anyhow::Result<Made> {
     };
     let recording = Box::new(seen.book.finish(about, quality));
     Ok(Made::Recording(recording, signals))
+}
+
+/// Why there is no recording, where nobody lived long enough; `code` is the command's.
+fn describe_nothing(code: Option<u8>) -> String {
+    let why = match code {
+        Some(code) => format!("the command ended (exit code {code}) before it was looked at"),
+        None => "the processes ended before they were looked at".to_owned(),
+    };
+    format!(
+        "dunnage: {why}, so nothing is written. What is recorded must live for some hundredths of a second: record what it does several times, or the process that starts it"
+    )
 }
 
 /// What was seen, whoever looked.

@@ -3,18 +3,22 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 use anyhow::Context;
+use dunnage_policy::Signal;
 use dunnage_sys::{Interest, Mask, SignalFd, poll, set_mask, start_with_mask};
 
-const HUP: i32 = 1;
-const INT: i32 = 2;
-const QUIT: i32 = 3;
-const USR1: i32 = 10;
-const USR2: i32 = 12;
-const TERM: i32 = 15;
-const CHLD: i32 = 17;
+/// The signals that are taken.
+const TAKEN: [Signal; 7] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::TERM,
+    Signal::CHLD,
+];
 
 /// The signals that are taken, and the command if there is one.
 pub struct Signals {
@@ -27,8 +31,9 @@ pub struct Signals {
 impl Signals {
     /// From now on signals wait for [`Signals::take`].
     pub fn hold() -> anyhow::Result<Self> {
-        let mask = [HUP, INT, QUIT, USR1, USR2, TERM, CHLD]
+        let mask = TAKEN
             .into_iter()
+            .map(Signal::number)
             .fold(Mask::default(), Mask::with);
         // what was blocked before stays so
         let given = set_mask(mask).context("cannot block signals")?;
@@ -68,15 +73,19 @@ impl Signals {
     pub fn take(&mut self) -> bool {
         let mut ends = false;
         while let Ok(Some(info)) = self.waiting.read() {
-            match (&self.child, info.signal) {
-                (_, CHLD) | (None, USR1 | USR2) => {}
+            let Some(signal) = Signal::new(info.signal) else {
+                continue;
+            };
+            match (&self.child, signal) {
+                (_, Signal::CHLD) | (None, Signal::USR1 | Signal::USR2) => {}
                 (Some(child), signal) => {
-                    let is_from_terminal = info.sender == 0 && matches!(signal, INT | QUIT | HUP);
+                    let is_from_terminal = info.sender == 0
+                        && matches!(signal, Signal::INT | Signal::QUIT | Signal::HUP);
                     if !is_from_terminal {
                         // it is not reaped before we are at the end, so its id is its own
-                        let _ = dunnage_sys::kill(child.id() as i32, signal);
+                        let _ = dunnage_sys::kill(child.id() as i32, signal.number());
                     }
-                    ends |= signal == INT;
+                    ends |= signal == Signal::INT;
                 }
                 (None, _) => ends = true,
             }
@@ -85,7 +94,7 @@ impl Signals {
     }
 
     /// Waits for the end of the command, if there is one: its code.
-    pub fn finish(mut self) -> anyhow::Result<Option<ExitCode>> {
+    pub fn finish(mut self) -> anyhow::Result<Option<u8>> {
         while self.child.is_some() {
             if let Some(status) = self.try_wait()? {
                 return Ok(Some(code_of(status)));
@@ -111,9 +120,9 @@ impl AsFd for Signals {
 }
 
 /// As a shell gives it: 128 + N for signal N.
-fn code_of(status: ExitStatus) -> ExitCode {
+fn code_of(status: ExitStatus) -> u8 {
     let code = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2))
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)
 }
