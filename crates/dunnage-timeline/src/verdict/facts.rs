@@ -13,7 +13,7 @@ const SLOW: Nanos = 10_000_000;
 /// A stall counts from here on: stalls are the longest that there are, so that their median tells nothing.
 const LONG_STALL: Nanos = 20_000_000;
 /// What a dashboard takes the average of; before that the graph jumps.
-const GRAPH: Nanos = 15_000_000_000;
+pub(super) const GRAPH: Nanos = 15_000_000_000;
 
 /// From so many CPUs at a time on, threads use up the quota together.
 const PARALLEL: f64 = 1.3;

@@ -1,7 +1,7 @@
 //! The sentences.
 
 use super::decide::Shares;
-use super::facts::Facts;
+use super::facts::{Facts, GRAPH};
 use super::{Kind, Subject};
 use crate::Nanos;
 use crate::timeline::What;
@@ -129,8 +129,14 @@ pub(super) fn headline(kind: Kind, facts: &Facts) -> String {
 }
 
 pub(super) fn graph(facts: &Facts) -> String {
+    // what is shorter than the graph's window is one point of it
+    let window = if facts.duration < GRAPH {
+        format!("An average of these {}", format_time(facts.duration))
+    } else {
+        "A CPU graph of 15 s averages".to_owned()
+    };
     let shown = format!(
-        "A CPU graph of 15 s averages shows at most {} of a core",
+        "{window} shows at most {} of a core",
         format_percent(facts.graph)
     );
     match (facts.limit, facts.graph_share()) {

@@ -6,13 +6,13 @@ function addSeries(chart, data, shown) {
   if (quota?.isCounted && quota.graph.length) {
     chart.add({
       name: "What your graph shows",
-      note: "CPU use, average over 15 s",
+      note: data.end < 15e6 ? "CPU use, average since the beginning" : "CPU use, average over 15 s",
       kind: "graph",
       paint: (context, range, width, height) => paintGraph(context, quota, range, width, height),
       tell: (time) => {
         const point = quota.graph.findLast((point) => point.time <= time) ?? quota.graph[0];
         const share = quota.limit ? ` = ${percent(point.cpus / quota.limit)} of the limit` : "";
-        return [{ text: `${point.cpus.toFixed(3)} CPU over 15 s${share}` }];
+        return [{ text: `${point.cpus.toFixed(3)} CPU over ${duration(Math.min(point.time, 15e6))}${share}` }];
       },
     });
   }
