@@ -91,6 +91,17 @@ pub fn ask(
     }
 }
 
+/// Puts together what packets say that were kept, as [`ask`] does with those that come.
+pub fn replay<'p>(packets: impl IntoIterator<Item = &'p [u8]>) -> Result<Seen, AskError> {
+    let mut client = Client::default();
+    for packet in packets {
+        if client.take(packet)? == Wanted::Enough {
+            return Ok(client.finish());
+        }
+    }
+    client.break_off("said no more")
+}
+
 /// A recording that grows.
 #[derive(Debug, Default)]
 struct Client {

@@ -6,6 +6,6 @@ mod packet;
 mod post;
 mod serve;
 
-pub use ask::{AskError, Seen, ask};
+pub use ask::{AskError, Seen, ask, replay};
 pub use find::Finder;
 pub use serve::{Order, serve};
