@@ -43,6 +43,8 @@ pub(super) struct Recorded {
     pub(super) end: Time,
     /// The time between two looks, at the median and at the 99th percentile.
     pub(super) interval: (u64, u64),
+    /// What the application marked: the thread, begin and end.
+    pub(super) marked: Vec<(i32, Time, Time)>,
 }
 
 impl Recorded {
@@ -70,8 +72,53 @@ impl Recorded {
             let spans = spans.ok_or("a span of the timeline is not understood")?;
             recorded.threads.insert(tid, spans);
         }
+        let marked = timeline["requests"].as_array().into_iter().flatten();
+        let marked: Option<Vec<_>> = marked
+            .map(|request| parse_marked(request, &timeline, begin))
+            .collect();
+        recorded.marked = marked.ok_or("a request of the timeline is not understood")?;
         Ok(recorded)
     }
+
+    /// How many of the requests are marked in the recording, and how far off the times are, in nanoseconds: each of them
+    /// against the nearest end that its thread marked. The workload notes a request after it has ended its mark.
+    pub(super) fn compare_marks<'r>(
+        &self,
+        requests: impl IntoIterator<Item = &'r Request>,
+    ) -> Marks {
+        let mut marks = Marks::default();
+        for request in requests {
+            marks.noted += 1;
+            let of_thread = self.marked.iter().filter(|one| one.0 == request.tid);
+            let off = of_thread
+                .map(|(_, begin, end)| begin.abs_diff(request.begin).max(end.abs_diff(request.end)))
+                .min();
+            if let Some(off) = off.filter(|off| *off < SLOW) {
+                marks.found += 1;
+                marks.off = marks.off.max(off);
+            }
+        }
+        marks
+    }
+}
+
+/// The application's marks in a recording beside what it noted itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Marks {
+    pub(super) noted: u64,
+    pub(super) found: u64,
+    /// The largest difference of a begin or an end, nanoseconds.
+    pub(super) off: u64,
+}
+
+fn parse_marked(request: &Value, timeline: &Value, begin: Time) -> Option<(i32, Time, Time)> {
+    let process = &timeline["processes"][number(&request["process"])? as usize];
+    let thread = &process["threads"][number(&request["thread"])? as usize];
+    Some((
+        number(&thread["tid"])? as i32,
+        begin + number(&request["begin"])?,
+        begin + number(&request["end"])?,
+    ))
 }
 
 fn parse_span(span: &Value, begin: Time) -> Option<Span> {
@@ -212,10 +259,20 @@ mod tests {
         let text = |what: &str| {
             format!(
                 r#"{{"about": {{"monotonic": 1000, "duration": 50}}, "quality": {{"interval_median": 7}},
-                "processes": [{{"threads": [{{"tid": 4, "spans": [{{"start": 1, "end": 3, "what": "{what}"}}]}}]}}]}}"#
+                "processes": [{{"threads": [{{"tid": 4, "spans": [{{"start": 1, "end": 3, "what": "{what}"}}]}}]}}],
+                "requests": [{{"process": 0, "thread": 0, "begin": 2, "end": 9}}]}}"#
             )
         };
         let recorded = Recorded::parse(&text("throttled")).unwrap();
+        assert_eq!(recorded.marked, [(4, 1002, 1009)]);
+        let request = |begin, end| Request {
+            pid: 4,
+            tid: 4,
+            begin,
+            end,
+        };
+        let marks = recorded.compare_marks(&[request(1002, 1012), request(2 * SLOW, 3 * SLOW)]);
+        assert_eq!((marks.noted, marks.found, marks.off), (2, 1, 3));
         let span = Span {
             start: 1001,
             end: 1003,

@@ -1,6 +1,6 @@
 //! What the files of a case say: the errors of its slow requests, and whether the instrument itself can be trusted.
 
-use super::compare::{Compared, Errors, Recorded, SLOW, parse_requests};
+use super::compare::{Compared, Errors, Marks, Recorded, SLOW, parse_requests};
 use super::lanes::{Lanes, Sched};
 use super::play::{FACTS, Facts, RECORDING, REQUESTS, SWITCHES, TRACE};
 use super::reference::{Span, WORDS, spans};
@@ -27,6 +27,9 @@ pub(super) struct Judged {
     /// Per cent: how far the time on CPUs by the trace is from that of the threads' own counters, and ready time likewise.
     pub(super) off: [f64; 2],
     pub(super) interval_ms: [f64; 2],
+    /// The requests as `dunnage.span` marked them, beside what the workload noted.
+    #[serde(default)]
+    pub(super) marks: Marks,
     /// What makes the reference itself doubtful.
     pub(super) doubts: Vec<String>,
 }
@@ -102,6 +105,11 @@ pub(super) fn judge(folder: &Path, program: &Path) -> Result<(Judged, Vec<Explai
             recorded.interval.0 as f64 / 1e6,
             recorded.interval.1 as f64 / 1e6,
         ],
+        marks: recorded.compare_marks(
+            requests
+                .iter()
+                .filter(|one| one.begin >= from && one.end <= to),
+        ),
         doubts: doubts(&facts, &lanes, ends),
     };
     Ok((judged, slow))

@@ -21,7 +21,7 @@ pub(super) fn line(judged: &Judged) -> String {
     let stalled = judged.errors(Compared::stalled_error);
     let misplaced = judged.errors(Compared::misplaced);
     format!(
-        "{:<15} {:>3} slow of {:>3} | stalled off {} ms, {} % | misplaced {} ms, {} % | throttled {:.2} s, trace {:.2} s | counters off {:+.1} %, {:+.1} %",
+        "{:<15} {:>3} slow of {:>3} | stalled off {} ms, {} % | misplaced {} ms, {} % | throttled {:.2} s, trace {:.2} s | counters off {:+.1} %, {:+.1} % | marks {} of {}, off {:.2} ms",
         format!("{}@{}", judged.workload, judged.quota),
         judged.slow.len(),
         judged.requests,
@@ -33,6 +33,9 @@ pub(super) fn line(judged: &Judged) -> String {
         judged.throttled[1],
         judged.off[0],
         judged.off[1],
+        judged.marks.found,
+        judged.marks.noted,
+        judged.marks.off as f64 / 1e6,
     )
 }
 
@@ -141,6 +144,14 @@ fn render(results: &Results<'_>) -> String {
     for case in results.cases {
         text.push_str(&row(case));
     }
+    let marks = results.cases.iter().map(|case| case.marks);
+    let [noted, found, off] = marks.fold([0, 0, 0], |sum, one| {
+        [sum[0] + one.noted, sum[1] + one.found, sum[2].max(one.off)]
+    });
+    text.push_str(&format!(
+        "\nOf {noted} requests that the workloads noted {found} are in the recordings as `dunnage.span` marked them, begins and ends at most {:.2} ms off.\n",
+        off as f64 / 1e6
+    ));
     let doubts: Vec<String> = results
         .cases
         .iter()
