@@ -1,11 +1,12 @@
 //! `cargo xtask demo`: build, a venv with NumPy, pandas and gunicorn, the module beside it, then the program's own demo.
 
-use crate::tools::{DEMO_PACKAGES, Result, complain, python_environment, say, target_dir};
+use crate::tools::{DEMO_PACKAGES, Result, complain, python_environment, target_dir};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    say("building the static release program");
+    // stdout is the demo's own: it may be JSON
+    complain("building the static release program");
     let program = crate::dist::build()?;
     let mut demo = Command::new(program);
     demo.arg("demo");

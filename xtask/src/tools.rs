@@ -32,7 +32,7 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A line about something that went wrong.
+/// A line on stderr: about something that went wrong, or what is done where stdout is for the result.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -44,9 +44,9 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Comma
     command
 }
 
-/// Shows the command, runs it, and tells whether it ended with 0.
+/// Shows the command on stderr, as a shell with `set -x` does, runs it, and tells whether it ended with 0.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
-    say(&format!("$ {}", shown(command)));
+    complain(&format!("$ {}", shown(command)));
     let status = command
         .status()
         .map_err(|error| format!("{}: {error}", shown(command)))?;
