@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 
 use anyhow::Context;
-use dunnage_policy::Signal;
+use dunnage_policy::signal::Signal;
 use dunnage_sys::{Interest, Mask, SignalFd, poll, set_mask, start_with_mask};
 
 /// The signals that are taken.
