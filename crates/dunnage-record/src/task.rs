@@ -450,7 +450,7 @@ mod tests {
                 .unwrap();
             // a futex, and then a sleep that is none
             while heard.recv().is_ok() {}
-            std::thread::sleep(std::time::Duration::from_secs(60));
+            std::thread::sleep(std::time::Duration::from_mins(1));
         });
         let (pid, tid) = (std::process::id() as i32, tid.recv().unwrap());
         let (mut room, mut buffer) = (2, [0; size_of::<Buffer>()]);
