@@ -4,6 +4,7 @@
 //! fails when a page differs from what the program prints.
 
 use crate::tools::{Result, cargo, complain, must_succeed, root, say, target_dir};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -14,6 +15,11 @@ const PAGES: [(&str, &str); 3] = [
     ("plan", "docs/plan.md"),
 ];
 
+/// `dunnage internal-docs check` prints all pages about `check` as one object of paths and texts, and these folders hold
+/// nothing else.
+const CHECK: &str = "check";
+const CHECK_FOLDERS: [&str; 1] = ["docs/rules"];
+
 /// What the Python package's docstrings say.
 const REFERENCE: &str = "docs/python-reference.md";
 
@@ -23,7 +29,7 @@ pub(crate) enum Outcome {
     /// Written, or found as they should be.
     Current,
     /// These differ from what the program prints.
-    Stale(Vec<&'static str>),
+    Stale(Vec<String>),
     /// The program prints no such page, for this reason.
     Unable(String),
 }
@@ -65,19 +71,31 @@ pub(crate) fn generate(check: bool) -> Result<Outcome> {
                 "`dunnage internal-docs {page}` is not there yet"
             )));
         };
-        pages.push((file, text));
+        pages.push((file.to_owned(), text));
     }
-    pages.push((REFERENCE, crate::python::reference()?));
-    let mut stale = Vec::new();
+    pages.push((REFERENCE.to_owned(), crate::python::reference()?));
+    if let Some(text) = print_page(&program, CHECK)? {
+        let all: BTreeMap<String, String> = serde_json::from_str(&text)?;
+        pages.extend(all);
+    }
+    let mut stale = left_over(&pages)?;
+    if !check {
+        for file in stale.drain(..) {
+            std::fs::remove_file(root().join(&file))?;
+            say(&format!("removed {file}"));
+        }
+    }
     for (file, text) in pages {
-        let path = root().join(file);
+        let path = root().join(&file);
         if std::fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
             continue;
         }
         if check {
             stale.push(file);
         } else {
-            std::fs::create_dir_all(root().join("docs"))?;
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
             std::fs::write(&path, text)?;
             say(&format!("wrote {file}"));
         }
@@ -89,10 +107,28 @@ pub(crate) fn generate(check: bool) -> Result<Outcome> {
     })
 }
 
+/// Files of the generated folders that are no page any more.
+fn left_over(pages: &[(String, String)]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for folder in CHECK_FOLDERS {
+        let Ok(entries) = std::fs::read_dir(root().join(folder)) else {
+            continue;
+        };
+        for entry in entries {
+            let file = format!("{folder}/{}", entry?.file_name().to_string_lossy());
+            if !pages.iter().any(|(page, _)| *page == file) {
+                found.push(file);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// What the program prints, or nothing where it does not know the page.
 fn print_page(program: &Path, page: &str) -> Result<Option<String>> {
     let output = Command::new(program)
         .args(["internal-docs", page])
+        .current_dir(root())
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     if output.status.success() && !text.trim().is_empty() {

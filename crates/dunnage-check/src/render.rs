@@ -1,13 +1,22 @@
 //! A report as what somebody reads: a terminal, a program, a code host.
 
-pub mod text;
+mod github;
+pub mod json;
+pub mod page;
+mod sarif;
+mod text;
 
+pub use github::render as render_github;
+pub use json::render as render_json;
+pub use sarif::render as render_sarif;
 pub use text::{Style, render as render_text};
 
 use crate::finding::{Confidence, Severity};
+use crate::fix::Safety;
+use crate::rules::Persona;
 
 /// As JSON writes it.
-fn severity_name(severity: Severity) -> &'static str {
+pub fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -16,10 +25,27 @@ fn severity_name(severity: Severity) -> &'static str {
 }
 
 /// As JSON writes it.
-fn confidence_name(confidence: Confidence) -> &'static str {
+pub fn confidence_name(confidence: Confidence) -> &'static str {
     match confidence {
         Confidence::High => "high",
         Confidence::Medium => "medium",
         Confidence::Low => "low",
+    }
+}
+
+/// As JSON writes it.
+pub fn persona_name(persona: Persona) -> &'static str {
+    match persona {
+        Persona::Regular => "regular",
+        Persona::Pedantic => "pedantic",
+    }
+}
+
+/// As JSON writes it.
+fn safety_name(safety: Safety) -> &'static str {
+    match safety {
+        Safety::Safe => "safe",
+        Safety::Unsafe => "unsafe",
+        Safety::Manual => "manual",
     }
 }

@@ -83,6 +83,16 @@ pub struct Rule {
     pub check: fn(&Context<'_>, &mut Vec<Finding>),
 }
 
+impl Rule {
+    /// Its documentation without the blank that each line of a doc comment begins with.
+    pub fn markdown(&self) -> String {
+        let lines = self.documentation.lines();
+        lines
+            .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n")
+            .collect()
+    }
+}
+
 impl std::fmt::Debug for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.id)

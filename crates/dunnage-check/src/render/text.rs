@@ -7,12 +7,13 @@ mod paint;
 mod snippet;
 
 use super::{confidence_name, severity_name};
-use crate::engine::{Report, Summary};
+use crate::engine::Report;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Safety};
 use crate::places::Places;
-use paint::{Ink, Paint, printable, wrap};
+pub(in crate::render) use paint::{Ink, Paint, printable, wrap};
 use std::fmt::Write;
+use unicode_width::UnicodeWidthStr;
 
 /// How it looks.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ pub fn render(report: &Report, places: &Places<'_>, style: Style) -> String {
         write_finding(&mut text, finding, places, &paint, width);
         text.push('\n');
     }
-    text.push_str(&wrap(&count(&report.summary(), report), width, "  "));
+    text.push_str(&wrap(&count(report), width, "  "));
     text.push('\n');
     text
 }
@@ -64,15 +65,15 @@ fn write_finding(
         paint.with(Ink::Strong, rest)
     );
     let at = place(finding.at, places);
-    let _ = match &finding.workload {
-        Some(workload) => writeln!(
-            text,
-            "  --> {} ({})",
-            paint.with(Ink::Place, &at),
-            printable(workload)
-        ),
-        None => writeln!(text, "  --> {}", paint.with(Ink::Place, &at)),
-    };
+    let _ = write!(text, "  --> {}", paint.with(Ink::Place, &at));
+    if let Some(workload) = &finding.workload {
+        let workload = format!("({})", printable(workload));
+        // a place is not broken: terminals open what looks like one
+        let is_wide = 7 + at.width() + workload.width() > width;
+        text.push_str(if is_wide { "\n      " } else { " " });
+        text.push_str(&wrap(&workload, width - 6, "      "));
+    }
+    text.push('\n');
     snippet::write(text, finding.at, places, paint, ink, width);
     let longest = finding
         .evidence
@@ -113,7 +114,8 @@ fn place(at: crate::Location, places: &Places<'_>) -> String {
 }
 
 /// "3 errors, 2 warnings in 4 workloads; 12 files, 2 templates not judged; …"
-fn count(summary: &Summary, report: &Report) -> String {
+pub(super) fn count(report: &Report) -> String {
+    let summary = report.summary();
     let told = [
         (summary.errors, "error"),
         (summary.warnings, "warning"),
@@ -175,12 +177,11 @@ fn count(summary: &Summary, report: &Report) -> String {
         report.findings.iter().filter(first).count()
     };
     let (safe, changing) = (fixes(Safety::Safe), fixes(Safety::Unsafe));
-    if safe > 0 {
-        parts.push(format!("{safe} mended by --fix"));
-    }
-    if changing > 0 {
-        let more = if safe > 0 { " more" } else { "" };
-        parts.push(format!("{changing}{more} by --fix=unsafe"));
+    match (safe, changing) {
+        (0, 0) => {}
+        (safe, 0) => parts.push(format!("--fix mends {safe}")),
+        (0, changing) => parts.push(format!("--fix=unsafe mends {changing}")),
+        (safe, changing) => parts.push(format!("--fix mends {safe}, --fix=unsafe {changing} more")),
     }
     parts.join("; ")
 }

@@ -57,6 +57,8 @@ enum Command {
     Report(commands::report::ReportCommand),
     /// Check a repository's Dockerfiles, manifests, scripts and Python against the checklist, across files
     Check(commands::check::CheckCommand),
+    /// Explain a rule of `check` or an event of `run`: the mechanism, an example, what mends it
+    Explain(commands::explain::ExplainCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -105,6 +107,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Record(args) => commands::record::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use dunnage_check::render::{Style, render_text};
+use dunnage_check::render::{Style, render_github, render_json, render_sarif, render_text};
 use dunnage_check::rules::Persona;
 use dunnage_check::settings::{FailOn, Selector};
-use dunnage_check::{Baseline, Confidence, Places, Report, Settings, Severity};
+use dunnage_check::{Baseline, Confidence, Places, Report, Repository, Settings, Severity};
 use serde::de::DeserializeOwned;
 
 use crate::output;
@@ -102,8 +102,10 @@ enum CheckFormat {
     Github,
 }
 
+// no documentation at the values, as with formats
+/// When there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Color {
+pub enum Color {
     Auto,
     Always,
     Never,
@@ -127,7 +129,7 @@ pub fn run(args: &CheckCommand) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.write_baseline {
         return write_baseline(&report, path);
     }
-    output::print(&render(&report, &roots, args)?)?;
+    output::print(&render(&report, &roots, args))?;
     Ok(ExitCode::from(u8::from(report.fails(&settings))))
 }
 
@@ -183,15 +185,26 @@ fn write_baseline(report: &Report, path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(report: &Report, roots: &Roots, args: &CheckCommand) -> anyhow::Result<String> {
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn render(report: &Report, roots: &Roots, args: &CheckCommand) -> String {
     let places = Places::new(&report.repository, roots.prefix());
-    Ok(match args.format {
+    match args.format {
         CheckFormat::Text => render_text(report, &places, style(args.color)),
-        other => anyhow::bail!("the format {other:?} is not there yet"),
-    })
+        CheckFormat::Json => render_json(report, &places, VERSION),
+        CheckFormat::Sarif => render_sarif(report, &places, VERSION),
+        CheckFormat::Github => render_github(report, &places),
+    }
 }
 
-fn style(color: Color) -> Style {
+/// The files of a folder, as `check` reads them.
+pub fn load_folder(folder: &Path) -> anyhow::Result<Repository> {
+    let roots = Roots::of(&[folder.to_owned()])?;
+    Ok(walk::load(&roots, &[])?.0)
+}
+
+/// How text is shown on this stdout.
+pub fn style(color: Color) -> Style {
     let stdout = std::io::stdout();
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_plain =

@@ -1,4 +1,9 @@
-//! Documentation generated from the code: `docs/events.md`, `docs/run.md` and `docs/plan.md`.
+//! Documentation generated from the code: `docs/events.md`, `docs/run.md`, `docs/plan.md`, and
+//! all about `check`.
+
+mod checklist;
+mod examples;
+mod rules;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -22,6 +27,8 @@ enum Page {
     Events,
     Run,
     Plan,
+    /// Of `check`, as one JSON object: paths and texts
+    Check,
     /// From a report of `dunnage demo --format json` on stdin
     Picture,
 }
@@ -30,8 +37,9 @@ enum Page {
 pub fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.page {
         Page::Events => events(),
-        Page::Run => run_page(),
+        Page::Run => options_page(RUN_HEAD, "run"),
         Page::Plan => plan_page(),
+        Page::Check => serde_json::to_string(&rules::pages()?)? + "\n",
         Page::Picture => super::picture::draw_from_stdin()?,
     };
     output::print(&text)?;
@@ -99,19 +107,20 @@ fn sentence(text: &str) -> String {
 
 const RUN_HEAD: &str = include_str!("run_page.md");
 
-fn run_page() -> String {
-    let mut text = RUN_HEAD.to_owned();
+/// A page's hand-written head, then a table of the command's options for each heading.
+fn options_page(head: &str, command: &str) -> String {
+    let mut text = head.to_owned();
     let mut cli = Cli::command();
     cli.build();
-    let Some(run) = cli.find_subcommand("run") else {
+    let Some(command) = cli.find_subcommand(command) else {
         return text;
     };
-    for heading in headings(run) {
+    for heading in headings(command) {
         let _ = write!(
             text,
             "\n### {heading}\n\n| option | variable | default | meaning |\n|---|---|---|---|\n"
         );
-        for arg in run
+        for arg in command
             .get_arguments()
             .filter(|arg| arg.get_help_heading() == Some(heading))
         {

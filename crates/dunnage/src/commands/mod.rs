@@ -5,6 +5,7 @@ pub mod compat;
 pub mod docs;
 pub mod dump;
 pub mod exec;
+pub mod explain;
 pub mod picture;
 pub mod plan;
 pub mod record;

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 /// What a piece of text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(in crate::render) enum Ink {
     Error,
     Warning,
     Info,
@@ -16,11 +16,11 @@ pub(super) enum Ink {
 }
 
 /// Colours, or none.
-pub(super) struct Paint(pub(super) bool);
+pub(in crate::render) struct Paint(pub(in crate::render) bool);
 
 impl Paint {
     /// The text in its colour.
-    pub(super) fn with(&self, ink: Ink, text: &str) -> String {
+    pub(in crate::render) fn with(&self, ink: Ink, text: &str) -> String {
         if !self.0 || text.is_empty() {
             return text.to_owned();
         }
@@ -39,7 +39,7 @@ impl Paint {
 
 /// What a file says, as letters: a tab is four blanks, and what a terminal would obey (escapes, changes of direction) is a
 /// replacement character.
-pub(super) fn printable(text: &str) -> String {
+pub(in crate::render) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -55,7 +55,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// Lines no wider than asked for, broken at blanks; a word that is wider stands alone. Further lines begin with `indent`.
-pub(super) fn wrap(text: &str, width: usize, indent: &str) -> String {
+pub(in crate::render) fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for (index, word) in text.split(' ').enumerate() {
