@@ -30,17 +30,44 @@ pub(super) fn of(source: &Source) -> Kind {
         "json" if is_kubernetes(&source.text) => Kind::Kubernetes,
         "j2" | "tpl" | "tmpl" => Kind::Template,
         "dockerfile" | "containerfile" => Kind::Dockerfile,
-        _ if is_dockerfile(&name) => Kind::Dockerfile,
+        _ if is_dockerfile(&name, extension) => Kind::Dockerfile,
         _ if is_requirements(&name, extension) => Kind::Requirements,
         "" => of_script(&source.text),
         _ => Kind::Nothing,
     }
 }
 
-/// `Dockerfile`, `Dockerfile.worker`, `Containerfile`; not `Dockerfile.j2`.
-fn is_dockerfile(name: &str) -> bool {
+/// `Dockerfile`, `Dockerfile.worker`, `Containerfile`; not `Dockerfile.j2`, nor what is about Dockerfiles.
+fn is_dockerfile(name: &str, extension: &str) -> bool {
     let first = name.split(['.', '-', '_']).next().unwrap_or_default();
-    matches!(first, "dockerfile" | "containerfile")
+    let is_text_about_them = matches!(
+        extension,
+        "rs" | "go"
+            | "js"
+            | "ts"
+            | "tsx"
+            | "rb"
+            | "java"
+            | "c"
+            | "h"
+            | "lua"
+            | "vim"
+            | "md"
+            | "rst"
+            | "adoc"
+            | "html"
+            | "css"
+            | "toml"
+            | "ini"
+            | "cfg"
+            | "conf"
+            | "xml"
+            | "lock"
+            | "csv"
+            | "svg"
+            | "dockerignore"
+    );
+    matches!(first, "dockerfile" | "containerfile") && !is_text_about_them
 }
 
 fn is_requirements(name: &str, extension: &str) -> bool {
@@ -106,6 +133,7 @@ mod tests {
         assert_eq!(kind("Dockerfile.worker", ""), Kind::Dockerfile);
         assert_eq!(kind("worker.dockerfile", ""), Kind::Dockerfile);
         assert_eq!(kind("Dockerfile.j2", ""), Kind::Template);
+        assert_eq!(kind("src/dockerfile.rs", ""), Kind::Nothing);
         assert_eq!(kind("entrypoint", "#!/usr/bin/env bash\n"), Kind::Shell);
         assert_eq!(kind("start", "#!/usr/bin/python3\n"), Kind::Python);
         assert_eq!(kind("requirements-dev.txt", ""), Kind::Requirements);
