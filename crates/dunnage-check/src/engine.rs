@@ -2,7 +2,7 @@
 
 use crate::baseline::{Baseline, fingerprints};
 use crate::finding::{Finding, Severity};
-use crate::graph::Graph;
+use crate::graph::{Graph, Hints};
 use crate::parse::Model;
 use crate::places::Places;
 use crate::repository::Repository;
@@ -103,7 +103,7 @@ pub struct Summary {
 
 /// Checks files.
 pub fn check(repository: Repository, settings: &Settings, baseline: &Baseline) -> Report {
-    let graph = Graph::build(&repository);
+    let graph = Graph::build_with(&repository, &Hints::of(&settings.images));
     let context = Context {
         repository: &repository,
         graph: &graph,

@@ -4,13 +4,25 @@
 //! [`Workload`]. Its fields are what holds after everything that overrides: a manifest's `command` over the image's
 //! `ENTRYPOINT`, its `env` over `ENV`. Each value keeps the place where it was written.
 
+mod build;
 pub mod compose;
 pub mod config;
+mod declare;
+mod effective;
+mod files;
+mod images;
 pub mod imports;
 pub mod kubernetes;
+mod packages;
+mod python;
+pub mod render;
+mod steps;
 pub mod workload;
 
 use crate::repository::Repository;
+use images::Images;
+pub use images::{Hint, Hints};
+use rayon::prelude::*;
 pub use workload::Workload;
 
 /// All workloads of a repository.
@@ -23,7 +35,17 @@ pub struct Graph {
 impl Graph {
     /// Joins the files.
     pub fn build(repository: &Repository) -> Self {
-        let _ = repository;
-        Self::default()
+        Self::build_with(repository, &Hints::default())
+    }
+
+    /// Joins the files, and believes what a person says about images.
+    pub fn build_with(repository: &Repository, hints: &Hints) -> Self {
+        let mut images = Images::new(repository, hints);
+        let declared = declare::all(repository, &mut images);
+        let workloads = declared
+            .into_par_iter()
+            .map(|declared| build::workload(repository, declared))
+            .collect();
+        Self { workloads }
     }
 }

@@ -25,12 +25,16 @@ pub struct Workload {
     pub python: Python,
     /// From PID 1 to the program. Empty if the command is not known.
     pub steps: Vec<Step>,
+    /// Which of the steps is process 1 once everything has started; none where the files do not tell.
+    pub first: Option<usize>,
     /// The instruction or field that says the command, for fixes.
     pub start: Option<StartPlace>,
     /// The script that one of the steps is, where it is a file of the repository.
     pub script: Option<FileId>,
     /// What holds in the container: `ENV` under the manifest's `env`. A value that comes from a secret or a field is empty.
     pub environment: BTreeMap<String, Stated<String>>,
+    /// A source of more variables whose names the files do not tell: a Secret, an env file.
+    pub unknown_environment: Option<Location>,
     /// The modules that the program is, and what they import within the repository.
     pub modules: Vec<FileId>,
     /// Top-level packages that it imports or depends on, normalised (`scikit-learn`), each with one place that says so.
@@ -188,6 +192,21 @@ impl Workload {
             Step::Server(server) => Some(&**server),
             _ => None,
         })
+    }
+
+    /// What process 1 is once everything has started.
+    pub fn first(&self) -> Option<&Step> {
+        self.steps.get(self.first?)
+    }
+
+    /// Does it serve for as long as the pod lives: no Job, no init container?
+    pub fn is_service(&self) -> bool {
+        !self.life.is_finite && !matches!(self.origin, Origin::Kubernetes { is_init: true, .. })
+    }
+
+    /// What a variable holds in the container.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|value| value.value.as_str())
     }
 
     /// The init, if there is one among the steps.

@@ -1,0 +1,293 @@
+//! From what declares a workload to the workload: its image, its command, its program, what holds in it.
+
+use super::effective::{self, Image, Override};
+use super::files::{Files, lineage};
+use super::images::Link;
+use super::packages;
+use super::python::{Signs, judge};
+use super::steps;
+use super::workload::{Built, Life, Limits, Origin, Probes, Python, StartPlace, Workload};
+use crate::finding::{Confidence, Evidence};
+use crate::parse::Model;
+use crate::parse::command::{Init, Server, ServerKind, Step};
+use crate::parse::dockerfile::{Base, Stage};
+use crate::repository::Repository;
+use crate::source::{FileId, Location, Stated};
+use std::collections::BTreeMap;
+
+/// What a manifest, or a Dockerfile by itself, says.
+#[derive(Debug, Clone)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) at: Location,
+    pub(super) origin: Origin,
+    pub(super) image: Option<Stated<String>>,
+    /// What the image is built from.
+    pub(super) link: Option<Link>,
+    pub(super) over: Override,
+    /// Where the two parts of `over` stand.
+    pub(super) over_at: (Option<Location>, Option<Location>),
+    pub(super) environment: BTreeMap<String, Stated<String>>,
+    /// A source of variables that the files do not tell.
+    pub(super) unknown_environment: Option<Location>,
+    pub(super) workdir: Option<String>,
+    pub(super) limits: Limits,
+    pub(super) probes: Probes,
+    pub(super) life: Life,
+}
+
+/// The stages that an image is made of, nearest first.
+fn stages(repository: &Repository, built: Built) -> Vec<&Stage> {
+    let Model::Dockerfile(dockerfile) = &repository.file(built.file).model else {
+        return Vec::new();
+    };
+    lineage(repository, built.file, built.stage)
+        .into_iter()
+        .filter_map(|index| dockerfile.stages.get(index))
+        .collect()
+}
+
+/// Makes the workload.
+pub(super) fn workload(repository: &Repository, declared: Declared) -> Workload {
+    let stages = declared
+        .link
+        .as_ref()
+        .map(|link| stages(repository, link.built))
+        .unwrap_or_default();
+    let stage = stages.first().copied();
+    let files = declared.link.as_ref().map(|link| {
+        Files::new(
+            repository,
+            &link.context,
+            &stages,
+            declared.workdir.as_deref(),
+        )
+    });
+    let base = base_of(stage, declared.image.as_ref());
+    let environment = environment(stage, declared.environment.clone());
+    let line = effective::line(stage.map(image_of), &declared.over);
+    let mut path = line.as_ref().map(|line| {
+        steps::follow(
+            repository,
+            files.as_ref(),
+            base.shell,
+            inherited_init(stage, &base, &declared),
+            line,
+        )
+    });
+    let (installed, installs) = files
+        .as_ref()
+        .map(|files| packages::installed(repository, files, &stages))
+        .unwrap_or_default();
+    let mut chain = chain(&declared, stage);
+    let mut confidence = declared
+        .link
+        .as_ref()
+        .map_or(Confidence::High, |link| link.confidence);
+    let mut steps = Vec::new();
+    let (mut script, mut first) = (None, None);
+    if let Some(path) = path.take() {
+        confidence = confidence.min(path.confidence);
+        chain.extend(path.evidence(repository));
+        (steps, script, first) = (path.steps, path.script, path.first);
+    }
+    let python = judge(&Signs {
+        steps: &steps,
+        base,
+        image: stage
+            .map(|stage| stage.base.value.as_str())
+            .or(declared.image.as_ref().map(|image| image.value.as_str())),
+        is_built: stage.is_some(),
+        installs,
+    });
+    let mut workload = Workload {
+        start: start(&declared.over_at, stage),
+        name: declared.name,
+        at: declared.at,
+        origin: declared.origin,
+        image: declared.image,
+        built: declared.link.as_ref().map(|link| link.built),
+        base,
+        python,
+        steps,
+        first,
+        script,
+        environment,
+        unknown_environment: declared.unknown_environment,
+        modules: Vec::new(),
+        packages: installed,
+        limits: declared.limits,
+        probes: declared.probes,
+        life: declared.life,
+        chain,
+        confidence,
+    };
+    if workload.python != Python::No {
+        add_program(repository, files.as_ref(), &mut workload);
+    }
+    stop_signal(stage, &mut workload);
+    workload
+}
+
+fn base_of(stage: Option<&Stage>, image: Option<&Stated<String>>) -> Base {
+    let name = stage
+        .map(|stage| &stage.base.value)
+        .or(image.map(|image| &image.value));
+    name.map_or(Base::UNKNOWN, |name| Base::of(name))
+}
+
+fn image_of(stage: &Stage) -> Image<'_> {
+    let shell = stage.shell.as_ref().and_then(|shell| shell.value.first());
+    Image {
+        entrypoint: stage.entrypoint.as_ref(),
+        command: stage.command.as_ref(),
+        shell: shell.map_or("sh", |shell| shell.rsplit('/').next().unwrap_or(shell)),
+    }
+}
+
+/// The init that the base image's own `ENTRYPOINT` is, where nothing takes its place.
+fn inherited_init(stage: Option<&Stage>, base: &Base, declared: &Declared) -> Option<Init> {
+    let is_replaced =
+        declared.over.entrypoint.is_some() || stage.is_some_and(|stage| stage.entrypoint.is_some());
+    let name = base.init.filter(|_| !is_replaced)?;
+    let at = stage
+        .map(|stage| stage.from)
+        .or(declared.image.as_ref().map(|image| image.at))?;
+    let name = name.to_owned();
+    Some(Init {
+        signals_group: name == "dumb-init",
+        name,
+        is_subreaper: false,
+        at,
+    })
+}
+
+/// `ENV` under what the manifest sets.
+fn environment(
+    stage: Option<&Stage>,
+    over: BTreeMap<String, Stated<String>>,
+) -> BTreeMap<String, Stated<String>> {
+    let mut merged: BTreeMap<_, _> = stage
+        .map(|stage| stage.environment.iter().cloned().collect())
+        .unwrap_or_default();
+    merged.extend(over);
+    merged
+}
+
+/// The links from the manifest inwards.
+fn chain(declared: &Declared, stage: Option<&Stage>) -> Vec<Evidence> {
+    let mut chain = Vec::new();
+    if let (Some(image), Some(link)) = (&declared.image, &declared.link) {
+        chain.push(Evidence {
+            at: image.at,
+            note: format!("runs {}", image.value),
+        });
+        if link.evidence.at == image.at {
+            chain[0].note = format!("runs {}: {}", image.value, link.evidence.note);
+        } else {
+            chain.push(link.evidence.clone());
+        }
+    }
+    if let Some(stage) = stage {
+        chain.push(Evidence {
+            at: stage.base.at,
+            note: format!("is built from {}", stage.base.value),
+        });
+    }
+    chain
+}
+
+/// Where the command is written.
+fn start(
+    (entrypoint, command): &(Option<Location>, Option<Location>),
+    stage: Option<&Stage>,
+) -> Option<StartPlace> {
+    if entrypoint.is_some() || command.is_some() {
+        return Some(StartPlace::Manifest {
+            command: *entrypoint,
+            arguments: *command,
+        });
+    }
+    let stage = stage?;
+    (stage.entrypoint.is_some() || stage.command.is_some()).then(|| StartPlace::Dockerfile {
+        entrypoint: stage.entrypoint.clone(),
+        command: stage.command.clone(),
+    })
+}
+
+fn stop_signal(stage: Option<&Stage>, workload: &mut Workload) {
+    if workload.life.stop_signal.is_none() {
+        workload.life.stop_signal = stage.and_then(|stage| stage.stop_signal.clone());
+    }
+}
+
+/// The server's options from its configuration and the environment, its modules, and what they import.
+fn add_program(repository: &Repository, files: Option<&Files<'_>>, workload: &mut Workload) {
+    let roots = files.map(Files::roots).unwrap_or_default();
+    let environment = &workload.environment;
+    let Some(server) = workload.steps.iter_mut().find_map(|step| match step {
+        Step::Server(server) => Some(server),
+        _ => None,
+    }) else {
+        return;
+    };
+    configure(repository, files, environment, server);
+    let Some(app) = server.app.clone() else {
+        return;
+    };
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let modules = match program_file(repository, files, &app.value) {
+        Some(file) => super::imports::closure(repository, file, &roots),
+        None => super::imports::resolve(repository, &app.value, &roots),
+    };
+    match (server.kind, modules.first()) {
+        (ServerKind::Python, Some(entry)) => super::config::uvicorn(repository, *entry, server),
+        (ServerKind::Celery, _) => super::config::celery(repository, &modules, server),
+        _ => {}
+    }
+    for (name, at) in super::imports::packages(repository, &modules) {
+        // an import says more than a list of dependencies
+        workload.packages.insert(name, at);
+    }
+    workload.modules = modules;
+}
+
+/// `python /app/main.py`: the file.
+fn program_file(repository: &Repository, files: Option<&Files<'_>>, app: &str) -> Option<FileId> {
+    let file = files?.find(app)?;
+    matches!(repository.file(file).model, Model::Python(_)).then_some(file)
+}
+
+/// Options that the command line does not give: gunicorn's configuration file, `WEB_CONCURRENCY`.
+fn configure(
+    repository: &Repository,
+    files: Option<&Files<'_>>,
+    environment: &BTreeMap<String, Stated<String>>,
+    server: &mut Server,
+) {
+    let config = match (server.kind, &server.config, files) {
+        (ServerKind::Gunicorn, Some(config), Some(files)) => {
+            files.find(config.value.trim_start_matches("file:"))
+        }
+        (ServerKind::Gunicorn, None, Some(files)) => files.find("gunicorn.conf.py"),
+        _ => None,
+    };
+    if let Some(config) = config {
+        super::config::gunicorn(repository, config, server);
+    }
+    let has_concurrency = matches!(
+        server.kind,
+        ServerKind::Gunicorn | ServerKind::Uvicorn | ServerKind::Hypercorn
+    );
+    let said = environment
+        .get("WEB_CONCURRENCY")
+        .filter(|_| has_concurrency);
+    let is_unknown = server
+        .unknown
+        .iter()
+        .any(|option| option.contains("workers") || option == "-w");
+    if server.workers.is_none() && !is_unknown {
+        server.workers =
+            said.and_then(|said| Some(Stated::new(said.value.trim().parse().ok()?, said.at)));
+    }
+}

@@ -1,0 +1,262 @@
+//! What declares workloads: containers of manifests, services of Compose files, Dockerfiles that nothing refers to.
+
+use super::build::Declared;
+use super::compose::{self, Service};
+use super::effective::{Override, split};
+use super::images::{Build, Images, Link, join};
+use super::kubernetes::{Cluster, Container};
+use super::workload::{Built, Life, Limits, Origin, Probes};
+use crate::finding::{Confidence, Evidence};
+use crate::parse::Model;
+use crate::parse::command::Word;
+use crate::parse::yaml::{Node, Value};
+use crate::repository::Repository;
+use crate::source::{FileId, Location, Span, Stated};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stop without a manifest: what `docker stop` waits.
+const DOCKER_GRACE: u32 = 10;
+
+/// Everything that is declared.
+pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Declared> {
+    // services first: what Compose builds under a name is known to manifests
+    let mut found = services(repository, images);
+    let cluster = Cluster::of(repository);
+    let containers = cluster.containers();
+    found.extend(
+        containers
+            .iter()
+            .map(|container| of_container(&cluster, container, images)),
+    );
+    let used: BTreeSet<FileId> = found
+        .iter()
+        .filter_map(|declared| Some(declared.link.as_ref()?.built.file))
+        .collect();
+    found.extend(dockerfiles(repository, images, &used));
+    found.sort_by_key(|declared| declared.at);
+    found
+}
+
+fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Images<'_>) -> Declared {
+    let limits = container.limits(cluster);
+    let environment = container.environment(cluster, &limits);
+    let image = container.image();
+    let owner = container.owner.object;
+    let link = image
+        .as_ref()
+        .and_then(|image| images.find(&image.value, image.at, &[container.name, &owner.name]));
+    let (command, arguments) = (container.command(), container.arguments());
+    let place = |key: &str| {
+        container.node.get(key).map(|node| Location {
+            file: container.owner.file,
+            span: node.span,
+        })
+    };
+    Declared {
+        name: container.title(),
+        at: container.at(),
+        origin: Origin::Kubernetes {
+            kind: owner.kind.clone(),
+            object: container.owner.index,
+            container: container.index,
+            is_init: container.is_init,
+        },
+        image,
+        link,
+        over_at: (
+            place("command").filter(|_| command.is_some()),
+            place("args").filter(|_| arguments.is_some()),
+        ),
+        over: Override {
+            entrypoint: command,
+            command: arguments,
+        },
+        environment: environment.variables,
+        unknown_environment: environment.unknown,
+        workdir: container
+            .node
+            .get("workingDir")
+            .and_then(Node::text)
+            .map(str::to_owned),
+        limits,
+        probes: container.probes(),
+        life: container.life(cluster),
+    }
+}
+
+fn services(repository: &Repository, images: &mut Images<'_>) -> Vec<Declared> {
+    let mut found = Vec::new();
+    let mut waiting = Vec::new();
+    for (id, file) in repository.files() {
+        let Model::Compose(model) = &file.model else {
+            continue;
+        };
+        for service in compose::services(id, model) {
+            let link = build_of(images, &service, file.source.folder());
+            if let (Some(link), Some(image)) = (&link, service.image()) {
+                images.add_service(&image.value, link.clone());
+            }
+            if link.is_some() || service.image().is_some() {
+                waiting.push((service, link));
+            }
+        }
+    }
+    for (service, link) in waiting {
+        found.push(of_service(repository, images, &service, link));
+    }
+    found
+}
+
+/// What `build` of a service says.
+fn build_of(images: &Images<'_>, service: &Service<'_>, folder: &str) -> Option<Link> {
+    let node = service.node.get("build")?;
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    let context = join(folder, node.text().or(text("context")).unwrap_or("."));
+    let dockerfile = join(&context, text("dockerfile").unwrap_or("Dockerfile"));
+    let build = Build {
+        context: Some(&context),
+        dockerfile: Some(&dockerfile),
+        target: text("target"),
+    };
+    let (built, context) = images.built(build)?;
+    let at = Location {
+        file: service.file,
+        span: node.span,
+    };
+    let note = format!("builds {dockerfile}");
+    Some(Link {
+        built,
+        context,
+        confidence: Confidence::High,
+        evidence: Evidence { at, note },
+    })
+}
+
+fn of_service(
+    repository: &Repository,
+    images: &Images<'_>,
+    service: &Service<'_>,
+    link: Option<Link>,
+) -> Declared {
+    let image = service.image();
+    let link = link.or_else(|| {
+        let image = image.as_ref()?;
+        images.find(&image.value, image.at, &[service.name])
+    });
+    let words = |key: &str| words(repository, service.file, service.node.get(key)?);
+    let place = |key: &str| {
+        service.node.get(key).map(|node| Location {
+            file: service.file,
+            span: node.span,
+        })
+    };
+    let environment = service.environment();
+    Declared {
+        name: format!("service {}", service.name),
+        at: service.at(),
+        origin: Origin::Compose {
+            service: service.name.to_owned(),
+        },
+        image,
+        link,
+        over: Override {
+            entrypoint: words("entrypoint"),
+            command: words("command"),
+        },
+        over_at: (place("entrypoint"), place("command")),
+        environment: environment.variables,
+        unknown_environment: environment.unknown,
+        workdir: service
+            .node
+            .get("working_dir")
+            .and_then(Node::text)
+            .map(str::to_owned),
+        limits: service.limits(),
+        probes: service.probes(),
+        life: service.life(),
+    }
+}
+
+/// `command` of Compose: a list, or a string that is split. `null` leaves the image's.
+fn words(repository: &Repository, file: FileId, node: &Node) -> Option<Vec<Word>> {
+    match &node.value {
+        Value::Sequence(items) => Some(
+            items
+                .iter()
+                .filter_map(|item| {
+                    let at = Location {
+                        file,
+                        span: item.span,
+                    };
+                    Some(Word {
+                        text: item.text()?.to_owned(),
+                        at,
+                    })
+                })
+                .collect(),
+        ),
+        Value::Scalar { text, .. } => {
+            let written = repository.file(file).source.slice(node.span);
+            let inset = written.find(text.as_str());
+            let span = inset.map_or(node.span, |inset| Span {
+                start: node.span.start + inset as u32,
+                end: node.span.start + (inset + text.len()) as u32,
+            });
+            Some(split(text, Location { file, span }, inset.is_some()))
+        }
+        Value::Null | Value::Mapping(_) => None,
+    }
+}
+
+/// Dockerfiles that no manifest runs: each by itself, as `docker run` would.
+fn dockerfiles(
+    repository: &Repository,
+    images: &Images<'_>,
+    used: &BTreeSet<FileId>,
+) -> Vec<Declared> {
+    let mut found = Vec::new();
+    for (file, parsed) in repository.files() {
+        let Model::Dockerfile(model) = &parsed.model else {
+            continue;
+        };
+        let Some(stage) = model
+            .stages
+            .len()
+            .checked_sub(1)
+            .filter(|_| !used.contains(&file))
+        else {
+            continue;
+        };
+        let built = Built { file, stage };
+        let at = images.place(built);
+        let evidence = Evidence {
+            at,
+            note: format!("is the image of {}", parsed.source.path),
+        };
+        let context = images.context_of(file);
+        found.push(Declared {
+            name: parsed.source.path.clone(),
+            at,
+            origin: Origin::Dockerfile,
+            image: None,
+            link: Some(Link {
+                built,
+                context,
+                confidence: Confidence::High,
+                evidence,
+            }),
+            over: Override::default(),
+            over_at: (None, None),
+            environment: BTreeMap::<String, Stated<String>>::new(),
+            unknown_environment: None,
+            workdir: None,
+            limits: Limits::default(),
+            probes: Probes::default(),
+            life: Life {
+                grace: DOCKER_GRACE,
+                ..Life::default()
+            },
+        });
+    }
+    found
+}
