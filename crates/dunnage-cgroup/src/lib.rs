@@ -22,6 +22,7 @@ pub use limits::{Bandwidth, Confidence, CpuLimits, Hierarchy, Limits, MemoryLimi
 pub use parse::{Pressure, Stall};
 pub use read::{Overrides, read_limits};
 pub use reader::{
-    CpuCounters, CpuWatch, Memory, MemoryBound, MemoryEvents, PressureKind, Reader, Throttling,
+    Beside, CpuCounters, CpuWatch, Memory, MemoryBound, MemoryEvents, Pids, PressureKind, Reader,
+    Throttling,
 };
 pub use root::Root;

@@ -1,9 +1,9 @@
 //! The answer: what is enforced, from which file, and how sure that is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How sure a value is, strongest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// The user said so (`--cpu-limit`, `--memory-limit`): the kernel's files were not believed.
@@ -20,7 +20,7 @@ pub enum Confidence {
 }
 
 /// A value with its evidence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
@@ -32,7 +32,7 @@ pub struct Sourced<T> {
 }
 
 /// CFS bandwidth of one cgroup (kernel: `Documentation/scheduler/sched-bwc.rst`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bandwidth {
     /// CPU time that may be used in a period, in microseconds; more than a period's length means more than one CPU.
     pub quota_usec: u64,
@@ -50,7 +50,7 @@ impl Bandwidth {
 }
 
 /// Which cgroup hierarchy holds the controllers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hierarchy {
     /// One hierarchy a controller.
@@ -64,7 +64,7 @@ pub enum Hierarchy {
 }
 
 /// What bounds CPU time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CpuLimits {
     /// CPUs that can really be used: the tightest quota over all visible levels, capped by affinity. Above 0, a fraction.
     pub effective: Sourced<f64>,
@@ -77,7 +77,7 @@ pub struct CpuLimits {
 }
 
 /// What bounds memory. Sizes in bytes; `None` is "no limit that we can see", never 0.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryLimits {
     /// The tightest hard limit over all visible levels (`memory.max`, `memory.limit_in_bytes`, `hierarchical_memory_limit`).
     /// `None` without one: then `confidence` tells whether one may be hidden.
@@ -91,7 +91,7 @@ pub struct MemoryLimits {
 }
 
 /// Everything that is enforced, read at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Which hierarchy was found.
     pub hierarchy: Hierarchy,

@@ -28,6 +28,8 @@ pub use allocator::Allocator;
 pub use count::count_threads;
 pub use options::{PlanOptions, Policy, PythonCpuCount, UnknownName};
 pub use pools::{Pool, Pools, plan_pools};
+pub use render::bytes_in_words;
+pub use settings::count_of_cpus;
 
 use count::Sizing;
 

@@ -16,6 +16,7 @@ pub mod linetable;
 pub mod memory;
 mod name;
 mod native;
+pub mod pools;
 mod prepare;
 pub mod process;
 mod refusal;

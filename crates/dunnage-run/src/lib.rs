@@ -39,7 +39,10 @@ pub use config::{
 pub use dump::{AskError, ask, find_supervisor, read_below, read_one};
 pub use health::{Head, parse_head};
 pub use log::LogFormat;
-pub use procfs::{descends_from, parse_caught, parse_stat};
+pub use procfs::{
+    descends_from, is_python, parse_caught, parse_stat, read_process, read_process_table,
+    read_program,
+};
 pub use setup::{Inherited, execute_directly, run};
 pub use stated::hand_on_overrides;
 pub use terminal::has_terminal;

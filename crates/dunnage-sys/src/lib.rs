@@ -25,6 +25,7 @@ mod process;
 mod remote;
 mod signalfd;
 mod socket;
+mod space;
 mod startup;
 mod stderr;
 mod terminal;
@@ -54,6 +55,7 @@ pub use process::{
 pub use remote::{MAX_SPANS, keep_thread_on_cpu, read_process_memory};
 pub use signalfd::{SignalFd, SignalInfo};
 pub use socket::{PacketConnection, PacketListener, Peer, Received};
+pub use space::{Space, read_space};
 pub use startup::sigpipe_was_ignored;
 pub use stderr::{StderrSink, WriteOutcome};
 pub use terminal::{foreground_group, is_terminal, leave_terminal, set_foreground_group};

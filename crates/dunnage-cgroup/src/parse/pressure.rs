@@ -1,10 +1,10 @@
 //! Pressure stall information: `cpu.pressure`, `memory.pressure`, `io.pressure` (kernel: `Documentation/accounting/psi.rst`).
 
 use super::number::parse_digits;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Share of time in which tasks were stalled.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stall {
     /// Per cent over the last 10 seconds.
     pub avg10: f64,
@@ -17,7 +17,7 @@ pub struct Stall {
 }
 
 /// The lines of a pressure file; a line that the kernel does not write is `None`, not 0.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pressure {
     /// Some task was stalled.
     pub some: Option<Stall>,

@@ -5,11 +5,11 @@ use crate::parse::{Malformed, parse_cfs_quota, parse_cpu_max, parse_flat_keyed};
 use crate::read::is_tighter;
 use crate::resolve::{Chain, Version};
 use crate::{Bandwidth, ReadError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// What CFS bandwidth control has counted since the cgroup was made (`cpu.stat`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throttling {
     /// Periods in which the cgroup had something to run (`nr_periods`).
     pub periods: u64,

@@ -5,11 +5,11 @@ use crate::ReadError;
 use crate::parse::number::size_from;
 use crate::parse::{Size, parse_flat_keyed, parse_size, parse_u64};
 use crate::resolve::{Chain, Version};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Memory of the cgroup and all below it, in bytes. `None` is "the kernel does not say", never 0; for `limit` also "none".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// The tightest hard limit over all visible levels.
     pub limit: Option<u64>,
@@ -45,7 +45,7 @@ impl Memory {
 
 /// How often limits were met since the cgroup was made (`memory.events`). On v1 only `max` (`memory.failcnt`) and
 /// `oom_kill` (`memory.oom_control`) are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemoryEvents {
     /// Reclaimed although below `memory.low`.
     pub low: Option<u64>,

@@ -11,11 +11,13 @@ mod bound;
 mod cpu;
 mod kept;
 mod memory;
+mod once;
 mod quota;
 
 pub use bound::MemoryBound;
 pub use cpu::Throttling;
 pub use memory::{Memory, MemoryEvents};
+pub use once::{Beside, Pids};
 pub use quota::{CpuCounters, CpuWatch};
 
 use crate::parse::{Pressure, parse_pressure};
@@ -50,7 +52,9 @@ pub enum PressureKind {
 #[derive(Debug)]
 pub struct Reader {
     opener: Opener,
-    /// `/proc/self/cgroup` below the root.
+    /// `/proc/self/cgroup`, or that of the process that is looked at.
+    file: String,
+    /// The same below the root.
     membership: PathBuf,
     open: Open,
     buffer: Box<Buffer>,
@@ -77,21 +81,28 @@ impl Reader {
     /// Finds the process's cgroup; its files are opened when they are first asked for. It never fails: what is not there is
     /// said then.
     pub fn open(root: &Root) -> Self {
-        Self::open_with(root, false)
+        Self::open_with(root, false, CGROUP_FILE.to_owned())
+    }
+
+    /// As [`Reader::open`], of another process's cgroup, by its `/proc/PID/cgroup`: below the mounts and the namespace that
+    /// we see. [`Reader::limits`] then wants that process's affinity from the caller.
+    pub fn open_of(root: &Root, pid: i32) -> Self {
+        Self::open_with(root, false, format!("/proc/{pid}/cgroup"))
     }
 
     /// As [`Reader::open`], for a process whose other code may close descriptors that are not its own
     /// (`os.closerange`), after which their numbers stand for other files: each read first asks which file it is.
     pub fn open_guarded(root: &Root) -> Self {
-        Self::open_with(root, true)
+        Self::open_with(root, true, CGROUP_FILE.to_owned())
     }
 
-    fn open_with(root: &Root, is_guarded: bool) -> Self {
+    fn open_with(root: &Root, is_guarded: bool, file: String) -> Self {
         let opener = Opener::new(root.clone(), is_guarded);
         Self {
-            membership: root.locate(Path::new(CGROUP_FILE)),
-            open: Open::find(&opener),
+            membership: root.locate(Path::new(&file)),
+            open: Open::find(&opener, &file),
             opener,
+            file,
             buffer: Box::new([0; size_of::<Buffer>()]),
             checked: Instant::now(),
             check_every: CHECK_EVERY,
@@ -180,6 +191,11 @@ impl Reader {
         Some(self.opener.root.locate(&path))
     }
 
+    /// What is read once, by whoever looks at a container from beside.
+    pub fn beside(&self) -> Beside {
+        once::read(&self.opener.root, &self.open.cgroups)
+    }
+
     /// Pressure stall information of the cgroup; on hybrid that of its cgroup on the v2 mount.
     pub fn pressure(&mut self, kind: PressureKind) -> Result<Pressure, ReadError> {
         self.read(|open, opener, buffer| {
@@ -226,18 +242,18 @@ impl Reader {
     }
 
     fn reopen(&mut self) {
-        self.open = Open::find(&self.opener);
+        self.open = Open::find(&self.opener, &self.file);
         self.reopened += 1;
     }
 }
 
 impl Open {
-    fn find(opener: &Opener) -> Self {
+    fn find(opener: &Opener, file: &str) -> Self {
         let mut reading = Reading::new(&opener.root);
-        let cgroups = Cgroups::read(&mut reading);
+        let cgroups = Cgroups::read_of(&mut reading, file);
         if !cgroups.is_whole() {
             // the want of a descriptor looks like a /proc that is not there: asked once more, it is told apart
-            let _ = opener.open(Path::new(CGROUP_FILE));
+            let _ = opener.open(Path::new(file));
         }
         Self {
             notes: reading.notes,

@@ -86,7 +86,7 @@ impl Plan {
 }
 
 /// Bytes in the largest binary unit that leaves at least 1, one decimal at most.
-fn bytes_in_words(bytes: u64) -> String {
+pub fn bytes_in_words(bytes: u64) -> String {
     let (unit, name) = [
         (1_u64 << 40, "TiB"),
         (1 << 30, "GiB"),

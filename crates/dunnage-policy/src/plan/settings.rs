@@ -167,7 +167,7 @@ pub(super) fn cpus_in_words(cpus: f64) -> String {
 }
 
 /// `1 CPU`, `1.9 CPUs`.
-pub(super) fn count_of_cpus(cpus: f64) -> String {
+pub fn count_of_cpus(cpus: f64) -> String {
     let number = cpus_in_words(cpus);
     let unit = if number == "1" { "CPU" } else { "CPUs" };
     format!("{number} {unit}")

@@ -49,6 +49,8 @@ enum Command {
     Plan(commands::plan::PlanCommand),
     /// Run a command with the plan's environment, as `kubectl exec` and probes need it
     Exec(commands::exec::ExecCommand),
+    /// Show what Python believes beside what the kernel enforces, and what is wrong here
+    Doctor(commands::doctor::DoctorCommand),
     /// Show where every thread of every Python process is, now
     Dump(commands::dump::DumpCommand),
     /// Show on one timeline what each thread did, who held the GIL, and when the CPU quota stopped them
@@ -103,6 +105,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         },
         Command::Plan(args) => commands::plan::run(&args),
         Command::Exec(args) => commands::exec::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
         Command::Dump(args) => commands::dump::run(&args),
         Command::Record(args) => commands::record::run(&args),
         Command::Report(args) => commands::report::run(&args),

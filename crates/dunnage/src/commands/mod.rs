@@ -3,6 +3,7 @@
 pub mod check;
 pub mod compat;
 pub mod docs;
+pub mod doctor;
 pub mod dump;
 pub mod exec;
 pub mod explain;
