@@ -13,9 +13,10 @@ pub struct Belief {
     pub because: String,
 }
 
-/// What `os.cpu_count()` says.
+/// What `os.cpu_count()` says. Not known of an interpreter whose version is not: variables may count or not.
 pub fn cpu_count(facts: &Facts) -> Option<Belief> {
     let python = facts.python.as_ref()?;
+    minor(python)?;
     let flags = read_flags(&python.words);
     if let Some(stated) = stated_count(python, &flags) {
         return Some(stated);

@@ -129,8 +129,6 @@ pub struct Init {
     pub name: String,
     /// Its program file; empty where it may not be read.
     pub program: String,
-    /// Whether it is the init of a PID namespace, whose unhandled signals the kernel drops.
-    pub is_namespace_init: bool,
     /// Signals.
     pub signals: Option<Signals>,
 }
@@ -225,4 +223,32 @@ pub struct Folder {
     pub is_read_only: bool,
     /// Whether the process may write there, by its user and the folder's rights.
     pub is_writable: bool,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The facts of a report that was recorded in the lab (`fixtures/doctor`).
+    pub fn recorded(name: &str) -> Facts {
+        let path = format!(
+            "{}/../../fixtures/doctor/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        Facts::deserialize(&report["facts"]).unwrap()
+    }
+
+    /// A gunicorn worker with NumPy in a container of half a CPU.
+    pub fn facts() -> Facts {
+        recorded("gunicorn-numpy-v1")
+    }
+
+    #[test]
+    fn facts_survive_the_way_through_json() {
+        let facts = facts();
+        let text = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts);
+    }
 }

@@ -4,11 +4,17 @@
 //! id of the rule of `dunnage check` that explains it, where there is one. It fails only what loses requests, data or
 //! processes as things stand; what may do so some day is a warning; what the container cannot know is called unknown, and is
 //! no failure.
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "every judge has one type, and some always have an answer"
+)]
 
 mod cpu;
 mod memory;
 mod process;
 mod surroundings;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,10 +90,10 @@ impl Verdict {
         Self::new(name, Status::Unknown, message)
     }
 
-    fn seen(mut self, source: impl Into<String>, value: impl ToString) -> Self {
+    fn seen(mut self, source: impl Into<String>, value: impl Into<String>) -> Self {
         self.evidence.push(Evidence {
             source: source.into(),
-            value: value.to_string(),
+            value: value.into(),
         });
         self
     }
@@ -141,6 +147,11 @@ pub fn judge(facts: &Facts) -> Vec<Verdict> {
     JUDGES.iter().filter_map(|judge| judge(facts)).collect()
 }
 
+/// The variables of the process that is looked at, where they could be read.
+fn environment(facts: &Facts) -> Option<&BTreeMap<String, String>> {
+    facts.python.as_ref()?.environment.as_ref()
+}
+
 /// What could not be read of the process that is looked at, as a reason.
 fn why_not(facts: &Facts, part: &str) -> String {
     let refusal = facts
@@ -155,7 +166,7 @@ fn why_not(facts: &Facts, part: &str) -> String {
 }
 
 /// `1 worker`, `3 workers`.
-fn counted(number: impl Into<u64>, one: &str) -> String {
+pub(super) fn counted(number: impl Into<u64>, one: &str) -> String {
     let number = number.into();
     if number == 1 {
         format!("1 {one}")

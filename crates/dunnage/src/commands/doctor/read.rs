@@ -26,10 +26,10 @@ const LOOKS: u32 = 5;
 pub(super) struct Refused(Vec<Refusal>);
 
 impl Refused {
-    fn note(&mut self, what: impl Into<String>, reason: impl ToString) {
+    fn note(&mut self, what: impl Into<String>, reason: impl Into<String>) {
         let refusal = Refusal {
             what: what.into(),
-            reason: reason.to_string(),
+            reason: reason.into(),
         };
         if !self.0.contains(&refusal) {
             self.0.push(refusal);
@@ -42,7 +42,7 @@ impl Refused {
             Ok(value) => Some(value),
             Err(error) => {
                 if error.kind() != std::io::ErrorKind::NotFound {
-                    self.note(what, error);
+                    self.note(what, error.to_string());
                 }
                 None
             }
@@ -114,13 +114,14 @@ fn pythons(table: &ProcessTable, own: i32) -> Vec<Process> {
         .collect()
 }
 
-/// The one with the most resident memory; of those alike the oldest.
+/// The one with the most resident memory, process 1 only where there is no other; of those alike the oldest.
 fn largest(pythons: &[Process]) -> Option<i32> {
     let sized = pythons.iter().map(|process| {
         let pid = process.identity.pid;
-        (process::read_rss(pid).unwrap_or(0), std::cmp::Reverse(pid))
+        let rss = process::read_rss(pid).unwrap_or(0);
+        (pid != 1, rss, std::cmp::Reverse(pid))
     });
-    sized.max().map(|(_, pid)| pid.0)
+    sized.max().map(|(_, _, pid)| pid.0)
 }
 
 /// How many Pythons have the same Python for their parent as this one, itself counted.

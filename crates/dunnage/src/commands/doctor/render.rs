@@ -6,7 +6,7 @@ use dunnage_cgroup::Hierarchy;
 use serde::Serialize;
 
 use super::facts::Facts;
-use super::judge::{Status, Verdict};
+use super::judge::{Status, Verdict, counted};
 use super::table::Row;
 
 /// The columns of a terminal that nobody made wider.
@@ -141,8 +141,9 @@ impl<'a> Report<'a> {
         let user = facts.python.as_ref().and_then(|python| python.uid);
         let user = user.map(|uid| format!(", uid {uid}")).unwrap_or_default();
         let line = format!(
-            "container: {cgroup}{user}, {} processes, {} threads",
-            facts.processes.count, facts.processes.threads
+            "container: {cgroup}{user}, {}, {}",
+            counted(facts.processes.count, "process"),
+            counted(facts.processes.threads, "thread")
         );
         hang(text, "", 0, 2, &line);
     }
@@ -284,6 +285,9 @@ fn wrap(text: &str, width: usize, further: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::doctor::facts::tests::recorded;
+    use crate::commands::doctor::judge::judge;
+    use crate::commands::doctor::table::table;
 
     #[test]
     fn no_line_is_wider_than_asked_and_nothing_is_lost() {
@@ -300,5 +304,29 @@ mod tests {
             .collect();
         let expected: String = text.chars().filter(|letter| *letter != ' ').collect();
         assert_eq!(joined, expected);
+    }
+
+    /// A recorded report, rendered anew.
+    fn render(name: &str, form: &dyn Fn(&Report<'_>) -> String) -> String {
+        let facts = recorded(name);
+        let (table, verdicts) = (table(&facts), judge(&facts));
+        let time = "2026-11-29T23:00:00Z".to_owned();
+        form(&Report::new(time, &facts, &table, &verdicts))
+    }
+
+    #[test]
+    fn a_tired_person_reads_80_columns() {
+        for name in ["gunicorn-numpy-v1", "zombie-v1"] {
+            let text = render(name, &|report| report.render_text());
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(WIDTH), "{text}");
+            insta::assert_snapshot!(name, text);
+        }
+    }
+
+    #[test]
+    fn a_program_reads_verdicts_and_the_facts_behind_them() {
+        let json = |report: &Report<'_>| serde_json::to_string_pretty(report).unwrap();
+        insta::assert_snapshot!("zombie-v1-json", render("zombie-v1", &json));
     }
 }

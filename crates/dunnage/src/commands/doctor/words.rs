@@ -84,16 +84,18 @@ fn starts(words: &[String], name: &str) -> Option<usize> {
     if !first.starts_with("python") {
         return None;
     }
-    let at = words.iter().position(|word| word == "-m");
-    if let Some(at) = at {
-        return words.get(at + 1).filter(|word| is(word)).map(|_| at + 1);
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        match word.as_str() {
+            "-m" => return words.get(at + 1).filter(|word| is(word)).map(|_| at + 1),
+            code if code.starts_with("-c") => return None,
+            // these take a word
+            "-X" | "-W" => at += 2,
+            option if option.starts_with('-') => at += 1,
+            script => return (base(script) == name).then_some(at),
+        }
     }
-    let script = words
-        .iter()
-        .skip(1)
-        .position(|word| !word.starts_with('-'))?
-        + 1;
-    words.get(script).filter(|word| is(word)).map(|_| script)
+    None
 }
 
 /// A server that is made for developing, not for production, and by which words it is known.

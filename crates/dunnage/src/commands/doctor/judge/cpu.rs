@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use dunnage_cgroup::{Confidence, Throttling};
 use dunnage_policy::plan::{PlanOptions, Pools, count_of_cpus, plan_pools};
 
-use super::{Status, Verdict, counted, percent, why_not};
+use super::{Status, Verdict, counted, environment, percent, why_not};
 use crate::commands::doctor::belief::{cpu_count, deciding_variable};
 use crate::commands::doctor::facts::{Facts, Library};
 
@@ -118,14 +118,17 @@ pub(super) fn throttled(facts: &Facts) -> Option<Verdict> {
         let throttled = now.throttled.saturating_sub(before.throttled);
         (periods > 0).then(|| format!("; {throttled} of the last {periods} while we looked"))
     });
-    let mean = now.throttled_usec / now.throttled.max(1);
-    let message = format!(
-        "{share} % of the periods since the start ({} of {}), {} ms each on average{}",
-        now.throttled,
-        now.periods,
-        milliseconds(mean as f64),
-        just_now.unwrap_or_default()
-    );
+    let message = if now.throttled == 0 {
+        format!("none of {}", counted(now.periods, "period"))
+    } else {
+        format!(
+            "{share} % of the periods since the start ({} of {}), {} ms each on average{}",
+            now.throttled,
+            now.periods,
+            milliseconds((now.throttled_usec / now.throttled) as f64),
+            just_now.unwrap_or_default()
+        )
+    };
     let status = match share {
         share if share >= MATTERS_PERCENT => Status::Fail,
         share if share >= NOTABLE_PERCENT => Status::Warn,
@@ -186,11 +189,7 @@ pub(super) fn count(facts: &Facts) -> Option<Verdict> {
 
 /// What the plan would give the pools of this process.
 pub fn planned(facts: &Facts) -> Pools {
-    let environment = facts
-        .python
-        .as_ref()
-        .and_then(|python| python.environment.as_ref());
-    let lookup = |name: &str| environment?.get(name).map(OsString::from);
+    let lookup = |name: &str| environment(facts)?.get(name).map(OsString::from);
     plan_pools(&facts.limits, &lookup, &PlanOptions::default())
 }
 

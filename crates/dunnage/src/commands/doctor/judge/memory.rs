@@ -38,7 +38,8 @@ pub(super) fn limit(facts: &Facts) -> Option<Verdict> {
     let memory = &facts.limits.memory;
     match &memory.limit {
         Some(limit) => Some(
-            Verdict::ok(NAME, bytes_in_words(limit.value)).seen(limit.source.clone(), limit.value),
+            Verdict::ok(NAME, bytes_in_words(limit.value))
+                .seen(limit.source.clone(), limit.value.to_string()),
         ),
         None if memory.confidence == Confidence::Unknown => Some(Verdict::unknown(
             NAME,
@@ -141,7 +142,7 @@ pub(super) fn high(facts: &Facts) -> Option<Verdict> {
         (false, _) => Status::Warn,
     };
     let verdict = Verdict::new(NAME, status, message)
-        .seen(source, high)
+        .seen(source, high.to_string())
         .seen(file(facts, "memory.events", ""), format!("high {met}"));
     Some(if status == Status::Ok {
         verdict
@@ -174,7 +175,7 @@ pub(super) fn group(facts: &Facts) -> Option<Verdict> {
         Status::Ok
     };
     let verdict = Verdict::new(NAME, status, message)
-        .seen(group.source.clone(), value)
+        .seen(group.source.clone(), value.to_string())
         .rule("MEM012");
     Some(if status == Status::Ok {
         verdict
@@ -259,7 +260,7 @@ pub(super) fn swap(facts: &Facts) -> Option<Verdict> {
     if used > 0 {
         return Some(
             Verdict::warn(NAME, format!("{} in swap: each page that is needed again waits for the disk, the collector touches them all", bytes_in_words(used)))
-                .seen(file(facts, "memory.swap.current", "memory.stat"), used)
+                .seen(file(facts, "memory.swap.current", "memory.stat"), used.to_string())
                 .advise("a higher memory limit, or no swap for this pod"),
         );
     }
@@ -283,10 +284,14 @@ pub(super) fn huge_pages(facts: &Facts) -> Option<Verdict> {
     let anon = memory.and_then(|memory| memory.anon).unwrap_or(0);
     let source = "/sys/kernel/mm/transparent_hugepage/enabled";
     let share = percent(used, anon);
-    let message = format!(
-        "{mode}; {} of the anonymous memory in huge pages ({share} %)",
-        bytes_in_words(used)
-    );
+    let message = if used == 0 {
+        format!("{mode}; none used")
+    } else {
+        format!(
+            "{mode}; {} used, {share} % of the anonymous memory",
+            bytes_in_words(used)
+        )
+    };
     let is_tight = memory
         .and_then(|memory| Some(percent(memory.headroom()?, memory.limit?)))
         .is_some_and(|free| free < TIGHT_PERCENT);

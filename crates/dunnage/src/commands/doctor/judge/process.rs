@@ -3,7 +3,7 @@
 use dunnage_policy::process::{is_shell, mask_has};
 use dunnage_policy::signal::Signal;
 
-use super::{Verdict, counted};
+use super::{Verdict, counted, environment};
 use crate::commands::doctor::facts::{Facts, Init, Signals};
 use crate::commands::doctor::words::{base, option, patience, wrapper};
 
@@ -201,17 +201,16 @@ pub(super) fn grace(facts: &Facts) -> Option<Verdict> {
     let init = facts.init.as_ref();
     let told = init
         .filter(|init| known_init(init) == Some("dunnage"))
-        .and_then(|init| option(&init.words, "--grace"));
-    let variable = facts
-        .python
-        .as_ref()
-        .and_then(|python| python.environment.as_ref()?.get("DUNNAGE_GRACE"));
+        .and_then(|init| {
+            let variable = || environment(facts)?.get("DUNNAGE_GRACE").map(String::as_str);
+            option(&init.words, "--grace").or_else(variable)
+        });
     let server = facts
         .python
         .as_ref()
         .and_then(|python| patience(&python.words));
     let hidden = "terminationGracePeriodSeconds cannot be seen in a container";
-    let mut message = match (told.map(str::to_owned).or(variable.cloned()), &server) {
+    let mut message = match (told, &server) {
         (Some(grace), _) => {
             format!("dunnage run was told {grace}; {hidden}, and must be at least that")
         }

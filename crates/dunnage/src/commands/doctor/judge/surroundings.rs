@@ -169,7 +169,8 @@ pub(super) fn pids(facts: &Facts) -> Option<Verdict> {
     };
     let message = format!("{current} processes and threads of at most {}", limit.value);
     let status = closeness(current, limit.value);
-    let verdict = Verdict::new(NAME, status, message).seen(limit.source.clone(), limit.value);
+    let verdict =
+        Verdict::new(NAME, status, message).seen(limit.source.clone(), limit.value.to_string());
     Some(if status == Status::Ok {
         verdict
     } else {

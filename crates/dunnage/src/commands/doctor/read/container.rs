@@ -72,7 +72,6 @@ pub(super) fn read_init(pid: i32, refused: &mut Refused) -> Option<Init> {
         words: words.unwrap_or_default(),
         name: process.command,
         program: String::from_utf8_lossy(&read_program(pid)).into_owned(),
-        is_namespace_init: true,
         signals: read_signals(pid),
     })
 }

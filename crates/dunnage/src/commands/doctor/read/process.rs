@@ -76,7 +76,10 @@ fn read_version(pid: i32, refused: &mut Refused) -> Option<String> {
             | Error::OtherLayout { version, .. },
         ) => Some(version.to_string()),
         Err(error) => {
-            refused.note(format!("the interpreter of process {pid}"), error);
+            refused.note(
+                format!("the interpreter of process {pid}"),
+                error.to_string(),
+            );
             None
         }
     }
@@ -86,7 +89,7 @@ fn read_known_libraries(pid: i32, refused: &mut Refused) -> (Option<Vec<Library>
     match read_libraries(pid) {
         Ok((found, is_musl)) => (Some(found.into_iter().map(describe).collect()), is_musl),
         Err(error) => {
-            refused.note(format!("/proc/{pid}/maps"), error);
+            refused.note(format!("/proc/{pid}/maps"), error.to_string());
             (None, false)
         }
     }
