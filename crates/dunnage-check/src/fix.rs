@@ -4,13 +4,17 @@
 //! [`python`], and [`words`] for command lines wherever they are written. They take a [`Target`], the file's text, and
 //! places of its model.
 
+mod diff;
 pub mod dockerfile;
+mod mend;
 pub mod python;
 pub mod shell;
 mod target;
 pub mod words;
 pub mod yaml;
 
+pub use diff::unified_diff;
+pub use mend::{Applied, Change, Mended, Refused, best, mend};
 pub use target::Target;
 
 use crate::source::{FileId, Span};

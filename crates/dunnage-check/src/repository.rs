@@ -72,6 +72,12 @@ impl Repository {
         Self { files }
     }
 
+    /// Gives a file another text, and parses it anew.
+    pub fn replace(&mut self, id: FileId, text: String) {
+        let file = &mut self.files[id.0 as usize];
+        *file = File::parse(&file.source.path, text, id);
+    }
+
     /// Each file with its id.
     pub fn files(&self) -> impl Iterator<Item = (FileId, &File)> {
         self.files
