@@ -103,6 +103,14 @@ impl Folder {
         check(unsafe { libc::unlinkat(self.0.as_raw_fd(), name.as_ptr(), flags) })
     }
 
+    /// Gives something in this folder another name in it; a file that has that name is replaced at once, never missing.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (plain(from)?, plain(to)?);
+        let fd = self.0.as_raw_fd();
+        // SAFETY: the descriptor is open, both names end with a zero byte.
+        check(unsafe { libc::renameat(fd, from.as_ptr(), fd, to.as_ptr()) })
+    }
+
     /// Sets the mode of something in this folder. A link is followed: only for a folder that nobody else may write in.
     pub fn set_mode_in(&self, name: &str, mode: u32) -> io::Result<()> {
         let name = plain(name)?;
@@ -136,6 +144,21 @@ pub fn current_uid() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_takes_the_place_of_another() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        std::fs::write(scratch.path().join("old"), "old").unwrap();
+        std::fs::write(scratch.path().join("new"), "new").unwrap();
+        folder.rename("new", "old").unwrap();
+        assert_eq!(
+            std::fs::read_to_string(scratch.path().join("old")).unwrap(),
+            "new"
+        );
+        assert!(!scratch.path().join("new").exists());
+        assert!(folder.rename("old", "../old").is_err());
+    }
 
     #[test]
     fn links_are_not_followed_and_names_do_not_lead_out() {

@@ -367,3 +367,6 @@ fn dash_of(target: Target<'_>, item: &Node) -> Option<usize> {
     let before = target.text.get(..item.span.start as usize)?.trim_end();
     before.ends_with('-').then(|| before.len() - 1)
 }
+
+#[cfg(test)]
+mod tests;

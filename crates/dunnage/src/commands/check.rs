@@ -1,7 +1,9 @@
 //! `dunnage check`: the checklist over the files of a repository.
 
 mod config;
+mod fixing;
 mod walk;
+mod write;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -92,6 +94,9 @@ pub struct CheckCommand {
         help_heading = "Files"
     )]
     write_baseline: Option<PathBuf>,
+
+    #[command(flatten)]
+    fixing: fixing::FixOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,6 +130,9 @@ pub fn run(args: &CheckCommand) -> anyhow::Result<ExitCode> {
         Some(path) => read_baseline(&path)?,
         None => Baseline::default(),
     };
+    if let Some(job) = args.fixing.job(&roots, &settings, &baseline) {
+        return job.run(|report| render(report, &roots, args));
+    }
     let report = check(&roots, &settings, &baseline)?;
     if let Some(path) = &args.write_baseline {
         return write_baseline(&report, path);
