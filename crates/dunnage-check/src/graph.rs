@@ -23,6 +23,7 @@ use crate::repository::Repository;
 use images::Images;
 pub use images::{Hint, Hints};
 use rayon::prelude::*;
+pub use render::{render_json, render_text};
 pub use workload::Workload;
 
 /// All workloads of a repository.

@@ -4,6 +4,7 @@
 //! into `fixtures/check/ID/`. The tests over all rules then demand that the bad one is found, the good one is silent, and
 //! every fix leaves a file that checks clean for the rule; pages, `explain`, SARIF and the schema follow by `cargo xtask gen`.
 
+mod about;
 mod cpu;
 mod file;
 mod img;

@@ -206,7 +206,8 @@ pub fn step_in_words(step: &Step) -> String {
     }
 }
 
-pub(super) fn step_at(step: &Step) -> Option<Location> {
+/// Where a step is written.
+pub fn step_at(step: &Step) -> Option<Location> {
     match step {
         Step::Init(init) => Some(init.at),
         Step::Shell { at, .. }

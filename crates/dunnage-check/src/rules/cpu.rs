@@ -1,6 +1,19 @@
 //! The CPU quota: threads and workers sized by the node, limits that freeze every period.
 
+mod loops_under_one_cpu;
+mod more_workers_than_cpus;
+mod pools_by_node;
+mod python_cpu_count_of_one;
+mod workers_times_threads;
+
 use super::Rule;
+pub(in crate::rules) use more_workers_than_cpus::set_workers;
 
 /// The family's rules, by number.
-pub(super) const RULES: &[&Rule] = &[];
+pub(super) const RULES: &[&Rule] = &[
+    &pools_by_node::RULE,
+    &more_workers_than_cpus::RULE,
+    &workers_times_threads::RULE,
+    &loops_under_one_cpu::RULE,
+    &python_cpu_count_of_one::RULE,
+];

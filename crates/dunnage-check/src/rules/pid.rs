@@ -1,6 +1,16 @@
 //! Process 1: inits, shells in front of the program, children that nobody reaps, signals that nobody passes on.
 
+mod command_drops_init;
+mod double_init;
+mod forks_without_init;
+mod no_init;
+
 use super::Rule;
 
 /// The family's rules, by number.
-pub(super) const RULES: &[&Rule] = &[];
+pub(super) const RULES: &[&Rule] = &[
+    &forks_without_init::RULE,
+    &no_init::RULE,
+    &double_init::RULE,
+    &command_drops_init::RULE,
+];

@@ -1,0 +1,170 @@
+//! What rules over workloads share: whom they look at, the nodes that declare him, and edits at the right file.
+
+use crate::finding::Finding;
+use crate::fix::{Edit, Fix, Target, dockerfile, yaml};
+use crate::graph::imports::module_of;
+use crate::graph::kubernetes::container_node;
+use crate::graph::workload::{Origin, Python, Workload};
+use crate::parse::Model;
+use crate::parse::dockerfile::Stage;
+use crate::parse::python::Module;
+use crate::parse::yaml::Node;
+use crate::repository::Repository;
+use crate::rules::Context;
+use crate::source::FileId;
+use dunnage_policy::plan::{Policy, count_threads};
+
+/// The workloads that are Python.
+pub(super) fn pythons<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Workload> {
+    context
+        .graph
+        .workloads
+        .iter()
+        .filter(|workload| workload.python == Python::Yes)
+}
+
+/// Does dunnage start it? Then what `run` does by itself needs no finding.
+pub(super) fn runs_dunnage(workload: &Workload) -> bool {
+    workload.init().is_some_and(|init| init.name == "dunnage")
+}
+
+/// A finding about a workload: with its name, its chain, and no surer than its weakest link.
+pub(super) fn about(finding: Finding, workload: &Workload) -> Finding {
+    let confidence = finding.confidence.min(workload.confidence);
+    let mut finding = finding.of(&workload.name).confidence(confidence);
+    let own = std::mem::take(&mut finding.evidence);
+    let chain = workload.chain.iter().filter(|link| link.at != finding.at);
+    finding.evidence = chain.cloned().chain(own).collect();
+    finding
+}
+
+/// The container's or the service's node, and its file.
+pub(super) fn node<'a>(
+    repository: &'a Repository,
+    workload: &Workload,
+) -> Option<(FileId, &'a Node)> {
+    let file = workload.at.file;
+    let node = match (&workload.origin, &repository.file(file).model) {
+        (
+            Origin::Kubernetes {
+                object, container, ..
+            },
+            Model::Kubernetes(objects),
+        ) => container_node(objects.get(*object)?.pod_spec()?, *container)?,
+        (Origin::Compose { service }, Model::Compose(compose)) => {
+            &compose.services.iter().find(|(name, _)| name == service)?.1
+        }
+        _ => return None,
+    };
+    Some((file, node))
+}
+
+/// The pod's `spec`, and its file.
+pub(super) fn pod<'a>(
+    repository: &'a Repository,
+    workload: &Workload,
+) -> Option<(FileId, &'a Node)> {
+    let file = workload.at.file;
+    match (&workload.origin, &repository.file(file).model) {
+        (Origin::Kubernetes { object, .. }, Model::Kubernetes(objects)) => {
+            Some((file, objects.get(*object)?.pod_spec()?))
+        }
+        _ => None,
+    }
+}
+
+/// The stage that its image is built from, and its file.
+pub(super) fn stage<'a>(
+    repository: &'a Repository,
+    workload: &Workload,
+) -> Option<(FileId, &'a Stage)> {
+    let built = workload.built?;
+    match &repository.file(built.file).model {
+        Model::Dockerfile(dockerfile) => Some((built.file, dockerfile.stages.get(built.stage)?)),
+        _ => None,
+    }
+}
+
+/// Sets a variable where the workload is declared.
+pub(super) fn set_env(
+    repository: &Repository,
+    workload: &Workload,
+    name: &str,
+    value: &str,
+) -> Option<Edit> {
+    if let Some((file, node)) = node(repository, workload) {
+        let target = Target::of(repository, file);
+        return match workload.origin {
+            Origin::Compose { .. } => yaml::set_service_env(target, node, name, value),
+            _ => yaml::set_container_env(target, node, name, value),
+        };
+    }
+    let (file, stage) = stage(repository, workload)?;
+    Some(dockerfile::set_env(
+        Target::of(repository, file),
+        stage,
+        name,
+        value,
+    ))
+}
+
+/// Starts it under dunnage, in its image.
+pub(super) fn use_dunnage(repository: &Repository, workload: &Workload) -> Option<Fix> {
+    if matches!(
+        workload.start,
+        Some(crate::graph::workload::StartPlace::Manifest {
+            command: Some(_),
+            ..
+        })
+    ) {
+        return None;
+    }
+    let (file, stage) = stage(repository, workload)?;
+    dockerfile::use_dunnage(Target::of(repository, file), stage)
+}
+
+/// The facts of its modules.
+pub(super) fn modules<'a>(
+    repository: &'a Repository,
+    workload: &'a Workload,
+) -> impl Iterator<Item = (FileId, &'a Module)> {
+    workload
+        .modules
+        .iter()
+        .filter_map(|id| Some((*id, module_of(repository, *id)?)))
+}
+
+/// Does one of its modules import the package? A dependency that none imports may be another program's.
+pub(super) fn is_imported(repository: &Repository, workload: &Workload, package: &str) -> bool {
+    let at = workload.packages.get(package);
+    at.is_some_and(|at| matches!(repository.file(at.file).model, Model::Python(_)))
+}
+
+/// Does a text of its modules or of its script hold one of these words?
+pub(super) fn mentions(repository: &Repository, workload: &Workload, words: &[&str]) -> bool {
+    workload.modules.iter().chain(&workload.script).any(|id| {
+        let text = &repository.file(*id).source.text;
+        words.iter().any(|word| text.contains(word))
+    })
+}
+
+/// Threads for a compute pool of each of `workers` processes: what `dunnage plan` would set under this limit.
+pub(super) fn planned_threads(millicpu: u64, workers: u32) -> u32 {
+    count_threads(
+        Policy::Latency,
+        Some(millicpu as f64 / 1000.0),
+        workers,
+        u32::MAX,
+    )
+}
+
+/// The number of CPUs that `dunnage run` tells Python under this limit: rounded up, at least 2.
+pub(super) fn told_cpus(millicpu: u64) -> u32 {
+    count_threads(
+        Policy::Throughput,
+        Some(millicpu as f64 / 1000.0),
+        1,
+        u32::MAX,
+    )
+    .max(2)
+}

@@ -1,0 +1,142 @@
+//! CPU006.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Edit, Fix, Safety, Target};
+use crate::graph::render::{cpu_in_words, server_name};
+use crate::parse::command::{Server, ServerKind};
+use crate::repository::Repository;
+use crate::rules::about::{about, pythons, told_cpus};
+use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Stated;
+
+rule! {
+    /// ## What it finds
+    /// Many more worker processes than the CPU limit can run: over 2 × CPUs + 1 and at least 4 for each CPU of the limit. It
+    /// is an error from 32 for each CPU on.
+    ///
+    /// ## Why
+    /// A worker that computes is one thread that wants a CPU. With a limit of 500m the kernel gives all of them together 50
+    /// ms in each period of 100 ms. 4 busy workers on 4 CPUs use them up in 12.5 ms and stand still for 87.5 ms, all of them
+    /// at once, also the one that would have answered the probe. Each worker costs the memory of the whole application, too
+    /// (MEM004).
+    ///
+    /// A model that held in measurements (kernel 6.18, 2 CPUs): the stall is period × (1 − quota ÷ running threads);
+    /// predicted 50, 50, 75 and 25 ms, measured 54, 53, 79 and 31.
+    ///
+    /// ## Example
+    /// ```dockerfile
+    /// CMD ["gunicorn", "--workers=64", "app:app"]   # limits: cpu: 500m
+    /// ```
+    ///
+    /// ## Instead
+    /// ```dockerfile
+    /// CMD ["gunicorn", "--workers=2", "--threads=8", "app:app"]
+    /// ```
+    /// Threads wait for databases and other services as well as processes do, and share one copy of the program. More
+    /// throughput is more replicas.
+    ///
+    /// ## Fix
+    /// Unsafe: the limit rounded up, at least 2, which is what `dunnage run` tells Python. Whether the rest of the load
+    /// needs threads or replicas is yours to say.
+    ///
+    /// ## References
+    /// - <https://docs.gunicorn.org/en/stable/design.html#how-many-workers>
+    /// - <https://docs.kernel.org/scheduler/sched-bwc.html>
+    pub(in crate::rules) static RULE = {
+        id: "CPU006",
+        name: "more-workers-than-cpus",
+        title: "many more worker processes than the CPU limit can run",
+        family: Family::Cpu,
+        severity: Severity::Warning,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "",
+        check: check,
+    };
+}
+
+/// From so many workers for each CPU on it is a mistake and no choice.
+const ABSURD: u64 = 32;
+
+/// Fewer for each CPU may well all be waiting.
+const MANY: u64 = 4;
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for workload in pythons(context) {
+        let Some((server, workers, limit)) = workload.server().and_then(|server| {
+            Some((
+                server,
+                server.workers.as_ref()?,
+                workload.limits.cpu.as_ref()?,
+            ))
+        }) else {
+            continue;
+        };
+        let count = u64::from(workers.value);
+        let for_each_cpu = count * 1000 / limit.value.max(1);
+        let is_usual = count <= 2 * limit.value.div_ceil(1000) + 1;
+        if is_usual || for_each_cpu < MANY || waits_without_processes(server) {
+            continue;
+        }
+        let name = server_name(server.kind);
+        let message = format!(
+            "{count} {name} workers share a CPU limit of {}",
+            cpu_in_words(limit.value)
+        );
+        let severity = if for_each_cpu >= ABSURD {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        let mut finding = Finding::new(&RULE, workers.at, message)
+            .severity(severity)
+            .because(
+                limit.at,
+                format!("the limit is {}", cpu_in_words(limit.value)),
+            );
+        let fewer = told_cpus(limit.value);
+        finding.fixes.extend(
+            set_workers(context.repository, workers, fewer).map(|edit| Fix {
+                title: format!("start {fewer} workers"),
+                safety: Safety::Unsafe,
+                edits: vec![edit],
+            }),
+        );
+        findings.push(about(finding, workload));
+    }
+}
+
+/// Celery's pools of green threads or threads are no processes.
+fn waits_without_processes(server: &Server) -> bool {
+    server.kind == ServerKind::Celery
+        && server.worker_class.as_ref().is_some_and(|class| {
+            matches!(
+                class.value.as_str(),
+                "gevent" | "eventlet" | "threads" | "solo"
+            )
+        })
+}
+
+/// Writes another number in its place, whether the place is the number or `--workers=64` with it.
+pub(in crate::rules) fn set_workers(
+    repository: &Repository,
+    workers: &Stated<u32>,
+    count: u32,
+) -> Option<Edit> {
+    let target = Target::of(repository, workers.at.file);
+    let old = workers.value.to_string();
+    let written = repository
+        .file(workers.at.file)
+        .source
+        .slice(workers.at.span);
+    let mut places = written.match_indices(&old);
+    let (place, _) = places.next()?;
+    if places.next().is_some() {
+        return None;
+    }
+    let start = workers.at.span.start as usize + place;
+    Some(target.replace(
+        crate::source::Span::new(start..start + old.len()),
+        count.to_string(),
+    ))
+}

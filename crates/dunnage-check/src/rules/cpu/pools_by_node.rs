@@ -1,0 +1,166 @@
+//! CPU001.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Fix, Safety};
+use crate::graph::render::cpu_in_words;
+use crate::graph::workload::Workload;
+use crate::parse::Model;
+use crate::rules::about::{
+    about, mentions, planned_threads, pythons, runs_dunnage, set_env, use_dunnage,
+};
+use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Location;
+use dunnage_policy::plan::knobs::KNOBS;
+
+rule! {
+    /// ## What it finds
+    /// A Python program that uses a numeric library under a CPU limit, where nothing says how many threads the library's
+    /// pool may have: no `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` or any other variable that it obeys, in the image, the
+    /// manifest or the code.
+    ///
+    /// It is an error for libraries that compute in threads without being asked (scikit-learn, PyTorch, LightGBM, faiss,
+    /// numexpr) under a limit below 4 CPUs, and a warning for NumPy, SciPy, pandas and pyarrow.
+    ///
+    /// ## Why
+    /// OpenBLAS, OpenMP, numexpr and pyarrow size their pools by the CPUs that the kernel lets them run on. A CPU limit is
+    /// no such mask: it is a quota of CPU time in each period of 100 ms. 64 threads on a node of 64 CPUs use a quota of one
+    /// CPU up in under 2 ms, and every thread of the container, the one that answers requests too, stands still for the
+    /// rest of the period.
+    ///
+    /// Measured with a quota of 1 CPU on 2 CPUs (kernel 6.18, cgroup v1, NumPy 2.4.6, 5 runs each): a product of two
+    /// matrices of 1000 × 1000 with the default of 2 threads was throttled in 19 of 19 periods and took 1.91 s; with 1
+    /// thread in 0 of 17 and took 1.69 s. A thread beside it that sleeps 1 ms woke up after 47 ms instead of 1.8 (p99).
+    ///
+    /// ## Example
+    /// ```yaml
+    /// resources:
+    ///   limits:
+    ///     cpu: "1"        # and scikit-learn in requirements.txt
+    /// ```
+    ///
+    /// ## Instead
+    /// ```yaml
+    /// env:
+    ///   - name: OMP_NUM_THREADS
+    ///     value: "1"
+    /// ```
+    ///
+    /// ## Fix
+    /// Unsafe, since it chooses a number: `OMP_NUM_THREADS`, which all of these libraries obey and which every variable of
+    /// their own outranks, with what `dunnage plan` would set: the limit divided by the worker processes, rounded down, at
+    /// least 1. Batch work that may stall gains from rounding up.
+    ///
+    /// ## References
+    /// - `dunnage plan --help`: the same numbers from the running container's cgroup
+    /// - <https://docs.kernel.org/scheduler/sched-bwc.html>
+    pub(in crate::rules) static RULE = {
+        id: "CPU001",
+        name: "pools-sized-by-the-node",
+        title: "a numeric library sizes its thread pool by the node, under a CPU limit",
+        family: Family::Cpu,
+        severity: Severity::Warning,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "sets OMP_NUM_THREADS from the cgroup's quota, unless you have set a variable that it would outrank",
+        check: check,
+    };
+}
+
+/// They compute in threads as soon as they are used.
+const EAGER: &[&str] = &[
+    "scikit-learn",
+    "torch",
+    "lightgbm",
+    "faiss-cpu",
+    "numexpr",
+    "sentence-transformers",
+    "statsmodels",
+    "implicit",
+    "umap-learn",
+];
+
+/// They do where matrices are multiplied or columns are read.
+const OTHERS: &[&str] = &["numpy", "scipy", "pandas", "pyarrow"];
+
+/// From here on a pool of the node's size is less out of proportion.
+const SMALL_MILLICPU: u64 = 4000;
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for workload in pythons(context).filter(|workload| !runs_dunnage(workload)) {
+        let Some(limit) = &workload.limits.cpu else {
+            continue;
+        };
+        let Some((library, at)) = library(workload, EAGER).or_else(|| library(workload, OTHERS))
+        else {
+            continue;
+        };
+        if is_sized(workload)
+            || mentions(
+                context.repository,
+                workload,
+                &["_NUM_THREADS", "set_num_threads", "threadpool_limits"],
+            )
+        {
+            continue;
+        }
+        let is_imported = matches!(context.repository.file(at.file).model, Model::Python(_));
+        // a dependency that the program's own modules do not import may be another program's
+        if !is_imported && !workload.modules.is_empty() {
+            continue;
+        }
+        let workers = workload
+            .server()
+            .and_then(|server| server.workers.as_ref())
+            .map_or(1, |workers| workers.value);
+        let threads = planned_threads(limit.value, workers).to_string();
+        let message = format!(
+            "{library} sizes its thread pool by the node's CPUs under a limit of {}; the plan is OMP_NUM_THREADS={threads}",
+            cpu_in_words(limit.value)
+        );
+        let is_error = EAGER.contains(&library) && limit.value < SMALL_MILLICPU && is_imported;
+        let is_sure = is_imported && workload.unknown_environment.is_none();
+        let mut finding = Finding::new(&RULE, limit.at, message)
+            .severity(if is_error {
+                Severity::Error
+            } else {
+                Severity::Warning
+            })
+            .confidence(if is_sure {
+                Confidence::High
+            } else {
+                Confidence::Medium
+            })
+            .because(
+                at,
+                format!(
+                    "{library} is {}",
+                    if is_imported { "imported" } else { "installed" }
+                ),
+            );
+        if let Some(edit) = set_env(context.repository, workload, "OMP_NUM_THREADS", &threads) {
+            finding = finding.fix(Fix {
+                title: format!("set OMP_NUM_THREADS to {threads}, as `dunnage plan` would"),
+                safety: Safety::Unsafe,
+                edits: vec![edit],
+            });
+        }
+        finding
+            .fixes
+            .extend(use_dunnage(context.repository, workload));
+        findings.push(about(finding, workload));
+    }
+}
+
+fn library(workload: &Workload, names: &[&'static str]) -> Option<(&'static str, Location)> {
+    names
+        .iter()
+        .find_map(|name| Some((*name, *workload.packages.get(*name)?)))
+}
+
+/// Is any of the variables set that a pool obeys?
+fn is_sized(workload: &Workload) -> bool {
+    KNOBS
+        .iter()
+        .flat_map(|knob| knob.ranking)
+        .any(|name| workload.environment.contains_key(*name))
+}
