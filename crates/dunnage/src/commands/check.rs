@@ -2,6 +2,7 @@
 
 mod config;
 mod fixing;
+mod helm;
 mod walk;
 mod write;
 
@@ -78,6 +79,10 @@ pub struct CheckCommand {
     #[arg(long, value_name = "GLOB", help_heading = "Files")]
     exclude: Vec<String>,
 
+    /// Check what Helm charts render to, by the `helm` that is on PATH. Without it their templates are counted and not judged
+    #[arg(long, help_heading = "Files")]
+    helm: bool,
+
     /// Settings, instead of the nearest dunnage.toml or pyproject.toml with `[tool.dunnage]`
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     config: Option<PathBuf>,
@@ -133,7 +138,7 @@ pub fn run(args: &CheckCommand) -> anyhow::Result<ExitCode> {
     if let Some(job) = args.fixing.job(&roots, &settings, &baseline) {
         return job.run(|report| render(report, &roots, args));
     }
-    let report = check(&roots, &settings, &baseline)?;
+    let report = check(&roots, &settings, &baseline, args.helm)?;
     if let Some(path) = &args.write_baseline {
         return write_baseline(&report, path);
     }
@@ -141,8 +146,18 @@ pub fn run(args: &CheckCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(report.fails(&settings))))
 }
 
-fn check(roots: &Roots, settings: &Settings, baseline: &Baseline) -> anyhow::Result<Report> {
-    let (repository, skipped) = walk::load(roots, &settings.exclude)?;
+fn check(
+    roots: &Roots,
+    settings: &Settings,
+    baseline: &Baseline,
+    is_rendered: bool,
+) -> anyhow::Result<Report> {
+    let load = if is_rendered {
+        walk::load_rendered
+    } else {
+        walk::load
+    };
+    let (repository, skipped) = load(roots, &settings.exclude)?;
     let mut report = dunnage_check::check(repository, settings, baseline);
     report.skipped = skipped;
     Ok(report)

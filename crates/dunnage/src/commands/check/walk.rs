@@ -1,5 +1,6 @@
 //! Finding and reading the files: what .gitignore leaves, without hidden folders (but `.github`), links and installed packages.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +13,7 @@ use dunnage_check::{Repository, Source};
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
+use super::helm;
 use crate::output;
 
 /// What is checked, and the folder that all paths are told below.
@@ -80,12 +82,32 @@ fn common(one: &Path, other: &Path) -> PathBuf {
 
 /// Reads and parses everything below the roots, on all CPUs.
 pub fn load(roots: &Roots, exclude: &[String]) -> anyhow::Result<(Repository, Skipped)> {
+    load_with(roots, exclude, |_| Ok(Vec::new()))
+}
+
+/// As [`load`]; charts are what helm makes of them.
+pub fn load_rendered(roots: &Roots, exclude: &[String]) -> anyhow::Result<(Repository, Skipped)> {
+    load_with(roots, exclude, |paths| helm::render(&roots.base, paths))
+}
+
+/// `render` may take paths out and give texts with paths of their own instead.
+fn load_with(
+    roots: &Roots,
+    exclude: &[String],
+    render: impl FnOnce(&mut Vec<String>) -> anyhow::Result<Vec<(String, String)>>,
+) -> anyhow::Result<(Repository, Skipped)> {
     let [binary, large, unreadable] = [const { AtomicUsize::new(0) }; 3];
     let count = |counter: &AtomicUsize| {
         counter.fetch_add(1, Ordering::Relaxed);
     };
-    let paths = walk(roots, exclude, || count(&unreadable))?;
-    let repository = Repository::load(paths, |path| match read(&roots.base.join(path)) {
+    let mut paths = walk(roots, exclude, || count(&unreadable))?;
+    let rendered: BTreeMap<String, String> = render(&mut paths)?.into_iter().collect();
+    paths.extend(rendered.keys().cloned());
+    let content = |path: &str| match rendered.get(path) {
+        Some(text) => Ok(Content::Text(text.clone())),
+        None => read(&roots.base.join(path)),
+    };
+    let repository = Repository::load(paths, |path| match content(path) {
         Ok(Content::Text(text)) => Some(text),
         Ok(Content::Binary) => {
             count(&binary);
