@@ -222,21 +222,20 @@ fn charts_are_rendered_by_the_helm_that_is_there_if_asked_for() {
     let folder = folder(&[
         ("chart/Chart.yaml", "apiVersion: v2\nname: shop\n"),
         ("chart/templates/web.yaml", "kind: {{ .Values.kind }}\n"),
-        (
-            "bin/helm",
-            "#!/bin/sh\nprintf 'apiVersion: v1\\nkind: Pod\\n# dunnage: ignore\\nmetadata: {name: %s}\\n' \"$2\"\n",
-        ),
     ]);
-    fs::set_permissions(
-        folder.path().join("bin/helm"),
-        PermissionsExt::from_mode(0o755),
+    let bin = tempfile::tempdir().unwrap();
+    let helm = bin.path().join("helm");
+    fs::write(
+        &helm,
+        "#!/bin/sh\nprintf 'apiVersion: v1\\nkind: Pod\\n# dunnage: ignore\\nmetadata: {name: %s}\\n' \"$2\"\n",
     )
     .unwrap();
+    fs::set_permissions(&helm, PermissionsExt::from_mode(0o755)).unwrap();
     let plain = json(folder.path(), &[]);
     assert_eq!(plain["summary"]["templates"], 1);
     let path = format!(
         "{}:{}",
-        folder.path().join("bin").display(),
+        bin.path().display(),
         std::env::var("PATH").unwrap()
     );
     let asked = |path: &str| {
