@@ -22,8 +22,7 @@ impl File {
         };
         let model = parse::parse(&source, id);
         let mut file = Self { source, model };
-        // the settings may name images, which the graph looks for
-        if matches!(file.model, Model::Nothing) && file.source.name() != "dunnage.toml" {
+        if matches!(file.model, Model::Nothing) {
             file.source.text = String::new();
         }
         file

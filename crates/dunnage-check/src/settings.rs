@@ -35,7 +35,7 @@ pub struct Settings {
     /// Folders, by name, whose files are not deployed; replaces the usual ones.
     pub aside: Option<Vec<String>>,
     /// Which Dockerfile an image is built from, where no file says it: `"registry/shop" = "shop/Dockerfile"`, or
-    /// `"shop/Dockerfile#stage"`.
+    /// `"shop/Dockerfile#stage"`; from the settings' folder on.
     pub images: BTreeMap<String, String>,
 }
 

@@ -166,6 +166,29 @@ fn settings_above_the_repository_are_not_taken() {
 }
 
 #[test]
+fn an_image_that_no_file_names_is_found_where_the_settings_say() {
+    let folder = folder(&[
+        (
+            "dunnage.toml",
+            "[images]\n\"registry/x\" = \"services/odd/Dockerfile\"\n",
+        ),
+        (
+            "services/odd/Dockerfile",
+            "FROM python:3.12\nCMD [\"python\", \"-m\", \"shop\"]\n",
+        ),
+        (
+            "services/pod.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: web\n    image: registry/x:1\n",
+        ),
+    ]);
+    for root in [".", "services"] {
+        let output = check(folder.path(), &["--graph", root]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("odd/Dockerfile:2"), "{root}: {text}");
+    }
+}
+
+#[test]
 fn a_baseline_that_was_written_silences_what_was_there_and_nothing_new() {
     let folder = folder(&[("a.py", MARK)]);
     let written = check(folder.path(), &["--write-baseline", "known.json"]);

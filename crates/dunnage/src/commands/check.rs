@@ -10,8 +10,10 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use dunnage_check::engine::Skipped;
+use dunnage_check::graph::{Graph, Hints, render as graph_render};
 use dunnage_check::render::{Style, render_github, render_json, render_sarif, render_text};
 use dunnage_check::rules::Persona;
 use dunnage_check::settings::{FailOn, Selector};
@@ -51,6 +53,10 @@ pub struct CheckCommand {
     )]
     color: Color,
 
+    /// Show the workloads and how they were joined, instead of findings
+    #[arg(long, help_heading = "Output")]
+    graph: bool,
+
     /// Only these rules: ids, names, families (`PID`), `all`. A rule that is named is shown however mild it is
     #[arg(long, value_parser = str::parse::<Selector>, value_delimiter = ',', value_name = "RULE", help_heading = "Rules")]
     select: Vec<Selector>,
@@ -80,7 +86,7 @@ pub struct CheckCommand {
     exclude: Vec<String>,
 
     /// Check what Helm charts render to, by the `helm` that is on PATH. Without it their templates are counted and not judged
-    #[arg(long, help_heading = "Files")]
+    #[arg(long, conflicts_with_all = ["fix", "diff"], help_heading = "Files")]
     helm: bool,
 
     /// Settings, instead of the nearest dunnage.toml or pyproject.toml with `[tool.dunnage]`
@@ -129,12 +135,16 @@ fn parse_word<T: DeserializeOwned>(word: &str) -> Result<T, String> {
 /// Checks. The code is 0 if nothing was found that counts, 1 if something was.
 pub fn run(args: &CheckCommand) -> anyhow::Result<ExitCode> {
     let roots = Roots::of(&args.paths)?;
-    let found = config::find(args.config.as_deref(), roots.base())?;
+    let mut found = config::find(args.config.as_deref(), roots.base())?;
+    found.rebase(roots.base());
     let settings = with_options(found.settings, args);
     let baseline = match baseline_path(args, &settings, found.folder.as_deref()) {
         Some(path) => read_baseline(&path)?,
         None => Baseline::default(),
     };
+    if args.graph {
+        return show_graph(&roots, &settings, args);
+    }
     if let Some(job) = args.fixing.job(&roots, &settings, &baseline) {
         return job.run(|report| render(report, &roots, args));
     }
@@ -152,15 +162,35 @@ fn check(
     baseline: &Baseline,
     is_rendered: bool,
 ) -> anyhow::Result<Report> {
+    let (repository, skipped) = load(roots, settings, is_rendered)?;
+    let mut report = dunnage_check::check(repository, settings, baseline);
+    report.skipped = skipped;
+    Ok(report)
+}
+
+fn load(
+    roots: &Roots,
+    settings: &Settings,
+    is_rendered: bool,
+) -> anyhow::Result<(Repository, Skipped)> {
     let load = if is_rendered {
         walk::load_rendered
     } else {
         walk::load
     };
-    let (repository, skipped) = load(roots, &settings.exclude)?;
-    let mut report = dunnage_check::check(repository, settings, baseline);
-    report.skipped = skipped;
-    Ok(report)
+    load(roots, &settings.exclude)
+}
+
+/// What was joined to what.
+fn show_graph(roots: &Roots, settings: &Settings, args: &CheckCommand) -> anyhow::Result<ExitCode> {
+    let repository = load(roots, settings, args.helm)?.0;
+    let graph = Graph::build_with(&repository, &Hints::of(&settings.images));
+    output::print(&match args.format {
+        CheckFormat::Text => graph_render::render_text(&repository, &graph),
+        CheckFormat::Json => graph_render::render_json(&repository, &graph),
+        _ => bail!("--graph is printed as text or json"),
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The command line over the file.

@@ -15,6 +15,25 @@ pub struct Found {
     pub folder: Option<PathBuf>,
 }
 
+impl Found {
+    /// Dockerfiles are named from the settings' folder on; they are looked for below the one that is checked.
+    pub fn rebase(&mut self, base: &Path) {
+        let Some(folder) = self
+            .folder
+            .as_ref()
+            .and_then(|folder| fs::canonicalize(folder).ok())
+        else {
+            return;
+        };
+        for dockerfile in self.settings.images.values_mut() {
+            let path = folder.join(&*dockerfile);
+            if let Ok(below) = path.strip_prefix(base) {
+                *dockerfile = below.to_string_lossy().into_owned();
+            }
+        }
+    }
+}
+
 /// The settings of a named file, or of the nearest one.
 pub fn find(named: Option<&Path>, base: &Path) -> anyhow::Result<Found> {
     if let Some(path) = named {
