@@ -13,6 +13,7 @@ mod mem;
 mod obs;
 mod pid;
 mod probe;
+mod python;
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;

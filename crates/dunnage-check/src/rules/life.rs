@@ -1,7 +1,12 @@
 //! Start and shutdown: SIGTERM, grace, what happens to requests in flight.
 
+mod atexit_without_term;
+mod daemon_thread;
 mod grace_too_short;
+mod graceful_timeout_unset;
+mod grpc_stop_at_once;
 mod ignores_sigterm;
+mod only_keyboard_interrupt;
 mod tasks_lost_at_stop;
 
 use super::Rule;
@@ -9,6 +14,11 @@ use super::Rule;
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[
     &ignores_sigterm::RULE,
+    &only_keyboard_interrupt::RULE,
+    &atexit_without_term::RULE,
     &grace_too_short::RULE,
+    &graceful_timeout_unset::RULE,
+    &grpc_stop_at_once::RULE,
+    &daemon_thread::RULE,
     &tasks_lost_at_stop::RULE,
 ];

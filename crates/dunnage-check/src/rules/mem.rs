@@ -1,9 +1,13 @@
 //! The memory limit: what is charged to it, what cannot be given back, workers that multiply.
 
 mod footprint;
+mod gc_collect;
+mod host_memory;
 mod limit_below_imports;
 mod malloc_setting_without_effect;
+mod no_max_requests;
 mod small_shm;
+mod unbounded_cache;
 mod workers_over_limit;
 
 use super::Rule;
@@ -15,4 +19,8 @@ pub(super) const RULES: &[&Rule] = &[
     &workers_over_limit::RULE,
     &malloc_setting_without_effect::RULE,
     &small_shm::RULE,
+    &unbounded_cache::RULE,
+    &gc_collect::RULE,
+    &host_memory::RULE,
+    &no_max_requests::RULE,
 ];

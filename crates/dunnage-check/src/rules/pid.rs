@@ -1,5 +1,6 @@
 //! Process 1: inits, shells in front of the program, children that nobody reaps, signals that nobody passes on.
 
+mod child_not_waited_for;
 mod command_drops_init;
 mod double_init;
 mod forks_without_init;
@@ -12,5 +13,6 @@ pub(super) const RULES: &[&Rule] = &[
     &forks_without_init::RULE,
     &no_init::RULE,
     &double_init::RULE,
+    &child_not_waited_for::RULE,
     &command_drops_init::RULE,
 ];

@@ -1,0 +1,176 @@
+use crate::finding::{Confidence, Finding, Severity};
+use crate::graph::Workload;
+use crate::parse::command::{ServerKind, Step};
+use crate::parse::python::Call;
+use crate::rules::python::{self, Code};
+use crate::rules::{Context, Family, Persona, rule};
+use crate::source::{Location, Span};
+
+rule! {
+    /// ## What it finds
+    /// `workers = multiprocessing.cpu_count() * 2 + 1` in gunicorn's configuration, and `--workers $(nproc)` in a command
+    /// or in an entrypoint script.
+    ///
+    /// ## Why
+    /// The recipe is of the time when a server owned its machine. In a container both functions count the CPUs of the node
+    /// (`nproc` of coreutils before 9.8 too): 129 workers on a node of 64 CPUs, whatever the limit. Each worker imports the
+    /// application, so the container starts with 129 times its memory and with a startup that the CPU quota stretches
+    /// beyond every probe. The same image gets another number of workers on each type of node.
+    ///
+    /// ## Example
+    /// ```python
+    /// workers = multiprocessing.cpu_count() * 2 + 1
+    /// ```
+    ///
+    /// ## Instead
+    /// A number that is chosen with the limits beside it, where a person can see both:
+    /// ```python
+    /// workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+    /// ```
+    /// or `workers = dunnage.cpu_count() * 2 + 1`.
+    ///
+    /// ## Fix
+    /// Unsafe: the number of workers changes, and `dunnage` must be installed where gunicorn runs.
+    ///
+    /// ## References
+    /// - <https://docs.gunicorn.org/en/stable/design.html#how-many-workers>
+    pub(super) static RULE = {
+        id: "CPU005",
+        name: "workers-by-node-cpus",
+        title: "the number of server workers follows the node's CPUs",
+        family: Family::Cpu,
+        severity: Severity::Warning,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "Tells Python the limit, so that cpu_count() * 2 + 1 follows it; nproc of a shell still counts the node.",
+        check: check,
+    };
+}
+
+const COUNTERS: [&str; 4] = [
+    "os.cpu_count",
+    "multiprocessing.cpu_count",
+    "psutil.cpu_count",
+    "os.process_cpu_count",
+];
+
+fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
+    for code in python::code(context) {
+        let name = context.repository.file(code.file).source.name();
+        if name.contains("gunicorn") {
+            in_configuration(context, code, found);
+        }
+    }
+    for workload in &context.graph.workloads {
+        in_shell(context, workload, found);
+    }
+}
+
+/// gunicorn's own file.
+fn in_configuration<'a>(context: &Context<'a>, mut code: Code<'a>, found: &mut Vec<Finding>) {
+    let name = context.repository.file(code.file).source.name();
+    let uses = |workload: &&Workload| {
+        workload.server().is_some_and(|server| {
+            let config = server.config.as_ref().map(|config| config.value.as_str());
+            server.kind == ServerKind::Gunicorn
+                && config
+                    .unwrap_or("gunicorn.conf.py")
+                    .rsplit(['/', ':'])
+                    .next()
+                    == Some(name)
+        })
+    };
+    let users = context.graph.workloads.iter().filter(uses);
+    for workload in users {
+        if !code
+            .workloads
+            .iter()
+            .any(|known| known.name == workload.name)
+        {
+            code.workloads.push(workload);
+        }
+    }
+    if code.is_supervised() {
+        return;
+    }
+    for (_, value, at) in code
+        .module
+        .assignments
+        .iter()
+        .filter(|(name, ..)| name == "workers")
+    {
+        let names = value.names();
+        let mut calls = code.module.calls.iter();
+        let counter = calls.find(|call| {
+            names.contains(&call.name)
+                && COUNTERS.contains(&call.name.as_str())
+                && python::holds(*at, call.at)
+        });
+        if let Some(counter) = counter {
+            found.push(finding(context, &code, counter, *at));
+        }
+    }
+}
+
+fn finding(context: &Context<'_>, code: &Code<'_>, counter: &Call, value: Location) -> Finding {
+    let source = &context.repository.file(code.file).source;
+    let written = source.slice(value.span);
+    let limit = code
+        .cpu_limit()
+        .map_or_else(String::new, |(_, millicpu, _)| {
+            format!(" under a limit of {millicpu}m")
+        });
+    let message = format!("gunicorn gets {written} workers of the node's CPUs{limit}");
+    let finding = code.found_under_cpu_limit(Finding::new(&RULE, value, message));
+    let title = "ask dunnage.cpu_count(), which knows the limit";
+    finding
+        .fix(python::ask_dunnage(
+            context,
+            code,
+            counter,
+            "dunnage.cpu_count()",
+            title,
+        ))
+        .fix(python::told_by_run(
+            "set workers from the environment (WEB_CONCURRENCY), beside the limits",
+        ))
+}
+
+/// `--workers $(nproc)` of a command or a script.
+fn in_shell(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
+    let is_unknown = workload.server().is_some_and(|server| {
+        let mut unknown = server.unknown.iter();
+        unknown.any(|option| matches!(option.as_str(), "-w" | "--workers" | "-c" | "--concurrency"))
+    });
+    if !is_unknown {
+        return;
+    }
+    let shells = workload.steps.iter().filter_map(|step| match step {
+        Step::Shell { at, .. } => Some(*at),
+        _ => None,
+    });
+    let scripts = workload.script.map(|file| Location {
+        file,
+        span: Span::new(0..context.repository.file(file).source.text.len()),
+    });
+    for place in shells.chain(scripts) {
+        let text = context.repository.file(place.file).source.slice(place.span);
+        let Some(at) = text.find("nproc") else {
+            continue;
+        };
+        let start = place.span.start as usize + at;
+        let at = Location {
+            file: place.file,
+            span: Span::new(start..start + "nproc".len()),
+        };
+        let message = "nproc counts the node's CPUs for the number of workers".to_owned();
+        let mut finding = Finding::new(&RULE, at, message)
+            .confidence(Confidence::Medium.min(workload.confidence))
+            .of(&workload.name);
+        for link in &workload.chain {
+            finding = finding.because(link.at, link.note.clone());
+        }
+        found.push(finding);
+        return;
+    }
+}

@@ -1,0 +1,93 @@
+//! The Python side of IMG001: a module that is started by itself and serves by what its framework brings for development.
+
+use crate::Confidence;
+use crate::finding::Finding;
+use crate::graph::config::runs;
+use crate::parse::python::{Call, Module, Value};
+use crate::rules::python::{self, Code};
+use crate::rules::{Context, Rule};
+
+/// Looks into the module that each workload begins in.
+pub(super) fn check(context: &Context<'_>, rule: &'static Rule, found: &mut Vec<Finding>) {
+    for workload in &context.graph.workloads {
+        if python::plain_python(workload).is_none() {
+            continue;
+        }
+        let Some((file, module)) = python::entry(context.repository, workload) else {
+            continue;
+        };
+        let code = Code {
+            file,
+            module,
+            workloads: vec![workload],
+        };
+        for call in module.calls.iter().filter(|call| runs(module, call)) {
+            let Some((server, confidence)) = server_of(module, call) else {
+                continue;
+            };
+            let is_debugging = call
+                .keyword("debug")
+                .is_some_and(|debug| debug.value == Value::Bool(true));
+            let message = if is_debugging {
+                format!("{server} serves this container, with its debugger and its reloader")
+            } else {
+                format!("{server} serves this container")
+            };
+            let finding = Finding::new(rule, call.at, message).confidence(confidence);
+            let stem = context.repository.file(file).source.name().trim_end_matches(".py");
+            let app = call.name.split('.').next().unwrap_or("app");
+            let title = format!("start it with a server: gunicorn --bind 0.0.0.0:8000 {stem}:{app}");
+            found.push(code.found(finding).fix(python::told_by_run(&title)));
+        }
+    }
+}
+
+/// Whose development server a call starts.
+fn server_of(module: &Module, call: &Call) -> Option<(&'static str, Confidence)> {
+    let known = match call.name.as_str() {
+        "flask.Flask().run" => "Flask's development server",
+        "werkzeug.serving.run_simple" => "werkzeug's development server",
+        "bottle.run" if call.keyword("server").is_none() => "bottle's development server",
+        "wsgiref.simple_server.make_server" => "wsgiref",
+        "django.core.management.call_command"
+            if call.arguments.first().is_some_and(|name| name.value == Value::Text("runserver".to_owned())) =>
+        {
+            "Django's development server"
+        }
+        _ => "",
+    };
+    if !known.is_empty() {
+        return Some((known, Confidence::High));
+    }
+    let name = call
+        .name
+        .strip_suffix(".run")
+        .or_else(|| call.name.strip_suffix(".run_server"))?;
+    match made_by(module, name)? {
+        "flask.Flask" => Some(("Flask's development server", Confidence::High)),
+        "quart.Quart" => Some(("Quart's development server", Confidence::High)),
+        "dash.Dash" => Some(("Dash's development server", Confidence::High)),
+        // create_app() of the repository: Flask's custom.
+        maker if maker.rsplit('.').next() == Some("create_app") && has_flask_words(call) => {
+            Some(("Flask's development server", Confidence::Medium))
+        }
+        _ => None,
+    }
+}
+
+/// The call that made what a name means.
+fn made_by<'a>(module: &'a Module, name: &str) -> Option<&'a str> {
+    let globals = module.assignments.iter().filter(|(global, ..)| global == name).map(|(_, value, _)| value);
+    let locals = module.locals.iter().filter(|local| local.name == name).map(|local| &local.value);
+    globals.chain(locals).find_map(|value| match value {
+        Value::Call(maker) => Some(maker.as_str()),
+        _ => None,
+    })
+}
+
+/// `debug`, `host`, `port`, `threaded`: what Flask's `run` takes.
+fn has_flask_words(call: &Call) -> bool {
+    call.arguments.iter().all(|argument| {
+        matches!(argument.keyword.as_deref(), Some("debug" | "host" | "port" | "threaded" | "use_reloader"))
+    })
+}

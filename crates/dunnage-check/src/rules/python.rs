@@ -1,0 +1,240 @@
+//! What the rules about Python code share: which modules they look at, for whom a module runs, and how to say it.
+
+use super::Context;
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{self, Fix, Safety, Target};
+use crate::graph::Workload;
+use crate::graph::workload::{Origin, Python};
+use crate::parse::Model;
+use crate::parse::command::{Server, ServerKind};
+use crate::parse::python::{Argument, Call, Module, Value};
+use crate::repository::Repository;
+use crate::source::{FileId, Location, Source};
+
+/// A module that may run in production.
+pub(super) struct Code<'a> {
+    pub(super) file: FileId,
+    pub(super) module: &'a Module,
+    /// The workloads whose program it is part of. None where the files do not say who runs it.
+    pub(super) workloads: Vec<&'a Workload>,
+}
+
+/// All modules but those that build, document or test a program.
+pub(super) fn code<'a>(context: &Context<'a>) -> Vec<Code<'a>> {
+    let mut runs: std::collections::BTreeMap<FileId, Vec<&Workload>> =
+        std::collections::BTreeMap::new();
+    for workload in &context.graph.workloads {
+        if workload.python != Python::No {
+            for file in &workload.modules {
+                runs.entry(*file).or_default().push(workload);
+            }
+        }
+    }
+    context
+        .repository
+        .files()
+        .filter_map(|(id, file)| {
+            let Model::Python(module) = &file.model else {
+                return None;
+            };
+            let workloads = runs.remove(&id).unwrap_or_default();
+            (!workloads.is_empty() || is_program(&file.source)).then_some(Code {
+                file: id,
+                module,
+                workloads,
+            })
+        })
+        .collect()
+}
+
+/// The modules that a workload runs: for rules whose findings are worth nothing elsewhere.
+pub(super) fn reached<'a>(context: &Context<'a>) -> Vec<Code<'a>> {
+    let mut all = code(context);
+    all.retain(|code| !code.workloads.is_empty());
+    all
+}
+
+/// Is it something else than a test, a build script, a page or an example?
+fn is_program(source: &Source) -> bool {
+    let name = source.name();
+    let is_aside = matches!(name, "setup.py" | "conftest.py" | "noxfile.py" | "conf.py")
+        || name.starts_with("test_")
+        || name.ends_with("_test.py");
+    let is_folder = |part: &str| {
+        matches!(
+            part,
+            "tests"
+                | "test"
+                | "testing"
+                | "docs"
+                | "doc"
+                | "examples"
+                | "example"
+                | "benchmarks"
+                | "benchmark"
+                | "scripts"
+                | "tools"
+        )
+    };
+    !is_aside && !source.folder().split('/').any(is_folder)
+}
+
+impl Code<'_> {
+    /// The tightest CPU limit of the workloads that run it, in thousandths.
+    pub(super) fn cpu_limit(&self) -> Option<(&Workload, u64, Location)> {
+        let limits = self.workloads.iter().filter_map(|workload| {
+            let limit = workload.limits.cpu.as_ref()?;
+            Some((*workload, limit.value, limit.at))
+        });
+        limits.min_by_key(|(_, millicpu, _)| *millicpu)
+    }
+
+    /// The tightest memory limit, in bytes.
+    pub(super) fn memory_limit(&self) -> Option<(&Workload, u64, Location)> {
+        let limits = self.workloads.iter().filter_map(|workload| {
+            let limit = workload.limits.memory.as_ref()?;
+            Some((*workload, limit.value, limit.at))
+        });
+        limits.min_by_key(|(_, bytes, _)| *bytes)
+    }
+
+    /// Do all that run it start it below `dunnage run`, which tells Python the truth?
+    pub(super) fn is_supervised(&self) -> bool {
+        !self.workloads.is_empty()
+            && self
+                .workloads
+                .iter()
+                .all(|workload| is_supervised(workload))
+    }
+
+    /// A finding in this module: as sure as usual if a workload runs it, else a guess.
+    pub(super) fn found(&self, finding: Finding) -> Finding {
+        let Some(workload) = self.workloads.first() else {
+            return finding.confidence(Confidence::Low);
+        };
+        let confidence = finding.confidence.min(workload.confidence);
+        let mut finding = finding.of(&workload.name).confidence(confidence);
+        for link in &workload.chain {
+            finding = finding.because(link.at, link.note.clone());
+        }
+        finding
+    }
+
+    /// The same for what a CPU limit decides: with the limit in the chain, and worse the fewer CPUs it leaves.
+    pub(super) fn found_under_cpu_limit(&self, finding: Finding) -> Finding {
+        let limit = self.cpu_limit();
+        let finding = match (&limit, self.workloads.first()) {
+            // What is at most two CPUs is less than any node has.
+            (Some((_, millicpu, _)), _) if *millicpu <= 2000 => finding.severity(Severity::Error),
+            // A manifest without a limit: the node's CPUs may be used, so their count is no lie.
+            (None, Some(workload)) if workload.origin != Origin::Dockerfile => {
+                finding.severity(Severity::Info)
+            }
+            // Somebody sets a limit or nobody does: the image does not say.
+            (None, _) => finding.confidence(Confidence::Medium),
+            _ => finding,
+        };
+        let mut finding = self.found(finding);
+        if let Some((workload, millicpu, at)) = limit {
+            finding = finding
+                .of(&workload.name)
+                .because(at, format!("the CPU limit is {millicpu}m"));
+        }
+        finding
+    }
+}
+
+/// Is `dunnage run` among its steps?
+pub(super) fn is_supervised(workload: &Workload) -> bool {
+    workload.init().is_some_and(|init| init.name == "dunnage")
+}
+
+/// The server, if it is a Python program without one: a script or a module that is started by itself.
+pub(super) fn plain_python(workload: &Workload) -> Option<&Server> {
+    workload
+        .server()
+        .filter(|server| server.kind == ServerKind::Python && workload.python != Python::No)
+}
+
+/// Where any module of a workload sets up what happens at SIGTERM: `signal.signal`, an event loop's handler, `sigwait`, or
+/// dunnage's hook. A signal that is not named in the text may be this one.
+pub(super) fn handles_term(repository: &Repository, workload: &Workload) -> Option<Location> {
+    let modules = workload
+        .modules
+        .iter()
+        .filter_map(|id| crate::graph::imports::module_of(repository, *id));
+    modules
+        .flat_map(|module| &module.calls)
+        .find(|call| sets_up_term(call))
+        .map(|call| call.at)
+}
+
+/// As [`handles_term`], of one call.
+pub(super) fn sets_up_term(call: &Call) -> bool {
+    let last = call.name.rsplit('.').next().unwrap_or_default();
+    if call.name == "dunnage.on_drain" {
+        return true;
+    }
+    let is_setter = call.name == "signal.signal"
+        || last == "add_signal_handler"
+        || call.name == "asyncio.run_until_signal";
+    let is_wait = matches!(
+        call.name.as_str(),
+        "signal.sigwait" | "signal.sigtimedwait" | "signal.set_wakeup_fd"
+    );
+    is_wait || (is_setter && call.arguments.first().is_none_or(may_be_term))
+}
+
+fn may_be_term(argument: &Argument) -> bool {
+    match &argument.value {
+        Value::Int(number) => *number == 15,
+        Value::Name(name) => !is_another_signal(name),
+        _ => true,
+    }
+}
+
+fn is_another_signal(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    last.starts_with("SIG") && last != "SIGTERM"
+}
+
+/// Puts an expression of dunnage's in the place of a call. Unsafe: the number is another one, and dunnage must be installed.
+pub(super) fn ask_dunnage(
+    context: &Context<'_>,
+    code: &Code<'_>,
+    call: &Call,
+    expression: &str,
+    title: &str,
+) -> Fix {
+    let target = Target::of(context.repository, code.file);
+    Fix {
+        title: title.to_owned(),
+        safety: Safety::Unsafe,
+        edits: fix::python::replace_call(target, code.module, call, expression, "dunnage"),
+    }
+}
+
+/// What is told beside a fix of the code: `dunnage run` needs no other code.
+pub(super) fn told_by_run(title: &str) -> Fix {
+    Fix {
+        title: title.to_owned(),
+        safety: Safety::Manual,
+        edits: Vec::new(),
+    }
+}
+
+/// Does `inner` lie within `outer`?
+pub(super) fn holds(outer: Location, inner: Location) -> bool {
+    outer.file == inner.file
+        && outer.span.start <= inner.span.start
+        && inner.span.end <= outer.span.end
+}
+
+/// The module that a workload's program begins in.
+pub(super) fn entry<'a>(
+    repository: &'a Repository,
+    workload: &Workload,
+) -> Option<(FileId, &'a Module)> {
+    let file = *workload.modules.first()?;
+    crate::graph::imports::module_of(repository, file).map(|module| (file, module))
+}
