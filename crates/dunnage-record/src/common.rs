@@ -23,6 +23,8 @@ pub struct Common<'a> {
     pub names: &'a mut Names,
     /// Marks that were overwritten before they were read.
     pub lost_marks: &'a mut u64,
+    /// Whether threads that have not run need not be looked at.
+    pub may_skip: bool,
     /// Room for a file.
     pub buffer: &'a mut Buffer,
 }

@@ -134,6 +134,12 @@ impl Interpreter {
         self.holders.get(&holder).copied()
     }
 
+    /// The thread that holds the GIL.
+    pub fn holder(&self) -> Option<u32> {
+        let gil = self.gil.filter(|gil| gil.locked)?;
+        self.thread_of(gil.holder)
+    }
+
     /// The two threads that may have had the GIL since the look before; `None` where it may have been others too. Whoever
     /// waited for it then and is neither of them waits still: a thread leaves `take_gil` with the GIL only, which then
     /// counts a switch unless that thread had it before.

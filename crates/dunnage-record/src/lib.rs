@@ -15,6 +15,7 @@ mod sampler;
 mod session;
 pub mod stream;
 mod task;
+mod turns;
 
 pub use book::{Book, Disorder};
 pub use marks::{MarkReader, RawMark};

@@ -6,12 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use dunnage_python::process::{
     TaskStat, read_command, read_program, read_start, read_status, read_task, read_tasks,
 };
+use dunnage_sys::process_cpu_nanos;
 use dunnage_timeline::Nanos;
 
 use crate::common::Common;
 use crate::interpreter::Interpreter;
 use crate::stream::{Fact, GilGain, Look, MarkSeen, ThreadGain};
 use crate::task::{Found, Gil, Task};
+use crate::turns::{Account, Rest};
 
 /// How long the list of threads is believed, unless one is found to have ended.
 const LIST_FOR: Nanos = 20_000_000;
@@ -36,6 +38,7 @@ pub struct Watched {
     pub number: u32,
     start_ticks: u64,
     tasks: Vec<Member>,
+    account: Account,
     task_folder: String,
     /// The link count of the folder of threads, which tells how many there are.
     links: u64,
@@ -53,6 +56,14 @@ struct Member {
     task: Task,
     name: String,
     namings: u8,
+    rest: Rest,
+}
+
+impl Member {
+    /// For how long it has slept, if it sleeps.
+    fn rest(&self) -> Option<Rest> {
+        self.task.sleeps().then_some(self.rest)
+    }
 }
 
 impl Watched {
@@ -67,6 +78,7 @@ impl Watched {
             number,
             start_ticks,
             tasks: Vec::new(),
+            account: Account::default(),
             task_folder: format!("/proc/{pid}/task"),
             links: 0,
             listed: None,
@@ -110,25 +122,60 @@ impl Watched {
             return;
         }
         self.look_at_gil(look, common);
+        let gone = self.look_at_threads(look, common);
+        self.look_at_marks(look, is_last, common);
+        if gone {
+            self.list(look.at, common);
+        }
+    }
+
+    /// Looks at the threads that may have done something; whether one has gone.
+    fn look_at_threads(&mut self, look: &mut Look, common: &mut Common) -> bool {
         let gil = Gil {
             span: self.interpreter.gil_span(),
             had: self.interpreter.had_gil(),
         };
+        let holder = self.interpreter.holder();
+        let total = common
+            .may_skip
+            .then(|| process_cpu_nanos(self.pid))
+            .flatten();
+        let mut open = self.account.open(total, self.counted());
+        let rests = self.tasks.iter().map(Member::rest);
+        let order = self.account.order(rests);
         let mut gone = false;
-        for Member { task, .. } in &mut self.tasks {
-            match task.look(&gil, common.buffer) {
-                Found::Same => {}
+        for (_, place) in &order {
+            let Some(Member { task, rest, .. }) = self.tasks.get_mut(*place as usize) else {
+                continue;
+            };
+            let is_known = open == Some(0) && !task.is_in_doubt() && holder != Some(task.number);
+            let found = if is_known {
+                Found::Same
+            } else {
+                task.look(&gil, common.buffer)
+            };
+            match found {
+                Found::Same => rest.goes_on(),
                 Found::New(gained, seen) => {
+                    rest.ends();
+                    open = open.map(|open| open.wrapping_sub(gained.run));
                     let gain = ThreadGain(task.number, gained.run, gained.wait, seen);
                     look.threads.push(gain);
                 }
                 Found::Gone => gone = true,
             }
         }
-        self.look_at_marks(look, is_last, common);
-        if gone {
-            self.list(look.at, common);
+        self.account.give_back(order);
+        if open != Some(0) {
+            self.account.settle(total, self.counted());
         }
+        gone
+    }
+
+    /// The sum of what was seen of its threads.
+    fn counted(&self) -> u64 {
+        let ran = self.tasks.iter().map(|member| member.task.ran());
+        ran.fold(0, u64::wrapping_add)
     }
 
     /// Says what it runs, if that is not what it ran before.
@@ -313,6 +360,7 @@ impl Watched {
             task,
             name,
             namings: 0,
+            rest: Rest::default(),
         });
     }
 

@@ -12,6 +12,7 @@ use crate::common::{Common, Names, Notes};
 use crate::process::Watched;
 use crate::stream::{Fact, Look, QuotaGain, Sink, Wanted};
 use crate::task::Buffer;
+use crate::turns::SKIPS_FROM;
 
 /// The most processes that are looked at.
 const MAX_PROCESSES: usize = 256;
@@ -55,14 +56,16 @@ pub struct Sampler {
     lost_marks: u64,
     elsewhere: BTreeSet<i32>,
     begin: Nanos,
+    /// Whether looks are so far apart that threads may be left out.
+    skips: bool,
     quota: Option<Counting>,
     buffer: Buffer,
     look: Look,
 }
 
 impl Sampler {
-    /// `begin` is the recording's beginning by `CLOCK_MONOTONIC`.
-    pub fn new(begin: Nanos) -> Self {
+    /// `begin` is the recording's beginning by `CLOCK_MONOTONIC`, `interval` the least time between two looks.
+    pub fn new(begin: Nanos, interval: Nanos) -> Self {
         Self {
             processes: Vec::new(),
             told: 0,
@@ -73,6 +76,7 @@ impl Sampler {
             lost_marks: 0,
             elsewhere: BTreeSet::new(),
             begin,
+            skips: interval >= SKIPS_FROM,
             quota: None,
             buffer: [0; size_of::<Buffer>()],
             look: Look::default(),
@@ -127,6 +131,7 @@ impl Sampler {
         look.restart(at);
         look.quota = self.look_at_quota(at, is_last, sink);
         let (processes, mut common) = self.split(sink);
+        common.may_skip &= !is_last;
         for process in processes {
             process.look(&mut look, is_last, &mut common);
         }
@@ -144,6 +149,7 @@ impl Sampler {
             names: &mut self.names,
             lost_marks: &mut self.lost_marks,
             begin: self.begin,
+            may_skip: self.skips,
             buffer: &mut self.buffer,
         };
         (&mut self.processes, common)

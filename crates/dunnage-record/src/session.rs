@@ -58,7 +58,7 @@ pub fn record(
     let _ = set_timer_slack(TIMER_SLACK);
     let cpu_before = thread_cpu_nanos();
     let now = || monotonic_nanos().saturating_sub(begin);
-    let mut sampler = Sampler::new(begin);
+    let mut sampler = Sampler::new(begin, settings.interval);
     let mut pace = Pace::new(settings.interval, settings.share, now(), cpu_before);
     let (mut planned, mut find_at) = (now(), 0);
     loop {

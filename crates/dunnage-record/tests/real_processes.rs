@@ -63,13 +63,22 @@ impl<F: FnMut(&Recording, usize) -> bool> Sink for Until<F> {
 
 /// Records these processes until the recording so far has what the test wants.
 fn record_until(pids: &[i32], enough: impl FnMut(&Recording, usize) -> bool) -> Recording {
+    record_each(1_000_000, pids, enough)
+}
+
+/// The same, with a look each `interval` nanoseconds.
+fn record_each(
+    interval: u64,
+    pids: &[i32],
+    enough: impl FnMut(&Recording, usize) -> bool,
+) -> Recording {
     let mut sink = Until {
         book: Book::new(),
         looks: 0,
         enough,
     };
     let settings = Settings {
-        interval: 1_000_000,
+        interval,
         duration: None,
         share: 0.5,
     };
@@ -146,6 +155,65 @@ fn threads_that_come_and_go_have_a_beginning_and_an_end_and_their_time_is_counte
     });
     for thread in ended(&recording) {
         assert!(thread.ended.unwrap() >= thread.first);
+    }
+}
+
+/// What the scheduler has counted of a thread: run and wait.
+fn counted(pid: i32, tid: i32) -> [u64; 2] {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).unwrap();
+    let mut words = text.split(' ').map(|word| word.parse().unwrap());
+    [words.next().unwrap(), words.next().unwrap()]
+}
+
+#[test]
+fn where_threads_that_have_not_run_are_left_out_no_time_of_any_thread_is_lost() {
+    let mut running = start(&newest());
+    running.tell("go = threading.Event(); stay = threading.Event()");
+    running.tell("pulse = lambda n: (go.wait(), [(spin(0.0005), time.sleep(0.002 * n)) for _ in range(30)], stay.wait())");
+    running.tell("[threading.Thread(target=pulse, args=(n,), daemon=True).start() for n in range(12)]; print('up', flush=True)");
+    assert_eq!(running.line(), "up");
+    let pid = running.pid();
+    let (mut news, mut quiet_since, mut before) = (0, 0, None);
+    let recording = record_each(5_000_000, &[pid], |recording, looks| {
+        let threads = &recording.processes[0].threads;
+        let count = threads
+            .iter()
+            .map(|thread| thread.ticks.len())
+            .sum::<usize>();
+        if count != news {
+            (news, quiet_since) = (count, looks);
+        }
+        if before.is_none() && looks > quiet_since + 20 {
+            before = Some(
+                threads
+                    .iter()
+                    .map(|thread| counted(pid, thread.tid))
+                    .collect::<Vec<_>>(),
+            );
+            running.tell("go.set()");
+            quiet_since = looks;
+        }
+        before.is_some() && looks > quiet_since + 100
+    });
+    let threads = &recording.processes[0].threads;
+    assert_eq!(threads.len(), 13);
+    let woken = recording.looks.len() as u32;
+    assert!(woken > 100);
+    for (thread, before) in threads.iter().zip(before.unwrap()) {
+        let after = counted(pid, thread.tid);
+        let seen = thread
+            .ticks
+            .iter()
+            .fold([0, 0], |sum, tick| [sum[0] + tick.run, sum[1] + tick.wait]);
+        // what it did before it was first looked at is not in it
+        for (seen, (after, before)) in seen.into_iter().zip(after.into_iter().zip(before)) {
+            assert!(
+                seen >= after - before,
+                "{}: {seen} of {after}, {before} of them before",
+                thread.name
+            );
+            assert!(seen <= after);
+        }
     }
 }
 

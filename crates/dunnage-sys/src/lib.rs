@@ -32,7 +32,9 @@ mod terminal;
 mod wait;
 
 pub use affinity::affinity_count;
-pub use clock::{descriptor_limit, set_timer_slack, sleep_until, thread_cpu_nanos};
+pub use clock::{
+    descriptor_limit, process_cpu_nanos, set_timer_slack, sleep_until, thread_cpu_nanos,
+};
 pub use epoll::Epoll;
 pub use eventfd::EventFd;
 pub use exec::{
