@@ -32,7 +32,9 @@ usage: cargo xtask TASK
   demo [ARG...]     build, a venv with NumPy, pandas and gunicorn, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
                     or that part of it alone
-  bench record      what recording costs, beside py-spy; writes its section of docs/record.md
+  bench record [PART..]
+                    what recording costs, beside py-spy, or parts of it (own, slow, py_spy, minute); writes its section of
+                    docs/record.md
   libraries [--check]
                     real libraries: how large their pools are, for docs/libraries.md; what they give back
   growth [OPTION..] programs that grow until the kernel kills, and work that only looks so, hundreds of times; for
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("bench", [part]) if part == "python" => bench::run_module(),
-        ("bench", [part]) if part == "record" => bench::record::run(),
+        ("bench", [part, rest @ ..]) if part == "record" => bench::record::run(rest),
         ("libraries", []) => python::libraries(false),
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),
         ("growth", rest) => growth::run(rest),

@@ -1,4 +1,5 @@
-//! What recording costs, for its section of `docs/record.md`.
+//! What recording costs, for its section of `docs/record.md`: all of it, or parts, so that none takes long on a machine that others
+//! want too. What is not measured anew is taken as it was last measured.
 
 use super::machine;
 use super::report::{Target, at_most, render_targets};
@@ -6,10 +7,13 @@ use crate::tools::{Result, python_environment, root, say, stdout_of};
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 const BEGIN: &str = "<!-- bench record -->\n";
 const END: &str = "<!-- end of bench record -->\n";
+
+const PARTS: [&str; 4] = ["own", "slow", "py_spy", "minute"];
 
 #[derive(Debug, Deserialize)]
 struct Costs {
@@ -22,12 +26,15 @@ struct Costs {
 #[derive(Debug, Deserialize)]
 struct Own {
     calm: Looking,
+    idle: Looking,
     fast: Looking,
 }
 
 #[derive(Debug, Deserialize)]
 struct Looking {
+    recordings: u32,
     percent: f64,
+    percent_range: [f64; 2],
     with_files_percent: f64,
     interval_median_ms: f64,
     interval_p99_ms: f64,
@@ -39,6 +46,8 @@ struct Slow {
     pairs: u32,
     wall_percent: f64,
     cpu_percent: f64,
+    wall_interval: [f64; 2],
+    cpu_interval: [f64; 2],
     wall_range: [f64; 2],
 }
 
@@ -58,8 +67,11 @@ struct Minute {
     json_mib: f64,
 }
 
-/// Measures and writes the section anew.
-pub(crate) fn run() -> Result<ExitCode> {
+/// Measures these parts, or all, and writes the section anew.
+pub(crate) fn run(parts: &[String]) -> Result<ExitCode> {
+    if let Some(word) = parts.iter().find(|word| !PARTS.contains(&word.as_str())) {
+        return Err(format!("{word} is no part of it; there are {}", PARTS.join(", ")).into());
+    }
     let program = crate::dist::build()?;
     let machine = machine::describe()?;
     let scratch = crate::tools::target_dir().join("bench");
@@ -74,9 +86,14 @@ pub(crate) fn run() -> Result<ExitCode> {
     let text = stdout_of(
         Command::new("python3")
             .arg(root().join("xtask/src/bench/record_costs.py"))
-            .args([program.as_os_str(), &spy, scratch.as_os_str()]),
+            .args([program.as_os_str(), &spy, scratch.as_os_str()])
+            .args(
+                PARTS
+                    .iter()
+                    .filter(|part| parts.is_empty() || parts.iter().any(|wanted| wanted == *part)),
+            ),
     )?;
-    let costs: Costs = serde_json::from_str(&text)?;
+    let costs = merge(&scratch.join("record.json"), &text)?;
     let (section, met) = costs.render(&machine);
     say(&section);
     let file = root().join("docs/record.md");
@@ -87,6 +104,19 @@ pub(crate) fn run() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What was measured now, and before; kept for the next time.
+fn merge(kept: &Path, text: &str) -> Result<Costs> {
+    let mut all: serde_json::Map<String, serde_json::Value> = match fs::read_to_string(kept) {
+        Ok(before) => serde_json::from_str(&before)?,
+        Err(_) => serde_json::Map::new(),
+    };
+    let new: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    all.extend(new);
+    fs::write(kept, serde_json::to_string_pretty(&all)?)?;
+    let costs = serde_json::from_value(all.into());
+    costs.map_err(|error| format!("not all was measured yet: {error}").into())
 }
 
 fn replace(page: &str, section: &str) -> String {
@@ -104,8 +134,13 @@ impl Costs {
         let percent = |what, value, aim| at_most(what, Some(value), aim, "%", 2);
         vec![
             percent(
-                "looking each 5 ms at 20 threads, of a core",
+                "looking each 5 ms at 20 threads that all work, of a core",
                 self.own.calm.percent,
+                1.0,
+            ),
+            percent(
+                "looking each 5 ms at 20 threads that mostly sleep, of a core",
+                self.own.idle.percent,
                 1.0,
             ),
             percent(
@@ -158,11 +193,20 @@ impl Costs {
         let (calm, fast, slow, minute) = (&self.own.calm, &self.own.fast, &self.slow, &self.minute);
         let _ = writeln!(
             text,
-            "\nOne thread of the target computes without a pause, the others work 0.2 ms each 20 ms. Reached: a look each \
+            "\nOne thread of the target computes without a pause, the others work 0.2 ms and sleep 20 ms, where they mostly sleep 1 s. \
+             Medians of {} recordings of 3 s: from {:.2} to {:.2}, {:.2} to {:.2}, and {:.2} to {:.2} % of a core. Reached: a look each \
              {:.2} ms (99 of 100 within {:.2} ms) where 5 ms were asked for, each {:.2} ms ({:.2} ms) where 1 ms was. The \
              whole command, with reading the interpreter, judging and writing JSON, took {:.1} % and {:.1} % of a core. Work \
-             of the target: medians of {} pairs of 1.5 s, with and without a recorder in turns; by the clock from {:.1} to \
-             {:.1} %. The minute has {} looks with {} things that were new, {:.1} MiB of JSON.",
+             of the target: medians of {} pairs of seconds, with a recorder that looks and one that is stopped, in turns. The median \
+             lies, with 95 % (by the signs of the pairs), between {:.2} and {:.2} % by the clock, and between {:.2} and {:.2} % by CPU \
+             time; single pairs by the clock go from {:.1} to {:.1} %. The minute has {} looks with {} things that were new, {:.1} MiB of JSON.",
+            calm.recordings,
+            calm.percent_range[0],
+            calm.percent_range[1],
+            self.own.idle.percent_range[0],
+            self.own.idle.percent_range[1],
+            fast.percent_range[0],
+            fast.percent_range[1],
             calm.interval_median_ms,
             calm.interval_p99_ms,
             fast.interval_median_ms,
@@ -170,6 +214,10 @@ impl Costs {
             calm.with_files_percent,
             fast.with_files_percent,
             slow.pairs,
+            slow.wall_interval[0],
+            slow.wall_interval[1],
+            slow.cpu_interval[0],
+            slow.cpu_interval[1],
             slow.wall_range[0],
             slow.wall_range[1],
             minute.looks,

@@ -1,26 +1,29 @@
 """What recording costs: the recorder's own CPU, what it takes from the target, beside py-spy; as one JSON object.
 
-usage: record_costs.py DUNNAGE PY_SPY|- FOLDER
+usage: record_costs.py DUNNAGE PY_SPY|- FOLDER PART...    (parts: own, slow, py_spy, minute)
 """
 
 import json
+import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
-DUNNAGE, PY_SPY, FOLDER = sys.argv[1:]
-PAIRS = 5
+DUNNAGE, PY_SPY, FOLDER, *PARTS = sys.argv[1:]
+RECORDINGS = 5
+PAIRS = 50
 
-# Some threads work a little each 20 ms, as those of a server do, and one computes all the time and counts what it did.
+# Some threads work a little and sleep a while, as those of a server do, and one computes all the time and counts what it did.
 TARGET = """
 import sys, threading, time
 def serve():
     while True:
         end = time.thread_time() + 0.0002
         while time.thread_time() < end: pass
-        time.sleep(0.02)
+        time.sleep(float(sys.argv[2]))
 for _ in range(int(sys.argv[1]) - 2):
     threading.Thread(target=serve, daemon=True).start()
 done = 0
@@ -39,9 +42,9 @@ for line in sys.stdin:
 class Target:
     """A process with so many threads."""
 
-    def __init__(self, threads):
+    def __init__(self, threads, sleep=0.02):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TARGET, str(threads)],
+            [sys.executable, "-c", TARGET, str(threads), str(sleep)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         assert self.process.stdout.readline() == "ready\n"
@@ -87,11 +90,14 @@ def record(target, rate, seconds, *words):
 
 def own_costs():
     costs = {}
-    for name, threads, rate in [("calm", 20, 200), ("fast", 10, 1000)]:
-        with Target(threads) as target:
-            share, quality, spent = record(target, rate, 5)
+    for name, threads, rate, sleep in [("calm", 20, 200, 0.02), ("idle", 20, 200, 1.0), ("fast", 10, 1000, 0.02)]:
+        with Target(threads, sleep) as target:
+            runs = sorted((record(target, rate, 3) for _ in range(RECORDINGS)), key=lambda run: run[0])
+        share, quality, spent = runs[len(runs) // 2]
         costs[name] = {
+            "recordings": RECORDINGS,
             "percent": share * 100,
+            "percent_range": [runs[0][0] * 100, runs[-1][0] * 100],
             "with_files_percent": spent[0] / spent[2] * 100,
             "interval_median_ms": quality["interval_median"] / 1e6,
             "interval_p99_ms": quality["interval_p99"] / 1e6,
@@ -100,33 +106,49 @@ def own_costs():
     return costs
 
 
+def interval(values):
+    """Between which values the median lies with 95 % or more, by the binomial distribution of signs."""
+    values = sorted(values)
+    count = len(values)
+    below = [math.comb(count, k) / 2**count for k in range(count)]
+    place = max((k for k in range(count // 2) if sum(below[:k]) <= 0.025), default=0)
+    place = max(place, 1)
+    return [values[place - 1], values[count - place]]
+
+
 def slow_down():
-    """Work of the target with a recorder over that without, in pairs."""
+    """Work of the target with a recorder that looks over that with one that is stopped, in pairs of neighbouring seconds."""
     by_wall, by_cpu = [], []
     with Target(10) as target:
+        path = os.path.join(FOLDER, "slow.json")
+        words = [DUNNAGE, "record", "--pid", target.pid, "--rate", "1000", "-o", path]
+        recorder = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+
         def work(recorded):
-            path = os.path.join(FOLDER, "slow.json")
-            words = [DUNNAGE, "record", "--pid", target.pid, "--rate", "1000", "-o", path]
-            recorder = recorded and subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(0.3)
+            recorder.send_signal(signal.SIGCONT if recorded else signal.SIGSTOP)
+            time.sleep(0.05)
             before = target.count()
-            time.sleep(1.5)
+            time.sleep(0.95)
             after = target.count()
-            if recorder:
-                recorder.send_signal(2)
-                recorder.wait()
             done, cpu, wall = (b - a for a, b in zip(before, after))
             return done / wall, done / cpu
+
         for pair in range(PAIRS):
             order = [True, False] if pair % 2 else [False, True]
             measured = {recorded: work(recorded) for recorded in order}
-            by_wall.append(measured[True][0] / measured[False][0])
-            by_cpu.append(measured[True][1] / measured[False][1])
+            by_wall.append((1 - measured[True][0] / measured[False][0]) * 100)
+            by_cpu.append((1 - measured[True][1] / measured[False][1]) * 100)
+        recorder.send_signal(signal.SIGCONT)
+        recorder.send_signal(signal.SIGINT)
+        assert recorder.wait() == 0
     return {
         "pairs": PAIRS,
-        "wall_percent": (1 - statistics.median(by_wall)) * 100,
-        "cpu_percent": (1 - statistics.median(by_cpu)) * 100,
-        "wall_range": [(1 - max(by_wall)) * 100, (1 - min(by_wall)) * 100],
+        "wall_percent": statistics.median(by_wall),
+        "cpu_percent": statistics.median(by_cpu),
+        "wall_interval": interval(by_wall),
+        "cpu_interval": interval(by_cpu),
+        "wall_range": [min(by_wall), max(by_wall)],
     }
 
 
@@ -171,4 +193,5 @@ def minute():
     }
 
 
-print(json.dumps({"own": own_costs(), "slow": slow_down(), "py_spy": beside_py_spy(), "minute": minute()}))
+MEASURES = {"own": own_costs, "slow": slow_down, "py_spy": beside_py_spy, "minute": minute}
+print(json.dumps({part: MEASURES[part]() for part in PARTS}))
