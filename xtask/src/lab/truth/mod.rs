@@ -25,11 +25,15 @@ usage: cargo xtask lab record-truth [WORKLOAD...] [OPTION...]
   workloads: gil_call, python, threads, json, numpy1, numpy2, gthread, asyncio, processes; all without one
   --quota LIST       of 0.2, 0.5, 1, none, host (no quota, others want the CPUs and get more); all without it
   --seconds N        of each case; default 12
+  --rate HZ          looks in a second; default 1000, which is what the table is of
   --program FILE     judge this program instead of building one
   --of TEXT          of which commit that program is
   --judge            play nothing: judge again what was played
   --explain N        show the N worst requests of each case, stretch by stretch
   --table            write all that was played into docs/record.md";
+
+/// The rate of the table in `docs/record.md`.
+const RATE: u32 = 1000;
 
 /// Set where we are in our mount namespace already.
 const INSIDE: &str = "DUNNAGE_TRUTH_INSIDE";
@@ -97,6 +101,7 @@ struct Options {
     workloads: Vec<String>,
     quotas: Vec<String>,
     seconds: f64,
+    rate: u32,
     program: Option<PathBuf>,
     of: Option<String>,
     judge_only: bool,
@@ -110,6 +115,7 @@ impl Options {
             workloads: Vec::new(),
             quotas: Vec::new(),
             seconds: 12.0,
+            rate: RATE,
             program: None,
             of: None,
             judge_only: false,
@@ -128,6 +134,7 @@ impl Options {
                     options.quotas.extend(list);
                 }
                 "--seconds" => options.seconds = value()?.parse()?,
+                "--rate" => options.rate = value()?.parse()?,
                 "--program" => options.program = Some(value()?.into()),
                 "--of" => options.of = Some(value()?.clone()),
                 "--judge" => options.judge_only = true,
@@ -140,6 +147,9 @@ impl Options {
             }
         }
         let is_known = |name: &&String| QUOTAS.iter().any(|(known, _)| known == name);
+        if options.table && options.rate != RATE {
+            return Err(format!("the table is of {RATE} looks in a second\n{USAGE}").into());
+        }
         if let Some(name) = options.quotas.iter().find(|name| !is_known(name)) {
             return Err(format!("{name} is no quota\n{USAGE}").into());
         }
@@ -178,7 +188,11 @@ impl Options {
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let options = Options::parse(args)?;
-    let scratch = target_dir().join("truth");
+    // what was played at another rate is kept apart
+    let scratch = target_dir().join(match options.rate {
+        RATE => "truth".to_owned(),
+        rate => format!("truth-{rate}"),
+    });
     fs::create_dir_all(&scratch)?;
     if options.judge_only {
         let program = program(&options)?;
@@ -200,6 +214,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         python,
         library_folder,
         seconds: options.seconds,
+        rate: options.rate,
         tree: options.tree(),
     };
     let stage = stage::Stage::build(&scratch, &library)?;
@@ -335,7 +350,13 @@ mod tests {
 
     #[test]
     fn a_word_that_means_nothing_is_refused() {
-        for line in ["jsonn", "--quota 0.3", "--quota", "--seconds x"] {
+        for line in [
+            "jsonn",
+            "--quota 0.3",
+            "--quota",
+            "--seconds x",
+            "--rate 0.5",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

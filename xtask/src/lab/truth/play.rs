@@ -18,6 +18,8 @@ pub(super) struct Parts {
     /// A folder to load the probed library from; `None` where the interpreter is one file.
     pub(super) library_folder: Option<PathBuf>,
     pub(super) seconds: f64,
+    /// Looks in a second.
+    pub(super) rate: u32,
     /// Of which commit the program is.
     pub(super) tree: String,
 }
@@ -177,7 +179,9 @@ fn outside(group: &Path) -> PathBuf {
 /// The program under test. It stops by itself, later than the workload.
 fn record(parts: &Parts, pid: i32, folder: &Path) -> Result<Child> {
     Ok(Command::new(&parts.program)
-        .args(["record", "--rate", "1000", "--pid"])
+        .args(["record", "--rate"])
+        .arg(parts.rate.to_string())
+        .arg("--pid")
         .arg(pid.to_string())
         .arg("--duration")
         // long enough for requests that come late; it is told to stop before
