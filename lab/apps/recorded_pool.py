@@ -1,0 +1,74 @@
+"""Two threads that compute outside of the GIL, as those of a BLAS pool do, in bursts beyond the quota: recorded, and the recording
+and its verdict looked over. Whether the verdict offers to cap the pool depends on both having a CPU at a time, which no busy or
+emulated machine gives for sure: that is tested with made-up recordings.
+
+Counters, order and the kind of the verdict only, no lengths of time, so that it holds in an emulated machine too. Prints
+`as it must be`, or what is not.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+import time
+
+SECONDS = 8
+# of 5 ms in each period: used up by any burst, and half of the limit on the average
+BURST, PAUSE = 0.03, 2.4
+
+
+def derive(rounds):
+    """One call into C that gives the GIL up."""
+    hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", rounds)
+
+
+def compute(rounds, end):
+    while time.monotonic() < end:
+        # both at the same time
+        time.sleep(PAUSE - time.monotonic() % PAUSE)
+        derive(rounds)
+
+
+def pool():
+    began = time.thread_time()
+    derive(2000)
+    rounds = int(2000 * BURST / (time.thread_time() - began))
+    end = time.monotonic() + SECONDS
+    threads = [threading.Thread(target=compute, args=(rounds, end), name=f"pool {number}") for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def look_over(recording, timeline):
+    """What is not as it must be."""
+    quota, process, verdict = timeline["quota"], timeline["processes"][0], timeline["verdict"]
+    names = {thread["name"] for thread in process["threads"]}
+    looks = recording["quota"]["looks"]
+    checks = {
+        "both threads are seen": {"pool 0", "pool 1"} <= names,
+        "throttled periods are counted": 1 <= quota["counted_throttled"] <= quota["counted_periods"],
+        "the sums are those of the looks": quota["throttled_time"] == sum(look[4] for look in looks) > 0,
+        "it is called throttling": verdict["kind"] == "throttled",
+        "there is something to do": len(verdict["fixes"]) > 0,
+    }
+    wrong = [what for what, holds in checks.items() if not holds]
+    return wrong and [*wrong, json.dumps(verdict)]
+
+
+def main(folder):
+    files = [f"{folder}/x.json", f"{folder}/x.timeline.json"]
+    outputs = [word for file in files for word in ("-o", file)]
+    command = [sys.executable, __file__, "pool"]
+    # its summary is for a person, and in the log
+    subprocess.run(["dunnage", "record", *outputs, "--", *command], check=True, stdout=sys.stderr)
+    wrong = look_over(*(json.load(open(file)) for file in files))
+    print("\n".join(f"not so: {what}" for what in wrong) or "as it must be")
+
+
+if sys.argv[1] == "pool":
+    pool()
+else:
+    main(sys.argv[1])
