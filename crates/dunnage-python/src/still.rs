@@ -11,7 +11,7 @@
 //!   One in state R is off its CPU if it belongs to the CPU that *we* run on; so a thread of ours goes to that CPU for the
 //!   moment of the reading, which is what any other process on the machine does to it all day.
 
-use crate::layout::GilLayout;
+use crate::layout::{GIL_BYTES, GilLayout};
 use crate::memory::{Memory, Unreadable, add};
 use crate::process::{TaskStat, read_runs, read_task};
 
@@ -30,19 +30,23 @@ pub struct GilState {
 impl GilState {
     /// Reads the GIL at this address, in one call.
     pub fn read(memory: &impl Memory, layout: GilLayout, address: u64) -> Result<Self, Unreadable> {
-        let (mut holder, mut locked, mut switches) = ([0; 8], [0; 4], [0; 8]);
-        let read = memory.read_many(&mut [
-            (add(address, layout.holder)?, &mut holder),
-            (add(address, layout.locked)?, &mut locked),
-            (add(address, layout.switches)?, &mut switches),
-        ]);
-        if read < 3 {
-            return Err(Unreadable);
-        }
+        // they lie side by side: one piece costs the kernel a third of what three do
+        let offsets = [layout.holder, layout.locked, layout.switches];
+        let first = offsets.into_iter().min().unwrap_or_default();
+        let mut bytes = [0; GIL_BYTES as usize];
+        let last = offsets.into_iter().max().unwrap_or_default();
+        let size = usize::try_from(last - first).map_err(|_| Unreadable)?;
+        let bytes = bytes.get_mut(..size.saturating_add(8)).ok_or(Unreadable)?;
+        memory.read(add(address, first)?, bytes)?;
+        let word = |offset: u64| {
+            let at = (offset - first) as usize;
+            let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
+            word.map_or(0, u64::from_le_bytes)
+        };
         Ok(Self {
-            locked: i32::from_le_bytes(locked) == 1,
-            holder: u64::from_le_bytes(holder),
-            switches: u64::from_le_bytes(switches),
+            locked: word(layout.locked) as i32 == 1,
+            holder: word(layout.holder),
+            switches: word(layout.switches),
         })
     }
 

@@ -1,6 +1,7 @@
 //! One process: its threads as they come and go, and its interpreter.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use dunnage_python::process::{
@@ -39,7 +40,8 @@ pub struct Watched {
     start_ticks: u64,
     tasks: Vec<Member>,
     account: Account,
-    task_folder: String,
+    /// Kept open: its link count is asked for often.
+    task_folder: Option<File>,
     /// The link count of the folder of threads, which tells how many there are.
     links: u64,
     listed: Option<Nanos>,
@@ -79,7 +81,7 @@ impl Watched {
             start_ticks,
             tasks: Vec::new(),
             account: Account::default(),
-            task_folder: format!("/proc/{pid}/task"),
+            task_folder: File::open(format!("/proc/{pid}/task")).ok(),
             links: 0,
             listed: None,
             program: read_program(pid).ok(),
@@ -106,7 +108,7 @@ impl Watched {
             self.check_program(at, common);
         }
         if self.listed.is_none_or(|listed| at >= listed + LIST_FOR) {
-            let links = std::fs::metadata(&self.task_folder).map_or(0, |folder| folder.nlink());
+            let links = self.count_links();
             if links == self.links && links > 0 {
                 self.listed = Some(at);
             } else {
@@ -114,6 +116,13 @@ impl Watched {
             }
         }
         self.name_threads(at, common);
+    }
+
+    fn count_links(&self) -> u64 {
+        let folder = self.task_folder.as_ref().map(File::metadata);
+        folder
+            .and_then(Result::ok)
+            .map_or(0, |folder| folder.nlink())
     }
 
     /// One look at the GIL and at each thread.
@@ -275,7 +284,7 @@ impl Watched {
     fn list(&mut self, at: Nanos, common: &mut Common) {
         let before = self.listed;
         self.listed = Some(at);
-        self.links = std::fs::metadata(&self.task_folder).map_or(0, |folder| folder.nlink());
+        self.links = self.count_links();
         let mut tids = read_tasks(self.pid).unwrap_or_default();
         if tids.is_empty() || self.is_over(&tids) {
             self.end(at, common);
