@@ -12,8 +12,23 @@ pub fn gunicorn(repository: &Repository, file: FileId, server: &mut Server) {
     let Some(module) = module_of(repository, file) else {
         return;
     };
+    let text = &repository.file(file).source.text;
     for (name, value, at) in &module.assignments {
-        set(server, name, value, *at);
+        set(server, name, value, with_name(text, name, *at));
+    }
+}
+
+/// `reload = True`: with its name the place can be shown by itself.
+fn with_name(text: &str, name: &str, value: Location) -> Location {
+    let before = text.get(..value.span.start as usize).unwrap_or_default();
+    let words = before.trim_end().trim_end_matches('=').trim_end();
+    if name != "reload" || !words.ends_with(name) {
+        return value;
+    }
+    let start = (words.len() - name.len()) as u32;
+    Location {
+        file: value.file,
+        span: value.span.to(crate::source::Span { start, end: start }),
     }
 }
 
@@ -63,6 +78,7 @@ pub fn uvicorn(repository: &Repository, entry: FileId, server: &mut Server) {
         return;
     };
     server.kind = ServerKind::Uvicorn;
+    let text = &repository.file(entry).source.text;
     for argument in &call.arguments {
         match (argument.keyword.as_deref(), &argument.value) {
             (None | Some("app"), Value::Text(app)) => {
@@ -72,7 +88,9 @@ pub fn uvicorn(repository: &Repository, entry: FileId, server: &mut Server) {
                 set(server, "graceful_timeout", value, argument.at);
             }
             (Some("limit_max_requests"), value) => set(server, "max_requests", value, argument.at),
-            (Some(name @ ("workers" | "reload")), value) => set(server, name, value, argument.at),
+            (Some(name @ ("workers" | "reload")), value) => {
+                set(server, name, value, with_name(text, name, argument.at));
+            }
             _ => {}
         }
     }
@@ -240,7 +258,11 @@ mod tests {
         assert_eq!(server.kind, ServerKind::Uvicorn);
         assert_eq!(server.workers.unwrap().value, 4);
         assert_eq!(server.app.unwrap().value, "main:app");
-        assert!(server.development.is_some());
+        let reload = repository
+            .file(FileId(0))
+            .source
+            .slice(server.development.unwrap().span);
+        assert_eq!(reload, "reload=True");
         let mut server = Server::default();
         let repository = self::repository(
             "main.py",

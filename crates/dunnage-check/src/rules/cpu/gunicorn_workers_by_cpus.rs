@@ -1,6 +1,7 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Workload;
-use crate::parse::command::{ServerKind, Step};
+use crate::graph::workload::Origin;
+use crate::parse::command::{Server, ServerKind, Step};
 use crate::parse::python::Call;
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
@@ -8,8 +9,8 @@ use crate::source::{Location, Span};
 
 rule! {
     /// ## What it finds
-    /// `workers = multiprocessing.cpu_count() * 2 + 1` in gunicorn's configuration, and `--workers $(nproc)` in a command
-    /// or in an entrypoint script.
+    /// `workers = multiprocessing.cpu_count() * 2 + 1` in gunicorn's configuration, `--workers $(nproc)` in a command or in
+    /// an entrypoint script, and a Celery worker that is not told a concurrency: its default is the number of CPUs.
     ///
     /// ## Why
     /// The recipe is of the time when a server owned its machine. In a container both functions count the CPUs of the node
@@ -63,6 +64,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
     }
     for workload in &context.graph.workloads {
         in_shell(context, workload, found);
+        by_default(context, workload, found);
     }
 }
 
@@ -134,6 +136,50 @@ fn finding(context: &Context<'_>, code: &Code<'_>, counter: &Call, value: Locati
         .fix(python::told_by_run(
             "set workers from the environment (WEB_CONCURRENCY), beside the limits",
         ))
+}
+
+/// `celery worker` without `--concurrency`.
+fn by_default(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
+    let is_worker = |server: &&Server| {
+        let subcommand = server.subcommand.as_ref().map(|word| word.value.as_str());
+        let pool = server.worker_class.as_ref().map(|pool| pool.value.as_str());
+        server.kind == ServerKind::Celery
+            && subcommand == Some("worker")
+            && matches!(pool, None | Some("prefork" | "processes"))
+            && server.workers.is_none()
+            && server.unknown.is_empty()
+    };
+    let Some(at) = workload
+        .server()
+        .filter(is_worker)
+        .and_then(|server| server.at)
+    else {
+        return;
+    };
+    // `--autoscale` says it in another way.
+    let text = &context.repository.file(at.file).source.text;
+    if python::is_supervised(workload) || text.contains("autoscale") {
+        return;
+    }
+    let finding = Finding::new(&RULE, at, String::new());
+    let (limit, finding) = match (&workload.limits.cpu, &workload.origin) {
+        (Some(cpu), _) => {
+            let finding = finding.because(cpu.at, format!("the CPU limit is {}m", cpu.value));
+            (format!(" under a limit of {}m", cpu.value), finding)
+        }
+        (None, Origin::Dockerfile) => (String::new(), finding.confidence(Confidence::Medium)),
+        // The node's CPUs may be used, so their count is no lie.
+        (None, _) => (String::new(), finding.severity(Severity::Info)),
+    };
+    let mut finding = finding.of(&workload.name);
+    finding.message = format!("celery starts a process for each CPU of the node{limit}");
+    finding.confidence = finding.confidence.min(workload.confidence);
+    for link in &workload.chain {
+        finding = finding.because(link.at, link.note.clone());
+    }
+    found.push(finding.fix(python::told_by_run(
+        "give it --concurrency, beside the limits",
+    )));
 }
 
 /// `--workers $(nproc)` of a command or a script.

@@ -52,7 +52,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
         let Some(server) = workload.server().filter(|server| waits_for_ever(server)) else {
             continue;
         };
-        let at = server.app.as_ref().map_or(workload.at, |app| app.at);
+        let at = server.at.unwrap_or(workload.at);
         let seconds = graceful_seconds(workload);
         let message = format!(
             "uvicorn waits for open connections until it is killed after {} s",

@@ -49,7 +49,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
         if server.kind != ServerKind::Gunicorn || is_said(server) {
             continue;
         }
-        let at = server.app.as_ref().map_or(workload.at, |app| app.at);
+        let at = server.at.unwrap_or(workload.at);
         let message = "gunicorn's workers are never replaced, so what they once held stays";
         let finding = Finding::new(&RULE, at, message).of(&workload.name);
         let finding = workload.chain.iter().fold(finding, |finding, link| {

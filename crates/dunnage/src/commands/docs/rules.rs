@@ -109,8 +109,16 @@ const WITHOUT: &[(&str, &str)] = &[
         "whether a wrapper such as `ddtrace-run` execs is seen live: `dunnage doctor` shows process 1",
     ),
     (
+        "CPU004",
+        "a pool of threads waits for IO: its size has nothing to do with CPUs, and a small one makes requests queue",
+    ),
+    (
         "CPU008",
         "a high ratio of limit to request is no failure by itself; throttling is seen live",
+    ),
+    (
+        "CPU010",
+        "`n_jobs=-1` of joblib and scikit-learn follows the quota, since loky reads it (measured with 3.7); `num_workers=os.cpu_count()` is CPU002's",
     ),
     (
         "CPU014",
