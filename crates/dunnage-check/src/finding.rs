@@ -88,6 +88,13 @@ impl Finding {
         self
     }
 
+    /// No surer than this, which is how sure the links are that it rests on.
+    #[must_use]
+    pub fn at_most(mut self, confidence: Confidence) -> Self {
+        self.confidence = self.confidence.min(confidence);
+        self
+    }
+
     /// With one more link of the chain.
     #[must_use]
     pub fn because(mut self, at: Location, note: impl Into<String>) -> Self {

@@ -9,6 +9,7 @@ mod cpu;
 mod file;
 mod img;
 mod life;
+mod manifest;
 mod mem;
 mod obs;
 mod pid;

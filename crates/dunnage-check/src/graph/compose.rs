@@ -115,7 +115,7 @@ impl Service<'_> {
         };
         let failures = node.get("retries").and_then(Node::number).unwrap_or(3);
         Some(Probe {
-            at: self.place(node),
+            at: self.place(self.node.key("healthcheck")?),
             action: format!("exec {}", exec.join(" ")),
             exec,
             timeout: (

@@ -17,6 +17,7 @@ use crate::parse::yaml::{Node, Value};
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated};
 pub use environment::Environment;
+use std::collections::HashMap;
 
 /// An object and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +32,29 @@ pub struct Placed<'a> {
     folder: &'a str,
 }
 
+impl<'a> Placed<'a> {
+    /// An object of a file.
+    pub fn of(repository: &'a Repository, file: FileId, index: usize) -> Option<Self> {
+        let parsed = repository.file(file);
+        let Model::Kubernetes(objects) = &parsed.model else {
+            return None;
+        };
+        Some(Self {
+            file,
+            index,
+            object: objects.get(index)?,
+            folder: parsed.source.folder(),
+        })
+    }
+}
+
 /// All objects of a repository.
 #[derive(Debug, Default)]
 pub struct Cluster<'a> {
     objects: Vec<Placed<'a>>,
+    by_kind: HashMap<&'a str, Vec<Placed<'a>>>,
+    /// Containers without an image, by the kind and the name of their object.
+    patches: HashMap<(&'a str, &'a str), Vec<(FileId, &'a Node)>>,
 }
 
 /// A container that runs something.
@@ -64,24 +84,32 @@ impl<'a> Cluster<'a> {
         let objects = repository
             .files()
             .filter_map(|(file, parsed)| match &parsed.model {
-                Model::Kubernetes(objects) => Some((file, parsed, objects)),
+                Model::Kubernetes(objects) => Some((file, objects.len())),
                 _ => None,
             })
-            .flat_map(|(file, parsed, objects)| {
-                let folder = parsed.source.folder();
-                objects
-                    .iter()
-                    .enumerate()
-                    .map(move |(index, object)| Placed {
-                        file,
-                        index,
-                        object,
-                        folder,
-                    })
-            })
+            .flat_map(|(file, count)| (0..count).map(move |index| (file, index)))
+            .filter_map(|(file, index)| Placed::of(repository, file, index))
             .filter(|placed| !placed.object.node.is_null())
             .collect();
-        Self { objects }
+        Self::index(objects)
+    }
+
+    fn index(objects: Vec<Placed<'a>>) -> Self {
+        let mut cluster = Self::default();
+        for placed in &objects {
+            let Object { kind, name, .. } = placed.object;
+            let same = cluster.by_kind.entry(kind).or_default();
+            same.push(*placed);
+            let pod = placed.object.pod_spec();
+            for (node, _) in pod.into_iter().flat_map(container_nodes) {
+                // a workload without an image is a patch of one that has it
+                if node.get("image").is_none() {
+                    let patches = cluster.patches.entry((kind, name)).or_default();
+                    patches.push((placed.file, node));
+                }
+            }
+        }
+        Self { objects, ..cluster }
     }
 
     /// Every container with an image, in the order of files.
@@ -92,7 +120,6 @@ impl<'a> Cluster<'a> {
                 continue;
             };
             for (index, (node, is_of_init)) in container_nodes(pod).enumerate() {
-                // a workload without an image is a patch of one that has it
                 if node.get("image").is_none() {
                     continue;
                 }
@@ -116,17 +143,13 @@ impl<'a> Cluster<'a> {
 
     /// Containers without an image of objects with the same kind and name.
     fn patches(&self, owner: &Placed<'a>, container: &str) -> Vec<(FileId, &'a Node)> {
-        self.objects
-            .iter()
-            .filter(|other| {
-                other.object.kind == owner.object.kind && other.object.name == owner.object.name
-            })
-            .filter_map(|other| Some((other.file, other.object.pod_spec()?)))
-            .flat_map(|(file, pod)| container_nodes(pod).map(move |(node, _)| (file, node)))
-            .filter(|(_, node)| {
-                node.get("image").is_none()
-                    && node.get("name").and_then(Node::text) == Some(container)
-            })
+        let Object { kind, name, .. } = owner.object;
+        let patches = self.patches.get(&(kind.as_str(), name.as_str()));
+        patches
+            .into_iter()
+            .flatten()
+            .filter(|(_, node)| node.get("name").and_then(Node::text) == Some(container))
+            .copied()
             .collect()
     }
 }
@@ -175,14 +198,17 @@ impl Container<'_> {
         words(self.owner.file, self.node.get("args")?)
     }
 
-    /// A key of the container, or of a patch of it.
+    /// The value of a key of the container, or of a patch of it.
     fn get(&self, key: &str) -> Option<(FileId, &Node)> {
-        let own = self.node.get(key).map(|node| (self.owner.file, node));
-        own.or_else(|| {
-            self.patches
-                .iter()
-                .find_map(|(file, patch)| Some((*file, patch.get(key)?)))
-        })
+        let (file, node) = self.said(key)?;
+        Some((file, node.get(key)?))
+    }
+
+    /// Who says a key: the container, or a patch of it.
+    fn said(&self, key: &str) -> Option<(FileId, &Node)> {
+        std::iter::once((self.owner.file, self.node))
+            .chain(self.patches.iter().copied())
+            .find(|(_, node)| node.get(key).is_some())
     }
 }
 

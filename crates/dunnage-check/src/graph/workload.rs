@@ -148,7 +148,7 @@ pub struct Probes {
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// Where it stands.
+    /// The key that begins it: one line to point at.
     pub at: Location,
     /// What it does, in a form that can be compared: `http 8000 /healthz`, `exec python …`, `tcp 8000`, `grpc 9000`.
     pub action: String,

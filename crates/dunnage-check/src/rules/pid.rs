@@ -2,9 +2,11 @@
 
 mod child_not_waited_for;
 mod command_drops_init;
+mod compose_without_init;
 mod double_init;
 mod forks_without_init;
 mod no_init;
+mod no_pids_limit;
 
 use super::Rule;
 
@@ -14,5 +16,7 @@ pub(super) const RULES: &[&Rule] = &[
     &no_init::RULE,
     &double_init::RULE,
     &child_not_waited_for::RULE,
+    &compose_without_init::RULE,
     &command_drops_init::RULE,
+    &no_pids_limit::RULE,
 ];

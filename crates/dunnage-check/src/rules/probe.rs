@@ -1,5 +1,10 @@
 //! Probes: what restarts a healthy pod, what keeps traffic on a sick one.
 
+mod exec_starts_python;
+mod liveness_is_readiness;
+mod liveness_timeout_under_quota;
+mod no_healthcheck;
+mod no_readiness;
 mod no_startup_probe;
 mod one_worker_for_requests_and_probe;
 
@@ -7,6 +12,11 @@ use super::Rule;
 
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[
+    &no_readiness::RULE,
+    &liveness_is_readiness::RULE,
+    &liveness_timeout_under_quota::RULE,
+    &exec_starts_python::RULE,
     &no_startup_probe::RULE,
     &one_worker_for_requests_and_probe::RULE,
+    &no_healthcheck::RULE,
 ];

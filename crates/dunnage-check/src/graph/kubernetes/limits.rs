@@ -13,19 +13,19 @@ impl Container<'_> {
     /// What holds for it: its own resources, a patch's, its pod's (which bound all of its containers together), a
     /// LimitRange's. A request that is not said is the limit, if that is: Kubernetes fills it in, and no place says it.
     pub fn limits(&self, cluster: &Cluster<'_>) -> Limits {
-        let own = self.get("resources");
-        let pod = self
-            .pod
-            .get("resources")
-            .map(|node| (self.owner.file, node));
+        let file = self.owner.file;
+        let own = self.node.get("resources").map(|node| (file, node));
+        let patched = self.patches.iter().map(|(file, patch)| (*file, *patch));
+        let patched = patched.filter_map(|(file, patch)| Some((file, patch.get("resources")?)));
+        let pod = self.pod.get("resources").map(|node| (file, node));
+        let said: Vec<Found<'_>> = own.into_iter().chain(patched).chain(pod).collect();
         let range = cluster.limit_range(&self.owner);
         let find = |kind: &str, default: &str, resource: &str| {
-            let of = |found: Option<Found<'_>>, path: [&str; 2]| {
-                found.and_then(|(file, node)| Some((file, node.at(&path)?.clone())))
-            };
-            of(own, [kind, resource])
-                .or_else(|| of(pod, [kind, resource]))
-                .or_else(|| of(range, [default, resource]))
+            let of =
+                |(file, node): Found<'_>, kind| Some((file, node.at(&[kind, resource])?.clone()));
+            said.iter()
+                .find_map(|found| of(*found, kind))
+                .or_else(|| of(range?, default))
         };
         let read = |kind, default, resource, parse: fn(&str) -> Option<u64>| {
             let (file, node) = find(kind, default, resource)?;

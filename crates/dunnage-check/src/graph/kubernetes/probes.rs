@@ -3,14 +3,15 @@
 use super::{Container, place};
 use crate::graph::workload::{Probe, Probes};
 use crate::parse::yaml::Node;
-use crate::source::FileId;
+use crate::source::Location;
 
 impl Container<'_> {
     /// Its probes, each its own or a patch's.
     pub fn probes(&self) -> Probes {
-        let read = |key| {
-            self.get(key)
-                .and_then(|(file, node)| probe(self, file, node))
+        let read = |key: &str| {
+            let (file, said) = self.said(key)?;
+            let at = place(file, said.key(key)?);
+            probe(self, at, said.get(key)?)
         };
         Probes {
             liveness: read("livenessProbe"),
@@ -36,7 +37,7 @@ impl Container<'_> {
     }
 }
 
-fn probe(container: &Container<'_>, file: FileId, node: &Node) -> Option<Probe> {
+fn probe(container: &Container<'_>, at: Location, node: &Node) -> Option<Probe> {
     let exec: Vec<String> = node
         .at(&["exec", "command"])
         .map(Node::items)
@@ -56,12 +57,12 @@ fn probe(container: &Container<'_>, file: FileId, node: &Node) -> Option<Probe> 
             .unwrap_or(default)
     };
     Some(Probe {
-        at: place(file, node),
+        at,
         action,
         exec,
         timeout: (
             number("timeoutSeconds", 1),
-            node.get("timeoutSeconds").map(|node| place(file, node)),
+            node.get("timeoutSeconds").map(|node| place(at.file, node)),
         ),
         period: number("periodSeconds", 10),
         failures: number("failureThreshold", 3),

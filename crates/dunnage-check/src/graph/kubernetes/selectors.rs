@@ -9,10 +9,23 @@ use crate::parse::yaml::Node;
 use crate::source::{FileId, Location};
 
 impl<'a> Cluster<'a> {
-    fn of_kind(&self, near: &Placed<'_>, kind: &str) -> impl Iterator<Item = &Placed<'a>> {
-        self.objects
+    fn of_kind<'b>(
+        &'b self,
+        near: &'b Placed<'_>,
+        kind: &str,
+    ) -> impl Iterator<Item = &'b Placed<'a>> {
+        let objects = self.by_kind.get(kind).map(Vec::as_slice);
+        objects
+            .unwrap_or_default()
             .iter()
-            .filter(move |other| other.object.kind == kind && are_close(near, other))
+            .filter(move |other| are_close(near, other))
+    }
+
+    /// Is there any autoscaler?
+    pub fn has_autoscalers(&self) -> bool {
+        ["HorizontalPodAutoscaler", "ScaledObject"]
+            .iter()
+            .any(|kind| self.by_kind.contains_key(kind))
     }
 
     /// A Service that sends requests to the container's pod: the place of its selector.
@@ -30,7 +43,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// The autoscaler of a workload: HorizontalPodAutoscaler or KEDA's ScaledObject.
-    pub fn autoscaler_of(&self, owner: &Placed<'_>) -> Option<&Placed<'a>> {
+    pub fn autoscaler_of<'b>(&'b self, owner: &'b Placed<'_>) -> Option<&'b Placed<'a>> {
         let scalers = self.of_kind(owner, "HorizontalPodAutoscaler");
         scalers
             .chain(self.of_kind(owner, "ScaledObject"))
@@ -44,7 +57,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// The PodDisruptionBudget that selects a workload's pods.
-    pub fn budget_of(&self, owner: &Placed<'_>) -> Option<&Placed<'a>> {
+    pub fn budget_of<'b>(&'b self, owner: &'b Placed<'_>) -> Option<&'b Placed<'a>> {
         self.of_kind(owner, "PodDisruptionBudget").find(|budget| {
             let selector = budget.object.node.at(&["spec", "selector", "matchLabels"]);
             selector.is_some_and(|selector| selects(selector.entries(), owner.object.pod_labels()))
@@ -63,7 +76,11 @@ impl<'a> Cluster<'a> {
     }
 
     /// A ConfigMap by its name.
-    pub(super) fn config_map(&self, owner: &Placed<'_>, name: &str) -> Option<&Placed<'a>> {
+    pub(super) fn config_map<'b>(
+        &'b self,
+        owner: &'b Placed<'_>,
+        name: &str,
+    ) -> Option<&'b Placed<'a>> {
         self.of_kind(owner, "ConfigMap")
             .find(|map| map.object.name == name)
     }

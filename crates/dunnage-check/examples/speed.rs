@@ -1,0 +1,54 @@
+//! How long a folder takes: reading aside, parsing, joining, all rules. `cargo run --release --example speed FOLDER`.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::unchecked_time_subtraction,
+    clippy::disallowed_methods,
+    reason = "a measurement reads files, asks the clock and prints"
+)]
+
+use dunnage_check::Repository;
+use dunnage_check::graph::Graph;
+use dunnage_check::rules::{self, Context};
+use std::path::Path;
+use std::time::Instant;
+
+fn read(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read(root, &path, found);
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            let name = path.strip_prefix(root).unwrap().to_string_lossy();
+            found.push((name.into_owned(), text));
+        }
+    }
+}
+
+fn main() {
+    let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let mut texts = Vec::new();
+    read(Path::new(&folder), Path::new(&folder), &mut texts);
+    let bytes: usize = texts.iter().map(|(_, text)| text.len()).sum();
+    let files = texts.len();
+
+    let start = Instant::now();
+    let repository = Repository::parse(texts);
+    let parsed = start.elapsed();
+    let graph = Graph::build(&repository);
+    let joined = start.elapsed();
+    let context = Context {
+        repository: &repository,
+        graph: &graph,
+    };
+    let all: Vec<_> = rules::all().collect();
+    let findings = rules::check(&context, &all);
+    let checked = start.elapsed();
+    println!(
+        "{files} files, {bytes} bytes: parsed in {parsed:?}, joined in {:?}, checked in {:?}, all {checked:?}; {} workloads, {} findings",
+        joined - parsed,
+        checked - joined,
+        graph.workloads.len(),
+        findings.len()
+    );
+}

@@ -1,0 +1,123 @@
+//! LIFE004.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::yaml::{New, set};
+use crate::fix::{Fix, Safety};
+use crate::graph::workload::{StartPlace, Workload};
+use crate::rules::manifest::{Manifest, python_services};
+use crate::rules::{Context, Family, Persona, rule};
+
+/// Seconds that an endpoint's removal usually takes to reach every node, and some.
+const SLEEP: u32 = 5;
+
+rule! {
+    /// ## What it finds
+    ///
+    /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
+    /// `dunnage run --drain-delay`.
+    ///
+    /// ## Why
+    ///
+    /// When a pod ends, two things begin at once: the kubelet sends SIGTERM, and the endpoint is taken out of the Service,
+    /// which has to travel to every node's rules, every ingress and every client's keep-alive pool. For those seconds new
+    /// requests arrive at a server that has just closed its socket: each rollout gives a burst of refused connections. A
+    /// `preStop` that only sleeps keeps the server serving until nobody sends any more.
+    ///
+    /// ## Example
+    ///
+    /// ```yaml
+    /// containers:
+    /// - name: web
+    ///   image: shop
+    /// ```
+    ///
+    /// ## Instead
+    ///
+    /// ```yaml
+    /// containers:
+    /// - name: web
+    ///   image: shop
+    ///   lifecycle:
+    ///     preStop:
+    ///       sleep: {seconds: 5}
+    /// ```
+    ///
+    /// `sleep` needs Kubernetes 1.30; before that `exec: {command: [sleep, "5"]}`, if the image has it.
+    ///
+    /// ## Fix
+    ///
+    /// Unsafe: adds a sleep of 5 s. It comes out of `terminationGracePeriodSeconds`, and the pod ends that much later.
+    ///
+    /// ## References
+    ///
+    /// - [Pod termination](https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)
+    /// - [Termination process for Services](https://kubernetes.io/docs/tutorials/services/pods-and-endpoint-termination-flow/)
+    pub(super) static RULE = {
+        id: "LIFE004",
+        name: "no-pre-stop",
+        title: "requests still arrive after SIGTERM, at a server that has closed",
+        family: Family::Life,
+        severity: Severity::Warning,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "`--drain-delay 5s` turns readiness off and waits before it forwards SIGTERM; the default is 0.",
+        check: check,
+    };
+}
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for (workload, manifest) in python_services(context) {
+        let life = &workload.life;
+        let Some(service) = life.service else {
+            continue;
+        };
+        if life.pre_stop.is_some() || drains(context, workload) {
+            continue;
+        }
+        let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";
+        let finding = Finding::new(&RULE, workload.at, message)
+            .of(&workload.name)
+            .at_most(workload.confidence)
+            .because(service, "a Service sends requests to it");
+        findings.push(match fix(&manifest) {
+            Some(fix) => finding.fix(fix),
+            None => finding,
+        });
+    }
+}
+
+/// Does `dunnage run` wait before it forwards SIGTERM?
+fn drains(context: &Context<'_>, workload: &Workload) -> bool {
+    if workload.init().is_none_or(|init| init.name != "dunnage") {
+        return false;
+    }
+    let is_set = workload.environment.contains_key("DUNNAGE_DRAIN_DELAY");
+    let places = match &workload.start {
+        Some(StartPlace::Dockerfile {
+            entrypoint,
+            command,
+        }) => [entrypoint, command].map(|start| start.as_ref().map(|start| start.at)),
+        Some(StartPlace::Manifest { command, arguments }) => [*command, *arguments],
+        None => [None, None],
+    };
+    is_set
+        || places.into_iter().flatten().any(|at| {
+            let source = &context.repository.file(at.file).source;
+            source.slice(at.span).contains("--drain-delay")
+        })
+}
+
+fn fix(manifest: &Manifest<'_>) -> Option<Fix> {
+    let path = ["lifecycle", "preStop", "sleep", "seconds"];
+    let edit = set(
+        manifest.target,
+        manifest.container,
+        &path,
+        &New::plain(SLEEP),
+    )?;
+    Some(Fix {
+        title: format!("sleep {SLEEP} s before SIGTERM"),
+        safety: Safety::Unsafe,
+        edits: vec![edit],
+    })
+}

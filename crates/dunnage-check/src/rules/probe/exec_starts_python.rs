@@ -1,0 +1,135 @@
+//! PROBE004.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::graph::workload::Probe;
+use crate::rules::manifest::{cpu, python_services};
+use crate::rules::{Context, Family, Persona, rule};
+
+rule! {
+    /// ## What it finds
+    ///
+    /// A probe that starts a Python of its own in the container: `python -c …`, `celery inspect ping`, `manage.py check`.
+    ///
+    /// ## Why
+    ///
+    /// The probe's process is in the container: its CPU comes out of the quota, its memory out of the limit, at every
+    /// period, and most when the container is busy and the probe is slow. An empty `python -c pass` takes 40 ms of CPU and
+    /// 13 MiB, `celery inspect ping` 300 ms and 41 MiB (CPython 3.11 and 3.13, 2026-11-29, caches warm, smallest
+    /// application). Under a limit of 500m the latter cannot answer in less than 600 ms, so the default timeout of one
+    /// second leaves it no reserve. What times out is killed by the kubelet, and with no init in the container a grandchild
+    /// of it stays as a zombie.
+    ///
+    /// ## Example
+    ///
+    /// ```yaml
+    /// livenessProbe:
+    ///   exec: {command: [celery, -A, shop, inspect, ping]}
+    /// ```
+    ///
+    /// ## Instead
+    ///
+    /// ```yaml
+    /// # the worker touches the file while it lives: no interpreter is started
+    /// livenessProbe:
+    ///   exec: {command: [sh, -c, 'find /dev/shm/alive -mmin -1 | grep -q .']}
+    ///   timeoutSeconds: 5
+    /// ```
+    ///
+    /// or an `httpGet` or `grpc` probe, which starts nothing.
+    ///
+    /// ## Fix
+    ///
+    /// None: another way to ask has to be there first.
+    ///
+    /// ## References
+    ///
+    /// - [Configure probes](https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/)
+    /// - [celery: Kubernetes readiness and liveness probes (issue 4079)](https://github.com/celery/celery/issues/4079)
+    pub(super) static RULE = {
+        id: "PROBE004",
+        name: "exec-starts-python",
+        title: "a probe that starts a Python pays for it out of the container's limits",
+        family: Family::Probe,
+        severity: Severity::Warning,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "Answers `/livez` and `/readyz` over HTTP (`--listen`) from PID 1, without a Python.",
+        check: check,
+    };
+}
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for (workload, _) in python_services(context) {
+        let probes = &workload.probes;
+        let named = [
+            ("liveness", &probes.liveness),
+            ("readiness", &probes.readiness),
+        ];
+        // a startup probe ends with the start
+        let found = named.into_iter().find_map(|(name, probe)| {
+            let probe = probe.as_ref()?;
+            Some((name, probe, program(probe)?))
+        });
+        let Some((name, probe, program)) = found else {
+            continue;
+        };
+        let is_heavy = !program.starts_with("python");
+        let limit = workload
+            .limits
+            .cpu
+            .as_ref()
+            .filter(|limit| limit.value < 2_000);
+        let severity = if is_heavy || limit.is_some() {
+            Severity::Warning
+        } else {
+            Severity::Info
+        };
+        let mut message = format!(
+            "the {name} probe starts `{program}` every {} s within the container's own limits",
+            probe.period
+        );
+        if probe.timeout.0 <= 1 {
+            message.push_str(", and gives it 1 s");
+        }
+        let mut finding = Finding::new(&RULE, probe.at, message)
+            .severity(severity)
+            .of(&workload.name)
+            .at_most(workload.confidence);
+        if let Some(limit) = limit {
+            finding = finding.because(limit.at, format!("the CPU limit is {}", cpu(limit.value)));
+        }
+        findings.push(finding);
+    }
+}
+
+/// The Python program that a probe starts, as a person calls it; also behind `sh -c`, `exec`, `timeout`.
+fn program(probe: &Probe) -> Option<&'static str> {
+    let text = probe.exec.join(" ");
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | '&' | '(' | ')' | '"' | '\''))
+        .filter(|word| !word.is_empty())
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .collect();
+    let has = |name: &str| words.contains(&name);
+    if has("celery") && (has("inspect") || has("status")) {
+        Some("celery inspect")
+    } else if words
+        .iter()
+        .any(|word| *word == "manage.py" || *word == "django-admin")
+    {
+        Some("manage.py")
+    } else if has("airflow") {
+        Some("airflow")
+    } else if words.iter().take(4).any(|word| is_python(word)) {
+        Some("python")
+    } else {
+        None
+    }
+}
+
+fn is_python(word: &str) -> bool {
+    let version = word
+        .strip_prefix("python")
+        .or_else(|| word.strip_prefix("pypy"));
+    version.is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+}
