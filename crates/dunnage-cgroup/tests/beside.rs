@@ -69,7 +69,7 @@ fn on_v1_no_group_is_killed_and_no_limit_is_no_number() {
 }
 
 #[test]
-fn another_processs_cgroup_is_found_by_its_id() {
+fn the_cgroup_of_another_process_is_found_by_its_id() {
     let folder = machine(&[
         ("proc/self/cgroup", "0::/\n"),
         ("proc/77/cgroup", "0::/app\n"),

@@ -135,10 +135,22 @@ pub fn rule_page(rule: &Rule) -> String {
         persona_name(rule.persona),
     );
     if !rule.by_run.is_empty() {
-        let by_run = rule.by_run.trim_end_matches('.');
+        let by_run = by_run(rule);
         let _ = write!(text, "\nWhat `dunnage run` does by itself: {by_run}.\n");
     }
     format!("{text}\n{}\n", rule.markdown().trim())
+}
+
+/// What `dunnage run` does by itself, to go on a sentence with; empty if nothing.
+pub fn by_run(rule: &Rule) -> String {
+    let words = rule.by_run.trim_end_matches('.');
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    // an abbreviation stays what it is
+    if letters.clone().next().is_some_and(char::is_uppercase) {
+        return words.to_owned();
+    }
+    first.into_iter().chain(letters).collect()
 }
 
 fn capitalised(text: &str) -> String {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use dunnage_check::rules;
 
+use crate::commands::explain;
+
 const HEAD: &str = "\
 # The checklist
 
@@ -161,9 +163,8 @@ pub fn page() -> String {
                 .iter()
                 .map(|rule| format!("[{0}](rules/{0}.md)", rule.id))
                 .collect();
-            let mut by_run: Vec<&str> = Vec::new();
-            for rule in &rules {
-                let words = rule.by_run.trim_end_matches('.');
+            let mut by_run: Vec<String> = Vec::new();
+            for words in rules.iter().map(|rule| explain::by_run(rule)) {
                 if !words.is_empty() && !by_run.contains(&words) {
                     by_run.push(words);
                 }
