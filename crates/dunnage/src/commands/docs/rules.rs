@@ -121,19 +121,7 @@ const WITHOUT: &[(&str, &str)] = &[
         "`n_jobs=-1` of joblib and scikit-learn follows the quota, since loky reads it (measured with 3.7); `num_workers=os.cpu_count()` is CPU002's",
     ),
     (
-        "CPU014",
-        "`PYTHON_CPU_COUNT` also shrinks pools that wait for IO; `dunnage run` tells Python its CPUs without that",
-    ),
-    (
-        "MEM005",
-        "a limit of arenas (`MALLOC_ARENA_MAX=2`) costs more than it gives in what was measured: [memory.md](../memory.md)",
-    ),
-    (
         "MEM012",
         "`memory.oom.group` is the node's choice: `dunnage doctor` reads it",
-    ),
-    (
-        "OBS001",
-        "a fault handler in a running process with threads can crash it; `dunnage run` reads stacks from outside",
     ),
 ];
