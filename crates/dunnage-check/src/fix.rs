@@ -6,6 +6,7 @@
 
 mod diff;
 pub mod dockerfile;
+mod ignore;
 mod mend;
 pub mod python;
 pub mod shell;
@@ -14,6 +15,7 @@ pub mod words;
 pub mod yaml;
 
 pub use diff::unified_diff;
+pub use ignore::ignore;
 pub use mend::{Applied, Change, Mended, Refused, best, mend};
 pub use target::Target;
 

@@ -43,7 +43,7 @@ pub fn insert_key(target: Target<'_>, mapping: &Node, key: &str, value: &New) ->
     let indent = target.column(own.first()?.0.span.start as usize);
     let entry = style.entry(key, value, indent);
     let start = last.0.span.start as usize;
-    if keeps_newlines(&last.1) {
+    if keeps_newlines(target, &last.1) {
         // a line after it would take the empty lines at its end away
         return Some(target.insert(start, format!("{entry}{}", style.line(indent, ""))));
     }
@@ -101,7 +101,7 @@ pub fn replace_scalar(target: Target<'_>, node: &Node, value: &New) -> Option<Ed
     let Value::Scalar { plain, .. } = node.value else {
         return None;
     };
-    if !plain && is_block_scalar(target, node.span) {
+    if !plain && block_header(target, node.span).is_some() {
         return None;
     }
     let text = match (value, target.slice(node.span).chars().next()?) {
@@ -130,7 +130,7 @@ pub fn append_item(target: Target<'_>, list: &Node, item: &New) -> Option<Edit> 
         return insert_flow(target, (open, end), last, &style.flow(item));
     }
     let (first, last) = (own.first()?, own.last()?);
-    if keeps_newlines(last) {
+    if keeps_newlines(target, last) {
         return None;
     }
     let indent = target.column(dash_of(target, first)?);
@@ -177,7 +177,9 @@ pub fn prepend_items(target: Target<'_>, list: &Node, items: &[&str]) -> Option<
 pub fn remove_key(target: Target<'_>, mapping: &Node, key: &str) -> Option<Edit> {
     let own = own_entries(mapping);
     let index = own.iter().position(|(name, _)| name.text() == Some(key))?;
-    if own.len() < 2 || flow_open(target, mapping, '{').is_some() {
+    // the empty lines behind the entry would come to the block scalar before it
+    let is_behind_kept = index > 0 && keeps_newlines(target, &own[index - 1].1);
+    if own.len() < 2 || flow_open(target, mapping, '{').is_some() || is_behind_kept {
         return None;
     }
     let start = own[index].0.span.start as usize;
@@ -333,31 +335,27 @@ fn deepest_end(target: Target<'_>, node: &Node) -> usize {
     end.unwrap_or(node.span.end as usize)
 }
 
-/// Does a scalar stand below a line that ends in `|` or `>`?
-fn is_block_scalar(target: Target<'_>, scalar: Span) -> bool {
-    let start = target.line_start(scalar.start as usize);
-    let before = &target.text[..start];
-    let is_first = target.text[start..]
-        .get(..scalar.start as usize - start)
-        .is_some_and(|indent| indent.trim().is_empty());
-    let header = before.trim_end().lines().last().unwrap_or_default();
-    let header = header.split(" #").next().unwrap_or_default().trim_end();
-    is_first
-        && header
-            .trim_end_matches(|character: char| {
-                "+-".contains(character) || character.is_ascii_digit()
-            })
-            .ends_with(['|', '>'])
+/// The first line of a block scalar, with its indicator `|` or `>`.
+fn block_header(target: Target<'_>, scalar: Span) -> Option<&str> {
+    let header = target.slice(scalar).lines().next()?;
+    header
+        .starts_with(['|', '>'])
+        .then(|| header.split(" #").next())?
 }
 
 /// Does a block scalar at the end of this value keep its empty lines (`|+`)?
-fn keeps_newlines(value: &Node) -> bool {
+fn keeps_newlines(target: Target<'_>, value: &Node) -> bool {
     match &value.value {
-        Value::Scalar { text, .. } => text.ends_with("\n\n") || text == "\n",
+        Value::Scalar { text, plain } => {
+            let is_blank = !plain && !text.is_empty() && text.trim().is_empty();
+            is_blank || block_header(target, value.span).is_some_and(|header| header.contains('+'))
+        }
         Value::Mapping(_) => own_entries(value)
             .last()
-            .is_some_and(|(_, value)| keeps_newlines(value)),
-        Value::Sequence(items) => items.last().is_some_and(keeps_newlines),
+            .is_some_and(|(_, value)| keeps_newlines(target, value)),
+        Value::Sequence(items) => items
+            .last()
+            .is_some_and(|item| keeps_newlines(target, item)),
         Value::Null => false,
     }
 }
@@ -368,5 +366,7 @@ fn dash_of(target: Target<'_>, item: &Node) -> Option<usize> {
     before.ends_with('-').then(|| before.len() - 1)
 }
 
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,8 @@ enum Command {
     Check(commands::check::CheckCommand),
     /// Explain a rule of `check` or an event of `run`: the mechanism, an example, what mends it
     Explain(commands::explain::ExplainCommand),
+    /// Serve what `check` finds to an editor (Language Server Protocol)
+    Lsp(commands::lsp::LspCommand),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -111,6 +113,7 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Report(args) => commands::report::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Lsp(args) => commands::lsp::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };

@@ -1,9 +1,9 @@
 //! `dunnage check`: the checklist over the files of a repository.
 
-mod config;
+pub(super) mod config;
 mod fixing;
 mod helm;
-mod walk;
+pub(super) mod walk;
 mod write;
 
 use std::io::IsTerminal;

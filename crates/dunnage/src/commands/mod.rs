@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod dump;
 pub mod exec;
 pub mod explain;
+pub mod lsp;
 pub mod picture;
 pub mod plan;
 pub mod record;

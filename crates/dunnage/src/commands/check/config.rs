@@ -60,6 +60,16 @@ pub fn find(named: Option<&Path>, base: &Path) -> anyhow::Result<Found> {
     Ok(Found::default())
 }
 
+/// The settings that are in a folder itself.
+pub fn of_folder(folder: &Path) -> anyhow::Result<Option<Settings>> {
+    for name in ["dunnage.toml", "pyproject.toml"] {
+        if let Some(settings) = read_if_there(&folder.join(name))? {
+            return Ok(Some(settings));
+        }
+    }
+    Ok(None)
+}
+
 fn read_if_there(path: &Path) -> anyhow::Result<Option<Settings>> {
     if path.is_file() { read(path) } else { Ok(None) }
 }
