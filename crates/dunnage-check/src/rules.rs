@@ -15,6 +15,7 @@ mod obs;
 mod pid;
 mod probe;
 mod python;
+mod shells;
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;

@@ -75,6 +75,7 @@ mod tests {
             has_redirection: false,
             is_background: false,
             is_piped: false,
+            is_piped_on: false,
             is_tested: false,
             is_last: true,
             depth: 0,

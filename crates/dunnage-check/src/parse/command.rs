@@ -65,6 +65,8 @@ pub struct Server {
     pub preload: bool,
     /// For development only: `--reload`, `--debug`, `flask run`, `runserver`.
     pub development: Option<Location>,
+    /// uWSGI was asked to end at SIGTERM instead of starting anew: `--die-on-term`.
+    pub dies_on_term: bool,
     /// The interpreter was asked not to buffer its output: `-u`.
     pub is_unbuffered: bool,
     /// Where the program is named: `gunicorn`, `-m uvicorn`, `python`.
@@ -125,6 +127,8 @@ pub enum Step {
         execs: bool,
         /// How many commands the text has before the last, joined by `&&`, `;`, newline or `|`.
         commands_before: usize,
+        /// Was it asked to end at the first failure: `-e`, or `set -e` in the text?
+        exits_on_error: bool,
         /// How the last command stands in the text: what decides whether a shell becomes it by itself.
         tail: Tail,
         /// Where the command begins that would need `exec`.

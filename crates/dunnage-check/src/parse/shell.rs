@@ -23,6 +23,10 @@ pub struct Script {
     pub traps: Vec<(Vec<String>, Location)>,
     /// The commands in order, those of functions and branches among them.
     pub commands: Vec<Command>,
+    /// Does a pipe fail where any part of it does: `set -o pipefail`?
+    pub has_pipefail: bool,
+    /// The first of the commands whose failure is the script's: of `a; b && c` that is `b`.
+    pub last_list: usize,
 }
 
 /// One simple command.
@@ -40,6 +44,8 @@ pub struct Command {
     pub is_background: bool,
     /// Is it part of a pipe, or in a subshell?
     pub is_piped: bool,
+    /// The next command of its pipe takes what it writes.
+    pub is_piped_on: bool,
     /// Is there a `||` or `!` about it, so that its failure is looked at?
     pub is_tested: bool,
     /// May the script end here: is it the last command, the last of a branch that ends the script, or an `exec`?

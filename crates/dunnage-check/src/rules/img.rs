@@ -1,6 +1,21 @@
 //! The image and how it is run.
 
+mod buffered_output;
+mod development_server;
+mod development_server_in_code;
+mod heartbeat_on_disk;
+mod musl_with_wheels;
+mod old_or_moving_python;
+mod root_user;
+
 use super::Rule;
 
 /// The family's rules, by number.
-pub(super) const RULES: &[&Rule] = &[];
+pub(super) const RULES: &[&Rule] = &[
+    &development_server::RULE,
+    &buffered_output::RULE,
+    &heartbeat_on_disk::RULE,
+    &old_or_moving_python::RULE,
+    &musl_with_wheels::RULE,
+    &root_user::RULE,
+];

@@ -6,6 +6,7 @@ mod grace_too_short;
 mod graceful_timeout_unset;
 mod grpc_stop_at_once;
 mod ignores_sigterm;
+mod lost_failure;
 mod no_pre_stop;
 mod only_keyboard_interrupt;
 mod short_grace;
@@ -26,5 +27,6 @@ pub(super) const RULES: &[&Rule] = &[
     &grpc_stop_at_once::RULE,
     &spot_without_shutdown::RULE,
     &daemon_thread::RULE,
+    &lost_failure::RULE,
     &tasks_lost_at_stop::RULE,
 ];

@@ -31,9 +31,8 @@ impl Server {
             if syntax.development.contains(&name) && !matches!(value, Some("False" | "false")) {
                 self.development.get_or_insert(word.at);
             }
-            if name == "--preload" {
-                self.preload = true;
-            }
+            self.preload |= name == "--preload";
+            self.dies_on_term |= name == "--die-on-term";
             if syntax.flags.contains(&name) || text == "--" {
                 continue;
             }

@@ -10,7 +10,7 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
         return None;
     }
     let mut rest = &words[1..];
-    let mut takes_text = false;
+    let (mut takes_text, mut exits_on_error) = (false, false);
     while let Some((option, after)) = rest.split_first() {
         let Some(letters) = option.text.strip_prefix(['-', '+']) else {
             break;
@@ -18,6 +18,7 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
         rest = after;
         let is_long = letters.starts_with('-');
         takes_text |= !is_long && letters.contains('c');
+        exits_on_error |= !is_long && letters.contains('e');
         if !is_long && letters.ends_with('o') {
             rest = rest.get(1..).unwrap_or_default();
         }
@@ -33,7 +34,7 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
     };
     if takes_text {
         let mut steps = Vec::new();
-        text_of(name, text, arguments, &mut steps);
+        text_of(name, text, arguments, exits_on_error, &mut steps);
         return Some(Read::Ends(steps));
     }
     let script = Step::Script {
@@ -50,11 +51,17 @@ pub fn read_text(shell: &str, text: &str, at: Location) -> Vec<Step> {
         at,
     };
     let mut steps = Vec::new();
-    text_of(shell, &word, &[], &mut steps);
+    text_of(shell, &word, &[], false, &mut steps);
     steps
 }
 
-fn text_of(shell: &str, text: &Word, arguments: &[Word], steps: &mut Vec<Step>) {
+fn text_of(
+    shell: &str,
+    text: &Word,
+    arguments: &[Word],
+    exits_on_error: bool,
+    steps: &mut Vec<Step>,
+) {
     let script = parse_word(text);
     let Some(main) = script.main() else {
         let (name, at) = (shell.to_owned(), text.at);
@@ -65,6 +72,7 @@ fn text_of(shell: &str, text: &Word, arguments: &[Word], steps: &mut Vec<Step>) 
     steps.push(Step::Shell {
         name: shell.to_owned(),
         execs: tail == Tail::Exec,
+        exits_on_error: exits_on_error || script.exits_on_error,
         commands_before: script
             .commands
             .iter()

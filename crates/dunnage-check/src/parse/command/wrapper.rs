@@ -129,8 +129,8 @@ const WRAPPERS: &[Kind] = &[
     ),
     kind(&["pipenv", "run"], true, &["--pypi-mirror", "--python"], 0),
     kind(&["pdm", "run"], false, &["-p", "--project", "--venv"], 0),
-    kind(&["hatch", "run"], true, &["-e", "--env"], 0),
-    kind(&["hatch", "env", "run"], true, &["-e", "--env"], 0),
+    kind(&["hatch", "run"], false, &["-e", "--env"], 0),
+    kind(&["hatch", "env", "run"], false, &["-e", "--env"], 0),
     kind(&["rye", "run"], true, &["--pyproject"], 0),
     kind(
         &["pixi", "run"],
@@ -147,7 +147,7 @@ const WRAPPERS: &[Kind] = &[
     kind(&["newrelic-admin", "run-python"], true, &[], 0),
     kind(&["elasticapm-run"], true, &["--config"], 0),
     kind(&["coverage", "run"], true, &["--source", "--rcfile"], 0),
-    kind(&["dotenv", "run"], false, &["-f", "--file"], 0),
+    kind(&["dotenv", "run"], true, &["-f", "--file"], 0),
     kind(
         &["doppler", "run"],
         false,

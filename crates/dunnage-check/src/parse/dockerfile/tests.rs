@@ -119,6 +119,13 @@ fn old_and_new_env_both_count_and_the_last_of_a_name_wins() {
     assert_eq!(value("OLD").as_deref(), Some("some words here"));
     assert_eq!(value("PATH").as_deref(), Some("/opt/bin:$PATH"));
     assert_eq!(value("X").as_deref(), Some("2"));
+    let text = "FROM a\nENV A=1 B=\"x y\" \\\n  C=3\nENV D the rest\n";
+    let places: Vec<_> = last(text)
+        .environment
+        .iter()
+        .map(|(_, value)| text[value.at.span.range()].to_owned())
+        .collect();
+    assert_eq!(places, ["1", "\"x y\"", "3", "the rest"]);
 }
 
 #[test]

@@ -70,24 +70,37 @@ pub(super) fn split(arguments: &str) -> Vec<(Range<usize>, String)> {
     }
 }
 
-/// The pairs of `ENV` and `ARG`: `NAME=value NAME="a b"`, or the old `NAME all of the rest`. A name alone has no value.
+/// The pairs of `ENV` and `ARG`: `NAME=value NAME="a b"`, or the old `NAME all of the rest`, each with the range of its
+/// value as it is written. A name alone has no value.
 pub(super) fn pairs(arguments: &str) -> Vec<(String, Option<String>, Range<usize>)> {
     let first = split(arguments).into_iter().next();
     let Some((range, word)) = first else {
         return Vec::new();
     };
     if !word.contains('=') {
-        let value = arguments[range.end..].trim_start().replace(NOTHING, "");
+        let rest = arguments[range.end..].trim_start();
+        let value = rest.replace(NOTHING, "");
         let value = (!value.is_empty()).then_some(value);
-        return vec![(word, value, 0..arguments.len())];
+        return vec![(word, value, arguments.len() - rest.len()..arguments.len())];
     }
     split(arguments)
         .into_iter()
         .map(|(range, word)| match word.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned()), range),
+            Some((name, value)) => {
+                let value = Some(value.to_owned());
+                (name.to_owned(), value, after_equals(arguments, range))
+            }
             None => (word, None, range),
         })
         .collect()
+}
+
+/// The value's part of `NAME=value`, or of `"NAME=value"` within the quotes.
+fn after_equals(arguments: &str, range: Range<usize>) -> Range<usize> {
+    let written = &arguments[range.clone()];
+    let begin = written.find('=').map_or(0, |found| found + 1);
+    let is_all_quoted = written.starts_with(['"', '\'']) && written.len() > begin;
+    range.start + begin..range.end - usize::from(is_all_quoted)
 }
 
 /// A word without its quotes, and how many bytes it takes. `$` stays.

@@ -170,6 +170,9 @@ impl<'a> Reader<'a> {
                 return ends;
             }
             let before = (self.at, self.script.commands.len());
+            if self.depth == 0 {
+                self.script.last_list = before.1;
+            }
             let of_this = self.and_or();
             self.skip_blanks();
             if self.peek() == Some(b'&') && !self.starts_with("&&") {
@@ -218,6 +221,9 @@ impl<'a> Reader<'a> {
                 break;
             }
             self.eat("&");
+            if let Some(command) = self.script.commands.last_mut() {
+                command.is_piped_on = true;
+            }
             is_pipe = true;
             self.skip_lines();
             ends = self.command();
@@ -350,6 +356,7 @@ impl<'a> Reader<'a> {
             has_redirection,
             is_background: false,
             is_piped: false,
+            is_piped_on: false,
             is_tested: false,
             is_last: false,
             depth: self.depth,

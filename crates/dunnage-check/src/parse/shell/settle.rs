@@ -31,6 +31,7 @@ impl Reader<'_> {
             .iter()
             .skip(1)
             .any(|word| sets_exit(word));
+        // `#!/bin/bash -o pipefail` is not passed as two words by the kernel, so only `set` counts
         let mut may_have_failed = false;
         for command in &script.commands {
             let words: Vec<&str> = command
@@ -43,6 +44,7 @@ impl Reader<'_> {
                     script.exits_on_error |= options
                         .iter()
                         .any(|option| sets_exit(option) || *option == "errexit");
+                    script.has_pipefail |= options.contains(&"pipefail");
                 }
                 ["trap", handler, ref signals @ ..] if handler != "-" && !signals.is_empty() => {
                     let names = signals.iter().map(|name| signal_name(name)).collect();

@@ -104,6 +104,19 @@ fn set_e_counts_before_the_first_work_and_traps_are_named() {
 }
 
 #[test]
+fn what_fails_unseen_is_told_from_what_the_script_fails_for() {
+    let script = read("set -o pipefail\na; b | c\nd && e");
+    assert!(script.has_pipefail);
+    let seen: Vec<_> = script.commands[script.last_list..]
+        .iter()
+        .map(Command::name)
+        .collect();
+    assert_eq!(seen, ["d", "e"]);
+    let on: Vec<_> = script.commands.iter().map(|it| it.is_piped_on).collect();
+    assert_eq!(on, [false, false, true, false, false, false]);
+}
+
+#[test]
 fn places_are_those_of_the_file() {
     let script = parse("cd x && exec env A=1 \"my prog\" é", 10, FileId(3));
     let command = &script.commands[1];

@@ -34,9 +34,15 @@ pub(super) fn check(context: &Context<'_>, rule: &'static Rule, found: &mut Vec<
                 format!("{server} serves this container")
             };
             let finding = Finding::new(rule, call.at, message).confidence(confidence);
-            let stem = context.repository.file(file).source.name().trim_end_matches(".py");
+            let stem = context
+                .repository
+                .file(file)
+                .source
+                .name()
+                .trim_end_matches(".py");
             let app = call.name.split('.').next().unwrap_or("app");
-            let title = format!("start it with a server: gunicorn --bind 0.0.0.0:8000 {stem}:{app}");
+            let title =
+                format!("start it with a server: gunicorn --bind 0.0.0.0:8000 {stem}:{app}");
             found.push(code.found(finding).fix(python::told_by_run(&title)));
         }
     }
@@ -50,7 +56,10 @@ fn server_of(module: &Module, call: &Call) -> Option<(&'static str, Confidence)>
         "bottle.run" if call.keyword("server").is_none() => "bottle's development server",
         "wsgiref.simple_server.make_server" => "wsgiref",
         "django.core.management.call_command"
-            if call.arguments.first().is_some_and(|name| name.value == Value::Text("runserver".to_owned())) =>
+            if call
+                .arguments
+                .first()
+                .is_some_and(|name| name.value == Value::Text("runserver".to_owned())) =>
         {
             "Django's development server"
         }
@@ -77,8 +86,16 @@ fn server_of(module: &Module, call: &Call) -> Option<(&'static str, Confidence)>
 
 /// The call that made what a name means.
 fn made_by<'a>(module: &'a Module, name: &str) -> Option<&'a str> {
-    let globals = module.assignments.iter().filter(|(global, ..)| global == name).map(|(_, value, _)| value);
-    let locals = module.locals.iter().filter(|local| local.name == name).map(|local| &local.value);
+    let globals = module
+        .assignments
+        .iter()
+        .filter(|(global, ..)| global == name)
+        .map(|(_, value, _)| value);
+    let locals = module
+        .locals
+        .iter()
+        .filter(|local| local.name == name)
+        .map(|local| &local.value);
     globals.chain(locals).find_map(|value| match value {
         Value::Call(maker) => Some(maker.as_str()),
         _ => None,
@@ -88,6 +105,9 @@ fn made_by<'a>(module: &'a Module, name: &str) -> Option<&'a str> {
 /// `debug`, `host`, `port`, `threaded`: what Flask's `run` takes.
 fn has_flask_words(call: &Call) -> bool {
     call.arguments.iter().all(|argument| {
-        matches!(argument.keyword.as_deref(), Some("debug" | "host" | "port" | "threaded" | "use_reloader"))
+        matches!(
+            argument.keyword.as_deref(),
+            Some("debug" | "host" | "port" | "threaded" | "use_reloader")
+        )
     })
 }

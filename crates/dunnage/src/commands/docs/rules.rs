@@ -105,10 +105,6 @@ container; what turned out wrong, or too often wrong, is said by nobody.
 /// Ids without a rule, and why. An id is never used for something else.
 const WITHOUT: &[(&str, &str)] = &[
     (
-        "PID009",
-        "whether a wrapper such as `ddtrace-run` execs is seen live: `dunnage doctor` shows process 1",
-    ),
-    (
         "CPU004",
         "a pool of threads waits for IO: its size has nothing to do with CPUs, and a small one makes requests queue",
     ),

@@ -1,0 +1,142 @@
+//! IMG001.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Fix, Safety, Target, words};
+use crate::graph::workload::{Origin, Workload};
+use crate::parse::command::{Server, ServerKind};
+use crate::repository::Repository;
+use crate::rules::about::{about, pythons, stage};
+use crate::rules::shells::server_name;
+use crate::rules::{Context, Family, Persona, rule};
+use crate::source::{FileId, Location};
+
+rule! {
+    /// ## What it finds
+    /// A server for development as a container's command: `flask run`, `manage.py runserver`, `fastapi dev`, `--reload`,
+    /// `--debug`, `python -m http.server`, and a module whose own code starts one, such as `app.run(debug=True)`.
+    ///
+    /// ## Why
+    /// A reloader is a second process: it starts the server as its child, watches every file of the project and starts it
+    /// anew when one changes. The signal goes to the reloader, and where it is process 1 nobody reaps. The servers
+    /// themselves have one process and no limit on threads or queue, so that the CPU quota is met by a pile of waiting
+    /// requests; Flask's and Django's own documentation ask not to use them in production. `--debug` of Flask lets anybody
+    /// who sees a traceback run code.
+    ///
+    /// Commands of Compose files are for development often enough, and left alone.
+    ///
+    /// ## Example
+    /// ```dockerfile
+    /// CMD ["flask", "--app", "shop", "run", "--host", "0.0.0.0", "--debug"]
+    /// ```
+    ///
+    /// ## Instead
+    /// ```dockerfile
+    /// CMD ["gunicorn", "--bind", "0.0.0.0:8000", "shop:app"]
+    /// ```
+    ///
+    /// ## Fix
+    /// Unsafe: `--reload` and `--debug` go, `fastapi dev` becomes `fastapi run`. For `flask run` and `runserver` a server
+    /// must be chosen and installed, which is not done for you.
+    ///
+    /// ## References
+    /// - <https://flask.palletsprojects.com/en/stable/deploying/>
+    /// - <https://docs.djangoproject.com/en/stable/ref/django-admin/#runserver>
+    pub(in crate::rules) static RULE = {
+        id: "IMG001",
+        name: "development-server",
+        title: "a server for development serves in production",
+        family: Family::Img,
+        severity: Severity::Error,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "",
+        check: check,
+    };
+}
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    super::development_server_in_code::check(context, &RULE, findings);
+    for workload in pythons(context).filter(|workload| workload.is_service()) {
+        let Some(server) = workload.server() else {
+            continue;
+        };
+        let Some(at) = server.development else {
+            continue;
+        };
+        if is_for_development(context.repository, workload, at.file) {
+            continue;
+        }
+        let target = Target::of(context.repository, at.file);
+        let written = target.slice(at.span).trim_matches(['"', '\'']);
+        let name = server_name(server);
+        let message = if written.starts_with("--") {
+            format!(
+                "`{written}` of {name} is for development: it adds a process that watches files"
+            )
+        } else {
+            format!(
+                "{} serves this container",
+                server_in_words(server, &name, written)
+            )
+        };
+        let mut finding = Finding::new(&RULE, at, message);
+        if !matches!(workload.origin, Origin::Kubernetes { .. }) {
+            finding = finding.confidence(Confidence::Medium);
+        }
+        finding.fixes.extend(mend(target, server, at, written));
+        findings.push(about(finding, workload));
+    }
+}
+
+fn server_in_words(server: &Server, name: &str, written: &str) -> String {
+    match server.kind {
+        ServerKind::Python => format!("`{written}`, which is for development,"),
+        _ => format!("the development server of {name}, `{written}`,"),
+    }
+}
+
+/// Is the place one for development: a Compose file, or a Dockerfile or a stage that is called so?
+fn is_for_development(repository: &Repository, workload: &Workload, file: FileId) -> bool {
+    let path = repository.file(file).source.path.to_ascii_lowercase();
+    let is_dev = |text: &str| {
+        text.split(['/', '.', '-', '_']).any(|part| {
+            matches!(
+                part,
+                "dev"
+                    | "devel"
+                    | "development"
+                    | "devcontainer"
+                    | "local"
+                    | "debug"
+                    | "test"
+                    | "tests"
+            )
+        })
+    };
+    let is_compose = matches!(workload.origin, Origin::Compose { .. }) && file == workload.at.file;
+    let is_production = path.contains("prod");
+    let stage = stage(repository, workload).and_then(|(_, stage)| stage.name.as_ref());
+    let is_stage = stage.is_some_and(|name| is_dev(&name.value.to_ascii_lowercase()));
+    (is_compose && !is_production) || is_dev(&path) || is_stage
+}
+
+fn mend(target: Target<'_>, server: &Server, at: Location, written: &str) -> Option<Fix> {
+    let (title, edit) = if written.starts_with("--") {
+        (
+            format!("leave `{written}` out"),
+            words::remove(target, at.span, at.span)?,
+        )
+    } else if server.kind == ServerKind::FastApi {
+        (
+            "start it by `fastapi run`".to_owned(),
+            words::replace(target, at.span, "run")?,
+        )
+    } else {
+        return None;
+    };
+    Some(Fix {
+        title,
+        safety: Safety::Unsafe,
+        edits: vec![edit],
+    })
+}

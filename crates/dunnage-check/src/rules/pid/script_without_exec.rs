@@ -1,0 +1,115 @@
+//! PID003.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Fix, Safety, Target, shell as edits};
+use crate::parse::Model;
+use crate::parse::command::{self, ServerKind, Step};
+use crate::parse::shell::{Command, Script};
+use crate::rules::about::{about, pythons, runs_dunnage, use_dunnage};
+use crate::rules::shells::{handles_term, server_name};
+use crate::rules::{Context, Family, Persona, rule};
+
+rule! {
+    /// ## What it finds
+    /// An entrypoint script that ends in the server, or in `"$@"`, without `exec`.
+    ///
+    /// ## Why
+    /// The shell that runs the script stays as process 1 and waits for its child. It has no handler for SIGTERM, so the
+    /// kernel drops the signal, the server never hears it, and SIGKILL comes at the end of the grace period. No shell
+    /// becomes the last command of a script file by itself: it does not know that it is the last.
+    ///
+    /// Silent where the script has a `trap` for TERM, and for what it starts in the background.
+    ///
+    /// ## Example
+    /// ```sh
+    /// #!/bin/sh
+    /// python manage.py migrate
+    /// gunicorn shop.wsgi:app
+    /// ```
+    ///
+    /// ## Instead
+    /// ```sh
+    /// #!/bin/sh
+    /// set -e
+    /// python manage.py migrate
+    /// exec gunicorn shop.wsgi:app
+    /// ```
+    ///
+    /// ## Fix
+    /// Safe: `exec` before the command. Nothing after it would have run but at the server's end.
+    ///
+    /// ## References
+    /// - <https://docs.docker.com/build/building/best-practices/#entrypoint>
+    pub(in crate::rules) static RULE = {
+        id: "PID003",
+        name: "script-without-exec",
+        title: "the entrypoint script stays in front of the server, which then never hears SIGTERM",
+        family: Family::Pid,
+        severity: Severity::Error,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "passes signals on to the children of a shell that stays",
+        check: check,
+    };
+}
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for workload in pythons(context).filter(|workload| workload.is_service()) {
+        let Some(id) = workload.script.filter(|_| !runs_dunnage(workload)) else {
+            continue;
+        };
+        let Model::Shell(script) = &context.repository.file(id).model else {
+            continue;
+        };
+        if handles_term(script) {
+            continue;
+        }
+        let target = Target::of(context.repository, id);
+        for command in &script.commands {
+            let Some(what) = keeps_the_shell(script, command) else {
+                continue;
+            };
+            let message = match workload.init() {
+                Some(init) => format!(
+                    "this script stays between {} and {what}, and passes no SIGTERM on",
+                    init.name
+                ),
+                None => format!(
+                    "this script stays as process 1 in front of {what}, and passes no SIGTERM on"
+                ),
+            };
+            let mut finding = Finding::new(&RULE, command.at, message);
+            let edit = edits::insert_exec(target, command);
+            if let Some(edit) = edit.filter(|_| command.is_last && !command.is_tested) {
+                finding = finding.fix(Fix {
+                    title: "let the shell become the program".to_owned(),
+                    safety: Safety::Safe,
+                    edits: vec![edit],
+                });
+            }
+            finding
+                .fixes
+                .extend(use_dunnage(context.repository, workload));
+            findings.push(about(finding, workload));
+        }
+    }
+}
+
+/// What the script waits for in the foreground without becoming it: a server, or its own arguments at its end.
+fn keeps_the_shell(script: &Script, command: &Command) -> Option<String> {
+    if command.has_exec || command.is_background {
+        return None;
+    }
+    if command.is_arguments() {
+        return command.is_last.then(|| "its arguments".to_owned());
+    }
+    // a program that ends is followed by others; the one that serves is the last, or it is known to serve
+    let Step::Server(server) = command::read(&command.words).pop()? else {
+        return None;
+    };
+    let serves = !matches!(server.kind, ServerKind::Python | ServerKind::Airflow);
+    let is_main = script
+        .main()
+        .is_some_and(|main| std::ptr::eq(main, command));
+    (serves || (command.is_last && is_main)).then(|| server_name(&server))
+}

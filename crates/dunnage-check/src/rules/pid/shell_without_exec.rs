@@ -1,0 +1,120 @@
+//! PID002.
+
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Fix, Safety, Target};
+use crate::graph::workload::Workload;
+use crate::parse::command::Tail;
+use crate::parse::dockerfile::Form;
+use crate::parse::shell;
+use crate::repository::Repository;
+use crate::rules::about::{about, pythons, runs_dunnage, stage};
+use crate::rules::shells::{self, Staying, program, shell_note, staying};
+use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Location;
+
+rule! {
+    /// ## What it finds
+    /// `sh -c "…"` written out, in a Dockerfile, a manifest or a Compose file, without `exec` before the program.
+    ///
+    /// ## Why
+    /// JSON form does not help where the words are a shell's: dash starts the program as its child and stays as process 1.
+    /// It has no handler for SIGTERM, so the kernel drops the signal, and the container is killed at the end of the grace
+    /// period (measured: 5 of 5 forms with dash 0.5.12, `cd`, `export`, `|` and `||` among them). bash and busybox become a
+    /// plain last command by themselves; where the image's shell is known to do so, this rule is silent.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// command: ["sh", "-c", "cd /app && gunicorn shop.wsgi:app"]
+    /// ```
+    ///
+    /// ## Instead
+    /// ```yaml
+    /// command: ["sh", "-c", "cd /app && exec gunicorn shop.wsgi:app"]
+    /// ```
+    ///
+    /// ## Fix
+    /// Safe: `exec` before the last command. Nothing changes but that the shell is gone once it has nothing more to do.
+    ///
+    /// ## References
+    /// - <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#exec>
+    pub(in crate::rules) static RULE = {
+        id: "PID002",
+        name: "shell-without-exec",
+        title: "`sh -c` without exec leaves a shell in front of the program, which then never hears SIGTERM",
+        family: Family::Pid,
+        severity: Severity::Error,
+        confidence: Confidence::High,
+        persona: Persona::Regular,
+        by_run: "passes signals on to the children of a shell that stays",
+        check: check,
+    };
+}
+
+fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for workload in pythons(context).filter(|workload| workload.is_service()) {
+        if runs_dunnage(workload) {
+            continue;
+        }
+        for shell in staying(workload) {
+            if is_shell_form(context.repository, workload, shell.at) {
+                continue;
+            }
+            let target = Target::of(context.repository, shell.at.file);
+            if shells::handles_term(&shell::parse(target.slice(shell.at.span), 0, shell.at.file)) {
+                continue;
+            }
+            findings.push(about(describe(target, workload, &shell), workload));
+        }
+    }
+}
+
+/// That is PID001's.
+fn is_shell_form(repository: &Repository, workload: &Workload, at: Location) -> bool {
+    let Some((_, stage)) = stage(repository, workload) else {
+        return false;
+    };
+    [&stage.entrypoint, &stage.command]
+        .into_iter()
+        .flatten()
+        .any(|start| start.arguments == at && matches!(start.form, Form::Shell(_)))
+}
+
+fn describe(target: Target<'_>, workload: &Workload, shell: &Staying) -> Finding {
+    let (program, name) = (program(workload), &shell.name);
+    let message = match workload.init() {
+        Some(init) => format!(
+            "`{name} -c` stays between {} and {program} and passes no SIGTERM on",
+            init.name
+        ),
+        None if shell.is_sure => {
+            format!("`{name} -c` stays as process 1 in front of {program} and passes no SIGTERM on")
+        }
+        None => format!(
+            "`{name} -c` may stay as process 1 in front of {program} and passes no SIGTERM on"
+        ),
+    };
+    let mut finding = Finding::new(&RULE, shell.last, message);
+    if !shell.is_sure {
+        finding = finding
+            .severity(Severity::Warning)
+            .confidence(Confidence::Medium);
+    }
+    if let (Some(note), Some(image), "sh") = (
+        shell_note(workload.base.shell),
+        &workload.image,
+        name.as_str(),
+    ) {
+        finding = finding.because(image.at, note);
+    }
+    if shell.tail == Tail::Followed {
+        return finding;
+    }
+    match shells::exec_at(target, shell.at, shell.last) {
+        Some(edit) => finding.fix(Fix {
+            title: "let the shell become the program".to_owned(),
+            safety: Safety::Safe,
+            edits: vec![edit],
+        }),
+        None => finding,
+    }
+}

@@ -1,0 +1,115 @@
+//! What rules about shells in front of a program share.
+
+use crate::fix::{Edit, Target};
+use crate::graph::workload::Workload;
+use crate::parse::command::{Server, ServerKind, Step, Tail};
+use crate::parse::dockerfile::{Shell, becomes};
+use crate::parse::shell::Script;
+use crate::source::{Location, Span};
+
+/// A shell that was given a text and stays in front of what it starts.
+pub(super) struct Staying {
+    /// `sh`, `bash`.
+    pub(super) name: String,
+    /// How its last command stands.
+    pub(super) tail: Tail,
+    /// That command.
+    pub(super) last: Location,
+    /// The text.
+    pub(super) at: Location,
+    /// Is it known that this image's shell stays? Otherwise it depends on which one it is.
+    pub(super) is_sure: bool,
+}
+
+/// The shells of a workload that stay, or may.
+pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
+    let of_step = |step: &Step| match step {
+        Step::Shell {
+            name,
+            tail,
+            last,
+            at,
+            ..
+        } => {
+            let becomes = becomes(name, workload.base.shell, *tail);
+            (becomes != Some(true)).then(|| Staying {
+                name: name.clone(),
+                tail: *tail,
+                last: *last,
+                at: *at,
+                is_sure: becomes.is_some(),
+            })
+        }
+        _ => None,
+    };
+    workload.steps.iter().filter_map(of_step).collect()
+}
+
+/// What runs in the end, as a person calls it.
+pub(super) fn program(workload: &Workload) -> String {
+    match workload.steps.last() {
+        Some(Step::Server(server)) => server_name(server),
+        Some(
+            Step::Other { name, .. } | Step::Supervisor { name, .. } | Step::Wrapper { name, .. },
+        ) => name.clone(),
+        Some(Step::Script { path, .. }) => path.clone(),
+        _ => "the program".to_owned(),
+    }
+}
+
+/// A server's name, as its program is called.
+pub(super) fn server_name(server: &Server) -> String {
+    let name = match server.kind {
+        ServerKind::Uwsgi => "uWSGI",
+        ServerKind::Python => "Python",
+        ServerKind::FastApi => "FastAPI",
+        ServerKind::Django => "Django",
+        ServerKind::Flask => "Flask",
+        other => return format!("{other:?}").to_ascii_lowercase(),
+    };
+    name.to_owned()
+}
+
+/// Which program `/bin/sh` is, for a note.
+pub(super) fn shell_note(shell: Shell) -> Option<&'static str> {
+    match shell {
+        Shell::Dash => Some("its /bin/sh is dash, which never becomes what it runs"),
+        Shell::Bash => Some("its /bin/sh is bash, which becomes only a last, plain command"),
+        Shell::Busybox => Some("its /bin/sh is busybox, which becomes only a last command"),
+        Shell::None | Shell::Unknown => None,
+    }
+}
+
+/// Does a script answer SIGTERM itself?
+pub(super) fn handles_term(script: &Script) -> bool {
+    script
+        .traps
+        .iter()
+        .any(|(names, _)| names.iter().any(|name| name == "TERM"))
+}
+
+/// Puts `exec` before the command at a place, if the bytes there are that command: in a folded block or behind escapes
+/// they may not be.
+pub(super) fn exec_at(target: Target<'_>, text: Location, last: Location) -> Option<Edit> {
+    let whole = target.slice(text.span);
+    if last != text || !whole.starts_with(['"', '\'', '|', '>']) {
+        return Some(target.insert(last.span.start as usize, "exec "));
+    }
+    // the place of the text as a whole: its last line, if that holds one command
+    let line = whole.trim_end_matches(['"', '\'']).trim_end();
+    let begin = line.rfind('\n').map_or(0, |newline| newline + 1);
+    let command = line[begin..].trim_start();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-./:=,@%+$\"{}".contains(&byte);
+    let is_one =
+        begin > 0 && command.bytes().all(is_plain) && !command.starts_with(['-', '"', '$']);
+    let start = text.span.start as usize + line.len() - command.len();
+    let has_keyword = ["fi", "done", "esac", "}", "exec"].contains(&command.split(' ').next()?);
+    (is_one && !has_keyword).then(|| target.replace(Span::new(start..start), "exec "))
+}
+
+/// Does a text that is written at a place end in this program's name, quotes aside?
+pub(super) fn ends_with_program(written: &str, name: &str) -> bool {
+    let written = written.trim_end_matches(['"', '\'']);
+    let before = written.strip_suffix(name);
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['/', '"', '\'', ' ', '\n']))
+}
