@@ -9,7 +9,7 @@ mod text;
 pub use github::render as render_github;
 pub use json::render as render_json;
 pub use sarif::render as render_sarif;
-pub use text::{Style, render as render_text};
+pub use text::{Style, render as render_text, render_short};
 
 use crate::finding::{Confidence, Severity};
 use crate::fix::Safety;

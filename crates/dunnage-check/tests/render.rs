@@ -6,7 +6,9 @@
 
 use dunnage_check::engine::{Hidden, Silenced, Silencer, Skipped};
 use dunnage_check::graph::Graph;
-use dunnage_check::render::{Style, render_github, render_json, render_sarif, render_text};
+use dunnage_check::render::{
+    Style, render_github, render_json, render_sarif, render_short, render_text,
+};
 use dunnage_check::{
     Baseline, Confidence, Edit, Finding, Fix, Location, Places, Report, Repository, Safety,
     Settings, Severity, Span, rules,
@@ -131,6 +133,15 @@ fn without_colour(text: &str) -> String {
     let mut pieces = text.split("\x1b[");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |text, piece| text + piece.split_once('m').unwrap().1)
+}
+
+#[test]
+fn short_has_a_line_for_each_finding_and_the_counts() {
+    let report = report();
+    let places = Places::new(&report.repository, "");
+    let text = render_short(&report, &places);
+    assert_eq!(text.lines().count(), report.findings.len() + 1);
+    insta::assert_snapshot!(text);
 }
 
 #[test]

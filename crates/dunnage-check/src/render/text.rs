@@ -6,7 +6,7 @@
 mod paint;
 mod snippet;
 
-use super::{confidence_name, severity_name};
+use super::severity_name;
 use crate::engine::Report;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Safety};
@@ -51,10 +51,7 @@ fn write_finding(
         Severity::Info => Ink::Info,
     };
     let head = format!("{}[{}]", severity_name(finding.severity), finding.rule.id);
-    let unsure = match finding.confidence {
-        Confidence::High => String::new(),
-        other => format!(" ({} confidence)", confidence_name(other)),
-    };
+    let unsure = unsure(finding.confidence);
     let message = format!("{head} {}{unsure}", printable(&finding.message));
     let wrapped = wrap(&message, width, "    ");
     let rest = wrapped.strip_prefix(&head).unwrap_or_default();
@@ -91,6 +88,32 @@ fn write_finding(
         let line = format!("{}{}", printable(&fix.title), how(fix));
         write_note(text, &paint.with(Ink::Help, "help:"), &line, width);
     }
+}
+
+/// How sure, where it is not certain.
+fn unsure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::High => "",
+        Confidence::Medium => " (likely)",
+        Confidence::Low => " (a guess)",
+    }
+}
+
+/// A line for each finding, for editors and `grep`, and the counts.
+pub fn render_short(report: &Report, places: &Places<'_>) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let _ = writeln!(
+            text,
+            "{}: {}[{}] {}{}",
+            place(finding.at, places),
+            severity_name(finding.severity),
+            finding.rule.id,
+            printable(&finding.message),
+            unsure(finding.confidence)
+        );
+    }
+    text + &count(report) + "\n"
 }
 
 fn write_note(text: &mut String, label: &str, line: &str, width: usize) {

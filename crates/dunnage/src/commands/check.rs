@@ -14,7 +14,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use dunnage_check::engine::Skipped;
 use dunnage_check::graph::{Graph, Hints, render as graph_render};
-use dunnage_check::render::{Style, render_github, render_json, render_sarif, render_text};
+use dunnage_check::render::{
+    Style, render_github, render_json, render_sarif, render_short, render_text,
+};
 use dunnage_check::rules::Persona;
 use dunnage_check::settings::{FailOn, Selector};
 use dunnage_check::{Baseline, Confidence, Places, Report, Repository, Settings, Severity};
@@ -31,12 +33,13 @@ pub struct CheckCommand {
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     paths: Vec<PathBuf>,
 
-    /// `text` for people, `json` for programs, `sarif` for code scanning, `github` for annotations in a workflow
+    /// `text` for people, `short` with a line for each finding, `json` for programs, `sarif` for code scanning, `github` for
+    /// annotations in a workflow
     #[arg(
         long,
         value_enum,
         default_value = "text",
-        value_name = "text|json|sarif|github",
+        value_name = "text|short|json|sarif|github",
         hide_possible_values = true,
         help_heading = "Output"
     )]
@@ -113,6 +116,7 @@ pub struct CheckCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CheckFormat {
     Text,
+    Short,
     Json,
     Sarif,
     Github,
@@ -244,6 +248,7 @@ fn render(report: &Report, roots: &Roots, args: &CheckCommand) -> String {
     let places = Places::new(&report.repository, roots.prefix());
     match args.format {
         CheckFormat::Text => render_text(report, &places, style(args.color)),
+        CheckFormat::Short => render_short(report, &places),
         CheckFormat::Json => render_json(report, &places, VERSION),
         CheckFormat::Sarif => render_sarif(report, &places, VERSION),
         CheckFormat::Github => render_github(report, &places),
