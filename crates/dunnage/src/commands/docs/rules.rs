@@ -109,15 +109,15 @@ const WITHOUT: &[(&str, &str)] = &[
         "a pool of threads waits for IO: its size has nothing to do with CPUs, and a small one makes requests queue",
     ),
     (
-        "CPU008",
-        "a high ratio of limit to request is no failure by itself; throttling is seen live",
-    ),
-    (
         "CPU010",
         "`n_jobs=-1` of joblib and scikit-learn follows the quota, since loky reads it (measured with 3.7); `num_workers=os.cpu_count()` is CPU002's",
     ),
     (
         "MEM012",
         "`memory.oom.group` is the node's choice: `dunnage doctor` reads it",
+    ),
+    (
+        "PROBE006",
+        "what a probe's handler asks, through a framework's routes and layers, is seldom told by files",
     ),
 ];
