@@ -197,7 +197,7 @@ impl Costs {
              Medians of {} recordings of 3 s: from {:.2} to {:.2}, {:.2} to {:.2}, and {:.2} to {:.2} % of a core. Reached: a look each \
              {:.2} ms (99 of 100 within {:.2} ms) where 5 ms were asked for, each {:.2} ms ({:.2} ms) where 1 ms was. The \
              whole command, with reading the interpreter, judging and writing JSON, took {:.1} % and {:.1} % of a core. Work \
-             of the target: medians of {} pairs of seconds, with a recorder that looks and one that is stopped, in turns. The median \
+             of the target, whose threads sleep 0.2 s for this: medians of {} pairs of half seconds, with a recorder that looks and one that is stopped, in turns. The median \
              lies, with 95 % (by the signs of the pairs), between {:.2} and {:.2} % by the clock, and between {:.2} and {:.2} % by CPU \
              time; single pairs by the clock go from {:.1} to {:.1} %. The minute has {} looks with {} things that were new, {:.1} MiB of JSON.",
             calm.recordings,
