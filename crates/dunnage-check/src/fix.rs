@@ -55,7 +55,7 @@ pub struct Fix {
 }
 
 /// The text after the edits, which belong to one file. An edit that is there twice is made once: two findings may need
-/// the same import.
+/// the same import. New lines end as the file's first one does.
 ///
 /// # Errors
 /// Edits that overlap, or whose span is not of this text, change nothing.
@@ -64,6 +64,7 @@ pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Conflict> {
     sorted.sort_by_key(|edit| edit.span);
     sorted.dedup();
     let mut result = String::with_capacity(text.len());
+    let is_dos = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));
     let mut done = 0;
     for edit in sorted {
         let range = edit.span.range();
@@ -71,7 +72,11 @@ pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Conflict> {
             return Err(Conflict(edit.span));
         }
         result.push_str(&text[done..range.start]);
-        result.push_str(&edit.text);
+        if is_dos {
+            result.push_str(&edit.text.replace("\r\n", "\n").replace('\n', "\r\n"));
+        } else {
+            result.push_str(&edit.text);
+        }
         done = range.end;
     }
     result.push_str(&text[done..]);
