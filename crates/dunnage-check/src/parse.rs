@@ -58,7 +58,8 @@ pub struct Problem {
 
 /// Parses a file.
 pub fn parse(source: &Source, id: FileId) -> Model {
-    let model = match kind::of(source) {
+    let kind = kind::of(source);
+    let model = match kind {
         Kind::Dockerfile => dockerfile::parse(source, id).map(Model::Dockerfile),
         Kind::Kubernetes => kubernetes::parse(source, id).map(Model::Kubernetes),
         Kind::Compose => compose::parse(source, id).map(Model::Compose),
@@ -69,6 +70,11 @@ pub fn parse(source: &Source, id: FileId) -> Model {
         Kind::Template => Ok(Model::Template),
         Kind::Nothing => Ok(Model::Nothing),
     };
+    // a template that looks like none: braces that are not in quotes
+    let is_yaml = matches!(kind, Kind::Kubernetes | Kind::Compose);
+    if is_yaml && model.is_err() && source.text.contains("{{") {
+        return Model::Template;
+    }
     model.unwrap_or_else(|problem| Model::Unparsed {
         message: problem.message,
         at: Location {

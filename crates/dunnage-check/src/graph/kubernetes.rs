@@ -52,7 +52,8 @@ impl<'a> Placed<'a> {
 #[derive(Debug, Default)]
 pub struct Cluster<'a> {
     objects: Vec<Placed<'a>>,
-    by_kind: HashMap<&'a str, Vec<Placed<'a>>>,
+    /// By kind and what each is looked for by: see [`selectors::lookup`].
+    by_use: HashMap<(&'a str, String), Vec<Placed<'a>>>,
     /// Containers without an image, by the kind and the name of their object.
     patches: HashMap<(&'a str, &'a str), Vec<(FileId, &'a Node)>>,
 }
@@ -98,8 +99,10 @@ impl<'a> Cluster<'a> {
         let mut cluster = Self::default();
         for placed in &objects {
             let Object { kind, name, .. } = placed.object;
-            let same = cluster.by_kind.entry(kind).or_default();
-            same.push(*placed);
+            if let Some(key) = selectors::lookup(placed.object) {
+                let same = cluster.by_use.entry((kind, key)).or_default();
+                same.push(*placed);
+            }
             let pod = placed.object.pod_spec();
             for (node, _) in pod.into_iter().flat_map(container_nodes) {
                 // a workload without an image is a patch of one that has it

@@ -27,6 +27,7 @@ pub(super) fn of(source: &Source) -> Kind {
         "py" => Kind::Python,
         "sh" | "bash" => Kind::Shell,
         "yaml" | "yml" => of_yaml(source, stem),
+        "json" if stem == "docker-bake" => Kind::Links,
         "json" if is_kubernetes(&source.text) => Kind::Kubernetes,
         "j2" | "tpl" | "tmpl" => Kind::Template,
         "dockerfile" | "containerfile" => Kind::Dockerfile,
@@ -99,7 +100,7 @@ fn of_yaml(source: &Source, stem: &str) -> Kind {
         return Kind::Requirements;
     }
     let is_compose = stem.contains("compose") || source.text.contains("\nservices:");
-    if source.text.contains("{{") {
+    if is_template(&source.text) {
         return Kind::Template;
     }
     if is_kubernetes(&source.text) {
@@ -109,6 +110,22 @@ fn of_yaml(source: &Source, stem: &str) -> Kind {
     } else {
         Kind::Nothing
     }
+}
+
+/// Helm's and Jinja's own words. Other braces stand in values: alerts (`{{ $labels.pod }}`), Compose's `{{.Node.Hostname}}`.
+fn is_template(text: &str) -> bool {
+    const HELM: [&str; 9] = [
+        "{{-",
+        "{{ if ",
+        "{{ include ",
+        "{{ template ",
+        "{{ range ",
+        ".Values",
+        ".Release.",
+        ".Chart.",
+        "{%",
+    ];
+    (text.contains("{{") || text.contains("{%")) && HELM.iter().any(|word| text.contains(word))
 }
 
 fn is_kubernetes(text: &str) -> bool {
@@ -148,8 +165,15 @@ mod tests {
         );
         assert_eq!(kind("compose.yml", "services: {}\n"), Kind::Compose);
         assert_eq!(
-            kind("t/a.yaml", "apiVersion: v1\nkind: {{ .K }}\n"),
+            kind("t/a.yaml", "apiVersion: v1\nkind: {{ .Values.kind }}\n"),
             Kind::Template
+        );
+        assert_eq!(
+            kind(
+                "rules.yaml",
+                "apiVersion: v1\nkind: X\ntext: '{{ $labels.pod }}'\n"
+            ),
+            Kind::Kubernetes
         );
         assert_eq!(kind("mkdocs.yml", "site_name: x\n"), Kind::Nothing);
     }

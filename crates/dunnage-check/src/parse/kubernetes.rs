@@ -21,7 +21,7 @@ pub struct Object {
 }
 
 /// Kinds whose objects are parsed. All others are passed over.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 17] = [
     "Pod",
     "Deployment",
     "StatefulSet",
@@ -34,7 +34,6 @@ const KINDS: [&str; 18] = [
     "Rollout",
     // Knative's `Service` has a pod template, the core's has a selector
     "Service",
-    "PodDisruptionBudget",
     "HorizontalPodAutoscaler",
     "VerticalPodAutoscaler",
     "ScaledObject",

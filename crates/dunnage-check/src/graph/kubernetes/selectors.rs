@@ -5,27 +5,50 @@
 //! or in folders side by side.
 
 use super::{Cluster, Container, Placed, place};
+use crate::parse::kubernetes::Object;
 use crate::parse::yaml::Node;
 use crate::source::{FileId, Location};
 
+/// What an object is looked for by, next to its kind: the first label of a Service's selector, the target of an autoscaler,
+/// the name of a ConfigMap. None for what nobody looks for.
+pub(super) fn lookup(object: &Object) -> Option<String> {
+    match object.kind.as_str() {
+        "Service" => {
+            let selector = object.node.at(&["spec", "selector"])?;
+            label(selector.entries().first()?)
+        }
+        "HorizontalPodAutoscaler" | "ScaledObject" => target(object, "scaleTargetRef"),
+        "VerticalPodAutoscaler" => target(object, "targetRef"),
+        "ConfigMap" => Some(object.name.clone()),
+        "LimitRange" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn label((key, value): &(Node, Node)) -> Option<String> {
+    Some(format!("{}={}", key.text()?, value.text()?))
+}
+
+/// `Deployment/shop`; KEDA takes a Deployment where it says no kind.
+fn target(object: &Object, key: &str) -> Option<String> {
+    let target = object.node.at(&["spec", key])?;
+    let kind = target.get("kind").and_then(Node::text);
+    let name = target.get("name")?.text()?;
+    Some(format!("{}/{name}", kind.unwrap_or("Deployment")))
+}
+
 impl<'a> Cluster<'a> {
-    fn of_kind<'b>(
+    fn used<'b>(
         &'b self,
         near: &'b Placed<'_>,
-        kind: &str,
+        kind: &'static str,
+        key: String,
     ) -> impl Iterator<Item = &'b Placed<'a>> {
-        let objects = self.by_kind.get(kind).map(Vec::as_slice);
+        let objects = self.by_use.get(&(kind, key)).map(Vec::as_slice);
         objects
             .unwrap_or_default()
             .iter()
             .filter(move |other| are_close(near, other))
-    }
-
-    /// Is there any autoscaler?
-    pub fn has_autoscalers(&self) -> bool {
-        ["HorizontalPodAutoscaler", "ScaledObject"]
-            .iter()
-            .any(|kind| self.by_kind.contains_key(kind))
     }
 
     /// A Service that sends requests to the container's pod: the place of its selector.
@@ -34,45 +57,41 @@ impl<'a> Cluster<'a> {
             return None;
         }
         let labels = container.owner.object.pod_labels();
-        self.of_kind(&container.owner, "Service")
-            .find_map(|service| {
-                let selector = service.object.node.at(&["spec", "selector"])?;
-                let is_match = selects(selector.entries(), labels) && reaches(service, container);
-                is_match.then(|| place(service.file, selector))
-            })
+        let services = labels
+            .iter()
+            .filter_map(label)
+            .flat_map(|label| self.used(&container.owner, "Service", label));
+        services.into_iter().find_map(|service| {
+            let selector = service.object.node.at(&["spec", "selector"])?;
+            let is_match = selects(selector.entries(), labels) && reaches(service, container);
+            is_match.then(|| place(service.file, selector))
+        })
     }
 
     /// The autoscaler of a workload: HorizontalPodAutoscaler or KEDA's ScaledObject.
     pub fn autoscaler_of<'b>(&'b self, owner: &'b Placed<'_>) -> Option<&'b Placed<'a>> {
-        let scalers = self.of_kind(owner, "HorizontalPodAutoscaler");
-        scalers
-            .chain(self.of_kind(owner, "ScaledObject"))
-            .find(|scaler| targets(scaler, owner, "scaleTargetRef"))
+        let name = title(owner);
+        self.used(owner, "HorizontalPodAutoscaler", name.clone())
+            .chain(self.used(owner, "ScaledObject", name))
+            .next()
     }
 
     /// Is it a VerticalPodAutoscaler that sets the workload's requests?
     pub fn is_sized_by_autoscaler(&self, owner: &Placed<'_>) -> bool {
-        self.of_kind(owner, "VerticalPodAutoscaler")
-            .any(|scaler| targets(scaler, owner, "targetRef"))
-    }
-
-    /// The PodDisruptionBudget that selects a workload's pods.
-    pub fn budget_of<'b>(&'b self, owner: &'b Placed<'_>) -> Option<&'b Placed<'a>> {
-        self.of_kind(owner, "PodDisruptionBudget").find(|budget| {
-            let selector = budget.object.node.at(&["spec", "selector", "matchLabels"]);
-            selector.is_some_and(|selector| selects(selector.entries(), owner.object.pod_labels()))
-        })
+        let mut scalers = self.used(owner, "VerticalPodAutoscaler", title(owner));
+        scalers.next().is_some()
     }
 
     /// What a LimitRange of the namespace gives to containers that say nothing: the item with `default` and
     /// `defaultRequest`.
     pub(super) fn limit_range(&self, owner: &Placed<'_>) -> Option<(FileId, &'a Node)> {
-        self.of_kind(owner, "LimitRange").find_map(|range| {
-            let limits = range.object.node.at(&["spec", "limits"])?;
-            let of_container =
-                |item: &&Node| item.get("type").and_then(Node::text) == Some("Container");
-            Some((range.file, limits.items().iter().find(of_container)?))
-        })
+        self.used(owner, "LimitRange", String::new())
+            .find_map(|range| {
+                let limits = range.object.node.at(&["spec", "limits"])?;
+                let of_container =
+                    |item: &&Node| item.get("type").and_then(Node::text) == Some("Container");
+                Some((range.file, limits.items().iter().find(of_container)?))
+            })
     }
 
     /// A ConfigMap by its name.
@@ -81,8 +100,7 @@ impl<'a> Cluster<'a> {
         owner: &'b Placed<'_>,
         name: &str,
     ) -> Option<&'b Placed<'a>> {
-        self.of_kind(owner, "ConfigMap")
-            .find(|map| map.object.name == name)
+        self.used(owner, "ConfigMap", name.to_owned()).next()
     }
 }
 
@@ -156,16 +174,8 @@ fn ports_of(container: &Node) -> Vec<(Option<&str>, Option<&str>)> {
         .collect()
 }
 
-fn targets(scaler: &Placed<'_>, owner: &Placed<'_>, key: &str) -> bool {
-    let Some(target) = scaler.object.node.at(&["spec", key]) else {
-        return false;
-    };
-    let is = |key, value: &str| target.get(key).and_then(Node::text) == Some(value);
-    let kind = target
-        .get("kind")
-        .and_then(Node::text)
-        .unwrap_or("Deployment");
-    kind == owner.object.kind && is("name", &owner.object.name)
+fn title(owner: &Placed<'_>) -> String {
+    format!("{}/{}", owner.object.kind, owner.object.name)
 }
 
 #[cfg(test)]

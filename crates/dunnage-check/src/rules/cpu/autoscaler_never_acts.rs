@@ -62,9 +62,6 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let cluster = Cluster::of(context.repository);
-    if !cluster.has_autoscalers() {
-        return;
-    }
     for (workload, manifest) in python_services(context) {
         let Some(scaler) = cluster.autoscaler_of(&manifest.owner) else {
             continue;
