@@ -1,5 +1,6 @@
 //! IMG001.
 
+use super::development_server_in_code;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Safety, Target, words};
 use crate::graph::workload::{Origin, Workload};
@@ -55,11 +56,13 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    super::development_server_in_code::check(context, &RULE, findings);
     for workload in pythons(context).filter(|workload| workload.is_service()) {
         let Some(server) = workload.server() else {
             continue;
         };
+        if !is_for_development(context.repository, workload, workload.at.file) {
+            development_server_in_code::check(context, workload, &RULE, findings);
+        }
         let Some(at) = server.development else {
             continue;
         };

@@ -2,49 +2,50 @@
 
 use crate::Confidence;
 use crate::finding::Finding;
+use crate::graph::Workload;
 use crate::graph::config::runs;
 use crate::parse::python::{Call, Module, Value};
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Rule};
 
-/// Looks into the module that each workload begins in.
-pub(super) fn check(context: &Context<'_>, rule: &'static Rule, found: &mut Vec<Finding>) {
-    for workload in &context.graph.workloads {
-        if python::plain_python(workload).is_none() {
-            continue;
-        }
-        let Some((file, module)) = python::entry(context.repository, workload) else {
+/// Looks into the module that a workload begins in.
+pub(super) fn check(
+    context: &Context<'_>,
+    workload: &Workload,
+    rule: &'static Rule,
+    found: &mut Vec<Finding>,
+) {
+    if python::plain_python(workload).is_none() {
+        return;
+    }
+    let Some((file, module)) = python::entry(context.repository, workload) else {
+        return;
+    };
+    let code = Code {
+        file,
+        module,
+        workloads: vec![workload],
+    };
+    for call in module.calls.iter().filter(|call| runs(module, call)) {
+        let Some((server, confidence)) = server_of(module, call) else {
             continue;
         };
-        let code = Code {
-            file,
-            module,
-            workloads: vec![workload],
+        let is_debugging = call
+            .keyword("debug")
+            .is_some_and(|debug| debug.value == Value::Bool(true));
+        let message = if is_debugging {
+            format!("{server} serves this container, with its debugger and its reloader")
+        } else {
+            format!("{server} serves this container")
         };
-        for call in module.calls.iter().filter(|call| runs(module, call)) {
-            let Some((server, confidence)) = server_of(module, call) else {
-                continue;
-            };
-            let is_debugging = call
-                .keyword("debug")
-                .is_some_and(|debug| debug.value == Value::Bool(true));
-            let message = if is_debugging {
-                format!("{server} serves this container, with its debugger and its reloader")
-            } else {
-                format!("{server} serves this container")
-            };
-            let finding = Finding::new(rule, call.at, message).confidence(confidence);
-            let stem = context
-                .repository
-                .file(file)
-                .source
-                .name()
-                .trim_end_matches(".py");
-            let app = call.name.split('.').next().unwrap_or("app");
-            let title =
-                format!("start it with a server: gunicorn --bind 0.0.0.0:8000 {stem}:{app}");
-            found.push(code.found(finding).fix(python::told_by_run(&title)));
-        }
+        let finding = Finding::new(rule, call.at, message).confidence(confidence);
+        let name = context.repository.file(file).source.name();
+        let app = call.name.split('.').next().unwrap_or("app");
+        let title = format!(
+            "start it with a server: gunicorn --bind 0.0.0.0:8000 {}:{app}",
+            name.trim_end_matches(".py")
+        );
+        found.push(code.found(finding).fix(python::told_by_run(&title)));
     }
 }
 
