@@ -329,4 +329,12 @@ mod tests {
         let json = |report: &Report<'_>| serde_json::to_string_pretty(report).unwrap();
         insta::assert_snapshot!("zombie-v1-json", render("zombie-v1", &json));
     }
+
+    #[test]
+    fn the_guide_shows_a_report_as_it_is_printed() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/doctor.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let text = render("gunicorn-numpy-v1", &|report| report.render_text());
+        assert!(page.contains(&text), "{text}");
+    }
 }

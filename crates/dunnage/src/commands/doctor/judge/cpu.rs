@@ -134,7 +134,7 @@ pub(super) fn throttled(facts: &Facts) -> Option<Verdict> {
         share if share >= NOTABLE_PERCENT => Status::Warn,
         _ => Status::Ok,
     };
-    let mut verdict = Verdict::new(NAME, status, message).rule("CPU008");
+    let mut verdict = Verdict::new(NAME, status, message);
     if let Some(source) = &facts.counted.cpu_source {
         let value = format!("nr_throttled {}, nr_periods {}", now.throttled, now.periods);
         verdict = verdict.seen(source, value);

@@ -174,9 +174,7 @@ pub(super) fn group(facts: &Facts) -> Option<Verdict> {
     } else {
         Status::Ok
     };
-    let verdict = Verdict::new(NAME, status, message)
-        .seen(group.source.clone(), value.to_string())
-        .rule("MEM012");
+    let verdict = Verdict::new(NAME, status, message).seen(group.source.clone(), value.to_string());
     Some(if status == Status::Ok {
         verdict
     } else {
