@@ -13,8 +13,17 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let timeline = Timeline::build(&recording);
-    for track in timeline.processes.iter().flat_map(|process| &process.threads) {
-        assert!(track.spans.windows(2).all(|pair| pair[0].end == pair[1].start));
+    for track in timeline
+        .processes
+        .iter()
+        .flat_map(|process| &process.threads)
+    {
+        assert!(
+            track
+                .spans
+                .windows(2)
+                .all(|pair| pair[0].end == pair[1].start)
+        );
     }
     let verdict = Verdict::of(&timeline);
     assert!(!render_summary(&timeline, &verdict, 80).is_empty());
