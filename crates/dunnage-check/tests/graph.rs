@@ -193,6 +193,14 @@ fn images_are_found_by_what_files_say_before_what_names_suggest() {
         (None, Confidence::High),
         "nobody builds postgres"
     );
+    let foreign = deployment("web", "summerwind/h2spec", "");
+    let local = "services:\n  web:\n    image: own:local\n    build: h2spec\n";
+    let other = [
+        ("compose.yaml", local),
+        ("h2spec/Dockerfile", python),
+        ("d.yaml", foreign.as_str()),
+    ];
+    assert_eq!(built(&other).0, None, "it is built under another name");
     let two = [
         ("a/Dockerfile", python),
         ("b/Dockerfile", python),

@@ -287,6 +287,20 @@ impl<'a> Images<'a> {
         })
     }
 
+    /// Does some file build it under a name of its own? Then it is no candidate for other names.
+    fn is_named(&self, dockerfile: FileId) -> bool {
+        let path = &self.repository.file(dockerfile).source.path;
+        let by_service = self
+            .services
+            .iter()
+            .any(|(_, link)| link.built.file == dockerfile);
+        by_service
+            || self
+                .builds
+                .iter()
+                .any(|(_, said)| said.dockerfile.as_deref().map(normalise).as_ref() == Some(path))
+    }
+
     /// What names suggest, where an image's name can only be one's own.
     fn by_convention(&self, reference: &Reference, at: Location, names: &[&str]) -> Option<Link> {
         if reference.is_official() || reference.is_of_others() {
@@ -295,6 +309,9 @@ impl<'a> Images<'a> {
         let base = reference.base();
         let manifest = &self.repository.file(at.file).source;
         let called = self.dockerfiles.iter().copied().filter(|id| {
+            if self.is_named(*id) {
+                return false;
+            }
             let source = &self.repository.file(*id).source;
             is_called(source.folder().rsplit('/').next().unwrap_or_default(), base)
                 || suffix(source.name()).is_some_and(|suffix| is_called(suffix, base))

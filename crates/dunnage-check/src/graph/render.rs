@@ -17,6 +17,9 @@ use std::fmt::Write;
 /// No line is longer.
 const COLUMNS: usize = 100;
 
+/// A place is cut at its front beyond this.
+const PLACE: usize = 40;
+
 /// As a tree.
 pub fn render_text(repository: &Repository, graph: &Graph) -> String {
     let mut text = String::new();
@@ -54,8 +57,10 @@ fn summary(graph: &Graph) -> String {
     )
 }
 
-/// A text on the left, its place on the right; the text is cut where both do not fit.
+/// A text on the left, its place on the right; both are cut where they do not fit: the place at its front, since its end
+/// tells it from others.
 fn spread(left: &str, right: &str) -> String {
+    let right = &cut_front(right, PLACE);
     let room = COLUMNS.saturating_sub(right.chars().count() + 2).max(20);
     let left = cut(left, room);
     if right.is_empty() {
@@ -65,6 +70,15 @@ fn spread(left: &str, right: &str) -> String {
         .saturating_sub(left.chars().count() + right.chars().count())
         .max(2);
     format!("{left}{}{right}\n", " ".repeat(blank))
+}
+
+fn cut_front(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(length + 1 - most).collect();
+    format!("…{kept}")
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -116,7 +130,9 @@ fn lines(repository: &Repository, workload: &Workload) -> Vec<Line> {
         first_in_words(workload),
         workload.first().and_then(step_at),
     );
-    if !workload.steps.is_empty() {
+    // of one step everything was said
+    let is_said = workload.first.is_some() && workload.steps.len() == 1;
+    if !workload.steps.is_empty() && !is_said {
         add(
             "runs",
             steps_in_words(&workload.steps),

@@ -1,7 +1,7 @@
 //! LIFE001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::graph::workload::Workload;
+use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
 use crate::repository::Repository;
 use crate::rules::about::{about, is_imported, mentions, modules, pythons, use_dunnage};
@@ -9,7 +9,7 @@ use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
-    /// A Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
+    /// A long-running Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
     /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others).
     ///
     /// ## Why
@@ -95,7 +95,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         else {
             continue;
         };
-        if is_handled(context.repository, workload) || is_stopped_by_sigint(workload) {
+        let is_silent = !runs_on(context.repository, workload)
+            || is_handled(context.repository, workload)
+            || is_stopped_by_sigint(workload);
+        if is_silent {
             continue;
         }
         let grace = workload.life.grace;
@@ -107,7 +110,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, app.at, message);
         if !workload.is_service() {
             // a Job ends by itself as a rule; what is left is its deletion
-            finding = finding.severity(Severity::Warning);
+            finding = finding.severity(Severity::Info);
         }
         let at = crate::source::Location {
             file: entry,
@@ -119,6 +122,33 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .extend(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
+}
+
+/// Does it run until somebody stops it? A Deployment says so; elsewhere a loop without an end must, since an image's program
+/// may as well be a tool or a test.
+fn runs_on(repository: &Repository, workload: &Workload) -> bool {
+    const LOOPS: [&str; 12] = [
+        "while True",
+        "while 1:",
+        "while not ",
+        "run_forever",
+        "serve_forever",
+        "start_consuming",
+        "wait_for_termination",
+        ".listen()",
+        "run_pending",
+        "BlockingScheduler",
+        ".start_polling",
+        ".infinity_polling",
+    ];
+    let kind = match &workload.origin {
+        Origin::Kubernetes { kind, .. } => kind.as_str(),
+        _ => "",
+    };
+    matches!(
+        kind,
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Rollout"
+    ) || mentions(repository, workload, &LOOPS)
 }
 
 fn is_handled(repository: &Repository, workload: &Workload) -> bool {
