@@ -61,12 +61,15 @@ pub(super) fn after_imports(body: &[Stmt], text: &str) -> u32 {
         .map_or(text.len(), |newline| end + newline + 1) as u32
 }
 
-/// Below `#!` and the comments that a file begins with.
+/// Below `#!` and the comments that a file begins with, and behind a byte order mark.
 fn after_comments(text: &str) -> u32 {
-    text.split_inclusive('\n')
+    let mark = text.len() - text.trim_start_matches('\u{feff}').len();
+    let comments = text
+        .split_inclusive('\n')
         .take_while(|line| line.trim_start_matches('\u{feff}').starts_with('#'))
         .map(str::len)
-        .sum::<usize>() as u32
+        .sum::<usize>();
+    comments.max(mark) as u32
 }
 
 struct Imports {
