@@ -291,7 +291,7 @@ fn is_sound(repository: &Repository, edits: &[Edit]) -> Result<(), &'static str>
 }
 
 /// Could one edit change what the other one means? Those that are alike cannot, and lines that come to the same place
-/// cannot if they begin differently; all others that overlap or are next to each other can.
+/// cannot if they begin differently and stand at the same depth; all others that overlap or are next to each other can.
 fn do_touch(one: &Edit, other: &Edit) -> bool {
     if one.span.start > other.span.end || other.span.start > one.span.end {
         return false;
@@ -307,7 +307,15 @@ fn do_touch(one: &Edit, other: &Edit) -> bool {
                 .trim_end()
                 .to_owned()
         };
-        return one.text != other.text && !(are_lines && first(&one.text) != first(&other.text));
+        // of lines at two depths, the deeper one belongs to what stands before the place and would have to come first
+        let depth = |text: &str| {
+            let line = text.trim_start_matches(['\r', '\n']);
+            line.len() - line.trim_start().len()
+        };
+        let are_apart = are_lines
+            && first(&one.text) != first(&other.text)
+            && depth(&one.text) == depth(&other.text);
+        return one.text != other.text && !are_apart;
     }
     one != other
 }
