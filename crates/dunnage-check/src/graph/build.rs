@@ -79,7 +79,7 @@ pub(super) fn workload(repository: &Repository, declared: Declared) -> Workload 
         .as_ref()
         .map(|files| packages::installed(repository, files, &stages))
         .unwrap_or_default();
-    let mut chain = chain(&declared, stage);
+    let mut chain = chain(&declared);
     let mut confidence = declared
         .link
         .as_ref()
@@ -175,7 +175,7 @@ fn environment(
 }
 
 /// The links from the manifest inwards.
-fn chain(declared: &Declared, stage: Option<&Stage>) -> Vec<Evidence> {
+fn chain(declared: &Declared) -> Vec<Evidence> {
     let mut chain = Vec::new();
     if let (Some(image), Some(link)) = (&declared.image, &declared.link) {
         chain.push(Evidence {
@@ -187,12 +187,6 @@ fn chain(declared: &Declared, stage: Option<&Stage>) -> Vec<Evidence> {
         } else {
             chain.push(link.evidence.clone());
         }
-    }
-    if let Some(stage) = stage {
-        chain.push(Evidence {
-            at: stage.base.at,
-            note: format!("is built from {}", stage.base.value),
-        });
     }
     chain
 }

@@ -2,7 +2,7 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::parse::dockerfile::Libc;
-use crate::rules::about::{about, pythons};
+use crate::rules::about::{about, pythons, stage};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -67,7 +67,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 continue;
             };
             let message = format!("{name} has no effect: the image's C library is musl");
-            findings.push(about(Finding::new(&RULE, stated.at, message), workload));
+            let mut finding = Finding::new(&RULE, stated.at, message);
+            if let Some((_, stage)) = stage(context.repository, workload) {
+                finding =
+                    finding.because(stage.base.at, format!("is built from {}", stage.base.value));
+            }
+            findings.push(about(finding, workload));
         }
     }
 }

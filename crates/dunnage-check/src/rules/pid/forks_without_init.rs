@@ -6,7 +6,7 @@ use crate::graph::workload::Workload;
 use crate::parse::command::{ServerKind, Step};
 use crate::parse::python::Value;
 use crate::repository::Repository;
-use crate::rules::about::{about, modules, pythons, use_dunnage};
+use crate::rules::about::{about, modules, pythons, stage, use_dunnage};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -69,6 +69,21 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         finding
             .fixes
             .extend(use_dunnage(context.repository, workload));
+        if let (Some(Step::Shell { .. }), Some((file, stage))) =
+            (workload.first(), stage(context.repository, workload))
+        {
+            let at = Location {
+                file,
+                span: stage.base.at.span,
+            };
+            finding = finding.because(
+                at,
+                format!(
+                    "the shell of {} does not become what it starts",
+                    stage.base.value
+                ),
+            );
+        }
         findings.push(about(finding, workload));
     }
 }
