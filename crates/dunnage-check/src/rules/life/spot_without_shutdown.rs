@@ -33,7 +33,7 @@ rule! {
     /// ## Instead
     ///
     /// ```python
-    /// signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # then `finally` and `atexit` run
+    /// signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # then `finally` and `atexit` run
     /// ```
     ///
     /// ## Fix
