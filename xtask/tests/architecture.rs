@@ -58,7 +58,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
 const PURE: [&str; 3] = ["dunnage-check", "dunnage-policy", "dunnage-timeline"];
-const PURE_MAY_USE: [&str; 13] = [
+const PURE_MAY_USE: [&str; 14] = [
     "dunnage-cgroup",
     "dunnage-policy",
     "rayon",
@@ -68,6 +68,7 @@ const PURE_MAY_USE: [&str; 13] = [
     "saphyr-parser",
     "serde",
     "serde_json",
+    "similar",
     "stacker",
     "thiserror",
     "toml",

@@ -88,7 +88,7 @@ pub fn read(asked: Option<i32>) -> Result<Facts, Failure> {
 
     let runnable = container::watch_runnable(&members, subject, LOOKS, PAUSE);
     counted.throttling_later = watch.as_mut().and_then(read_throttling);
-    let mut processes = container::read(&table, &members, init);
+    let mut processes = container::read(&table, &members, init, subject);
     processes.runnable = runnable;
     processes.workers = workers(&table, &pythons, subject);
     processes.pythons = named(&pythons, &members);

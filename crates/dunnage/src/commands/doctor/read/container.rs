@@ -76,13 +76,19 @@ pub(super) fn read_init(pid: i32, refused: &mut Refused) -> Option<Init> {
     })
 }
 
-/// Counts, zombies that are there still, and orphans.
-pub(super) fn read(table: &ProcessTable, members: &[Process], init: i32) -> Processes {
+/// Counts, zombies that are there still, those of the subject first since not all are named, and orphans.
+pub(super) fn read(
+    table: &ProcessTable,
+    members: &[Process],
+    init: i32,
+    subject: i32,
+) -> Processes {
     let living = || members.iter().filter(|process| !process.is_zombie());
-    let zombies: Vec<&Process> = members
+    let mut zombies: Vec<&Process> = members
         .iter()
         .filter(|process| process.is_zombie() && is_zombie_still(process))
         .collect();
+    zombies.sort_by_key(|process| process.parent != subject);
     let named = |process: &&Process| Zombie {
         pid: process.identity.pid,
         name: process.command.clone(),
