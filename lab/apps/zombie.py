@@ -1,6 +1,10 @@
-"""As process 1 that does not wait for what it inherits: a grandchild ends after its parent, and stays a zombie."""
+"""As process 1 that does not wait for what it inherits: a grandchild ends after its parent, and stays a zombie.
+
+Ends when the file is there that it is given the path of.
+"""
 
 import os
+import sys
 import time
 
 read, write = os.pipe()
@@ -28,4 +32,5 @@ def zombies():
 while os.getpid() == 1 and not zombies():
     time.sleep(0.01)
 print("zombie", flush=True)
-time.sleep(600)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.05)
