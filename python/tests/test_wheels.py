@@ -22,8 +22,8 @@ from conftest import EVERY_PYTHON, Make
 
 BUILT = os.environ.get("DUNNAGE_TEST_WHEELS")
 pytestmark = pytest.mark.skipif(BUILT is None, reason="needs the wheels: `cargo xtask test` builds them")
-# the program's budget, stripped; whatever is added has to fit. Without the checklist (parsers of Python, YAML and TOML, the
-# rules and their pages) it is 6 MiB, and `run` alone should come back to that
+# the program's budget, stripped; whatever is added has to fit. Without the checklist (parsers of Python, YAML and TOML,
+# the rules and their pages) it is 6 MiB, and `run` alone should come back to that
 PROGRAM_BYTES = 9 * 1024 * 1024
 
 
