@@ -19,6 +19,10 @@ stays short, and what is seldom needed has a file of its own.
 import os
 import sys
 
+# by name, while they are what they were: gevent puts its own in their modules
+from _thread import allocate_lock, get_native_id, start_new_thread
+from time import monotonic, sleep
+
 #: By which door the agent was started ("path" or "pth"); None where it was not.
 door = None
 
@@ -46,8 +50,12 @@ def start(by):
             if env("DUNNAGE_RELEASE") != "off" and "t" not in sys.abiflags:  # not tried where there is no GIL
                 _watch(path, program)
     except Exception as error:
-        if env("DUNNAGE_DEBUG"):
-            os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
+        _say(error)
+
+
+def _say(error):
+    if os.environ.get("DUNNAGE_DEBUG"):
+        os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
 
 
 class _Told:
@@ -112,7 +120,6 @@ def _watch(path, program):
     import mmap
     from _collections import defaultdict
     from _functools import partial
-    from _thread import allocate_lock, start_new_thread
 
     fd = os.open(path[:-7] + "memory", os.O_RDONLY)
     spare = os.dup(fd)
@@ -124,32 +131,65 @@ def _watch(path, program):
     # it would close the number once more when it is freed: so never. No collector sees what a code object holds
     kept = [page]
     kept.append(_watch.__code__.replace(co_consts=(kept,)))
-    names = {"path": path, "program": program, "lock": allocate_lock(), "thread": None}
+    names = {"path": path, "program": program, "lock": allocate_lock(), "thread": 0, "left": (0.0, 0)}
     names["source"] = __loader__.get_data(program + "/_dunnage_release.py")
-    asked = names["asked"] = defaultdict(partial(map, start_new_thread, (_at_work,), ((names, "run"),)))
+    asked = names["asked"] = defaultdict(partial(map, start_new_thread, (_work,), ((names,),)))
     asked[page[0]] = iter(())
     found = map(asked.__getitem__, map(page.__getitem__, iter(int, 1)))
     gc.callbacks.append(partial(getattr, _Look(next, found, iter(int, 1))))
     # the interpreter collects once more when it ends, and can start no thread then
     atexit.register(setattr, asked, "default_factory", partial(iter, ()))
-    os.register_at_fork(before=partial(_at_fork, names, "wait"), after_in_child=partial(_at_fork, names, "forget"))
+    os.register_at_fork(before=partial(_wait, names), after_in_child=partial(_forget, names))
 
 
 class _Look(map):
     stop = property(next)
 
 
-def _at_fork(names, what):
-    """A fork waits for the thread, if there may be one."""
-    if len(names["asked"]) > 1 or "left" in names:
-        _at_work(names, what)
-
-
-def _at_work(names, what):
-    """Calls a function of `_dunnage_release`."""
+def _work(names):
+    """Is in a thread, of which one is at work at a time."""
+    lock = names["lock"]
+    if not lock.acquire(False):
+        return
+    number = names["thread"] = get_native_id()
     try:
-        with names["lock"]:
-            "run" in names or exec(names["source"], names)
-        names[what]()
-    except BaseException:
-        pass
+        if "source" in names:
+            exec(names["source"], names)
+            del names["source"]
+        names["run"]()
+    except BaseException as error:
+        _say(error)
+    names["left"] = monotonic(), number
+    _settle(names)
+    lock.release()
+
+
+def _settle(names):
+    """Nobody is at work. Of the numbers the newest stays, for they come round again."""
+    names["thread"] = 0
+    while len(names["asked"]) > 1:
+        del names["asked"][next(iter(names["asked"]))]
+
+
+def _wait(names):
+    """Before a fork: 3.12 and later warn where threads are. At most 5 s, which no release needs."""
+    give_up = monotonic() + 5.0
+    while _is_there(names):
+        if monotonic() > give_up:
+            return _settle(names)
+        sleep(0.001)
+
+
+def _is_there(names):
+    if len(names["asked"]) > 1:  # it may have started and not come to anything yet
+        return names["thread"] != get_native_id()
+    since, number = names["left"]
+    # for the kernel it is there a little longer than for us; after a second the number may be another thread's
+    return monotonic() - since < 1.0 and os.path.exists("/proc/self/task/%d" % number)
+
+
+def _forget(names):
+    """In a child there is no thread, whatever it held."""
+    names["left"] = 0.0, 0
+    names["lock"] = allocate_lock()
+    _settle(names)

@@ -3,9 +3,8 @@
 It gives back what the allocators hold (see `_release_rules`, which `dunnage.release_memory` obeys too) and says in one
 packet how much that was. Where the application has imported `dunnage` itself, that does it: one cool-down for both.
 
-The collector starts `run` in a thread, with no Python code of ours before that, since a signal's handler would run in it.
-It runs with the names that the agent gives it as its own: `path` of the socket, `program` with the agent's zip, `thread`
-that is at work, and `asked` with the number that is known and, while one is at work, those that are new.
+The agent calls `run` in that thread, one at a time. This file runs with the names that the agent gives it as its own:
+`path` of the socket and `program` with the agent's zip.
 
 Finalizers run in the thread that collects, and an application with one thread may have objects that must end in it. So
 there the main thread is asked to collect, by the interpreter's own list of pending calls. `ctypes` would make thousands
@@ -14,7 +13,6 @@ of objects in our thread, among them a collection; `_ctypes`, its native part, m
 
 import _thread
 import gc
-import os
 import sys
 import time
 
@@ -22,63 +20,17 @@ import time
 COOL_DOWN = 10.0
 #: Seconds in which the main thread must get to a collection.
 PATIENCE = 2.0
-#: Seconds for which a fork waits for the thread: longer than any release, for a fork is never kept for good.
-FORK_PATIENCE = 5.0
 
 _RTLD_NOW = 2
 
-left = 0.0, 0
 _ended = None
 _rules = {}
 
 
 def run():
-    """Is in a thread, of which there is one at a time."""
-    global left, thread
-    if thread:  # noqa: F821
-        return
-    thread = _thread.get_native_id()
-    try:
-        # gevent or eventlet, by now: what is patched there must not run in a thread
-        if type(_thread.start_new_thread) is type(len):
-            _release()
-    except BaseException as error:
-        if os.environ.get("DUNNAGE_DEBUG"):
-            os.write(2, ("dunnage: agent: %r\n" % error).encode("ascii", "replace"))
-    left = time.monotonic(), thread
-    _settle()
-
-
-def _settle():
-    """Nobody is at work. Of the numbers the newest stays, for they come round again."""
-    global thread
-    thread = None
-    while len(asked) > 1:  # noqa: F821
-        del asked[next(iter(asked))]  # noqa: F821
-
-
-def wait():
-    """Before a fork: 3.12 and later warn where threads are."""
-    give_up = time.monotonic() + FORK_PATIENCE
-    while _is_there():
-        if time.monotonic() > give_up:
-            return _settle()
-        time.sleep(0.001)
-
-
-def _is_there():
-    if len(asked) > 1:  # noqa: F821  (it may have started and not come to anything yet)
-        return thread != _thread.get_native_id()
-    since, number = left
-    # for the kernel it is there a little longer than for us; after a second the number may be another thread's
-    return time.monotonic() - since < 1.0 and os.path.exists("/proc/self/task/%d" % number)
-
-
-def forget():
-    """In a child there is no thread."""
-    global left
-    left = 0.0, 0
-    _settle()
+    # gevent or eventlet, by now: what is patched there must not run in a thread
+    if type(_thread.start_new_thread) is type(len):
+        _release()
 
 
 def _release():

@@ -416,22 +416,25 @@ fn an_error_in_a_release_is_said_where_that_is_asked_for_and_changes_nothing() {
     for python in pythons_with_agent("an error") {
         for (program, debug, line) in [
             (&broken, "", ""),
-            (&worse, "1", ""),
+            (&worse, "", ""),
+            (&worse, "1", "dunnage: agent: SyntaxError("),
             (&broken, "1", "dunnage: agent: KeyError('no')\n"),
         ] {
             let mut supervisor = Supervisor::new();
             let mut command = below(program, &python, &supervisor);
             command.env("DUNNAGE_DEBUG", debug);
-            // not settled: CPython 3.12 and later sometimes count a thread more at this fork, and warn
-            let script = "import warnings; warnings.simplefilter('ignore', DeprecationWarning); \
-                print('ready'); busy(); busy = os.fork() or os._exit(0)";
+            // where there is a thread, CPython 3.12 and later warn of this fork
+            let script = "print('ready'); busy(); busy = os.fork() or os._exit(0)";
             let application = Application::start(command, script);
             supervisor.hear();
             supervisor.ask();
             // long enough for some collections, whatever the machine does
             std::thread::sleep(std::time::Duration::from_millis(300));
             let printed = application.finish();
-            assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), line));
+            assert_eq!(printed.code, Some(0), "{printed:?}");
+            // what a SyntaxError says differs between the versions
+            let said = printed.stderr.lines().count() == line.lines().count();
+            assert!(said && printed.stderr.starts_with(line), "{printed:?}");
         }
     }
 }
