@@ -112,10 +112,10 @@ impl Finding {
         self
     }
 
-    /// Mended by this, after what was given before.
+    /// Mended by this, if there is such a fix, after what was given before.
     #[must_use]
-    pub fn fix(mut self, fix: Fix) -> Self {
-        self.fixes.push(fix);
+    pub fn fix(mut self, fix: impl Into<Option<Fix>>) -> Self {
+        self.fixes.extend(fix.into());
         self
     }
 }

@@ -54,6 +54,35 @@ pub struct Fix {
     pub edits: Vec<Edit>,
 }
 
+impl Fix {
+    /// One that `--fix` applies.
+    pub fn safe(title: impl Into<String>, edits: Vec<Edit>) -> Self {
+        Self {
+            title: title.into(),
+            safety: Safety::Safe,
+            edits,
+        }
+    }
+
+    /// One that changes behaviour or chooses a value, which `--fix=unsafe` applies.
+    pub fn changing(title: impl Into<String>, edits: Vec<Edit>) -> Self {
+        Self {
+            title: title.into(),
+            safety: Safety::Unsafe,
+            edits,
+        }
+    }
+
+    /// One that a person must make.
+    pub fn by_hand(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            safety: Safety::Manual,
+            edits: Vec::new(),
+        }
+    }
+}
+
 /// The text after the edits, which belong to one file. An edit that is there twice is made once: two findings may need
 /// the same import. New lines end as the file's first one does.
 ///

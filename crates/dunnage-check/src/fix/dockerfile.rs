@@ -1,6 +1,6 @@
 //! Edits of Dockerfiles: forms of `CMD` and `ENTRYPOINT`, whole instructions, variables, and dunnage as the init.
 
-use super::{Edit, Fix, Safety, Target, words};
+use super::{Edit, Fix, Target, words};
 use crate::parse::command::Word;
 use crate::parse::dockerfile::{Form, Stage, Start};
 use crate::source::Span;
@@ -95,12 +95,10 @@ pub fn use_dunnage(target: Target<'_>, stage: &Stage) -> Option<Fix> {
     } else {
         vec![install, start]
     };
-    Some(Fix {
-        title: "start the program under dunnage, which reaps, forwards signals and sizes pools"
-            .to_owned(),
-        safety: Safety::Unsafe,
+    Some(Fix::changing(
+        "start the program under dunnage, which reaps, forwards signals and sizes pools",
         edits,
-    })
+    ))
 }
 
 /// The words of a text that a shell would only split: no variables, quotes that need no shell, no operators. `None` for

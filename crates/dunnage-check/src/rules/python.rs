@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{self, Fix, Safety, Target};
+use crate::fix::{self, Fix, Target};
 use crate::graph::Workload;
 use crate::graph::workload::{Origin, Python};
 use crate::parse::Model;
@@ -207,20 +207,15 @@ pub(super) fn ask_dunnage(
     title: &str,
 ) -> Fix {
     let target = Target::of(context.repository, code.file);
-    Fix {
-        title: title.to_owned(),
-        safety: Safety::Unsafe,
-        edits: fix::python::replace_call(target, code.module, call, expression, "dunnage"),
-    }
+    Fix::changing(
+        title,
+        fix::python::replace_call(target, code.module, call, expression, "dunnage"),
+    )
 }
 
 /// What is told beside a fix of the code: `dunnage run` needs no other code.
 pub(super) fn told_by_run(title: &str) -> Fix {
-    Fix {
-        title: title.to_owned(),
-        safety: Safety::Manual,
-        edits: Vec::new(),
-    }
+    Fix::by_hand(title)
 }
 
 /// Does `inner` lie within `outer`?

@@ -1,8 +1,8 @@
 //! CPU007.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar, set};
-use crate::fix::{Fix, Safety};
 use crate::graph::Workload;
 use crate::rules::manifest::{Manifest, answers_requests, cpu, python_services};
 use crate::rules::{Context, Family, Persona, rule};
@@ -81,10 +81,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if let Some(service) = workload.life.service {
             finding = finding.because(service, "a Service sends requests to it");
         }
-        findings.extend(Some(match fix(workload, &manifest) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        }));
+        findings.push(finding.fix(fix(workload, &manifest)));
     }
 }
 
@@ -102,9 +99,8 @@ fn fix(workload: &Workload, manifest: &Manifest<'_>) -> Option<Fix> {
             &request,
         )?);
     }
-    Some(Fix {
-        title: "raise the limit to 1 CPU and keep the request".to_owned(),
-        safety: Safety::Unsafe,
+    Some(Fix::changing(
+        "raise the limit to 1 CPU and keep the request",
         edits,
-    })
+    ))
 }

@@ -2,7 +2,7 @@
 
 use super::more_workers_than_cpus::set_workers;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::render::{cpu_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
 use crate::rules::about::{about, pythons};
@@ -74,13 +74,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             limit.at,
             format!("the limit is {}", cpu_in_words(limit.value)),
         );
-        finding
-            .fixes
-            .extend(set_workers(context.repository, workers, 1).map(|edit| Fix {
-                title: "start one worker, and more replicas".to_owned(),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            }));
+        finding = finding.fix(
+            set_workers(context.repository, workers, 1)
+                .map(|edit| Fix::changing("start one worker, and more replicas", vec![edit])),
+        );
         findings.push(about(finding, workload));
     }
 }

@@ -1,7 +1,7 @@
 //! CPU006.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Edit, Fix, Safety, Target};
+use crate::fix::{Edit, Fix, Target};
 use crate::graph::render::{cpu_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
@@ -95,12 +95,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 format!("the limit is {}", cpu_in_words(limit.value)),
             );
         let fewer = told_cpus(limit.value);
-        finding.fixes.extend(
-            set_workers(context.repository, workers, fewer).map(|edit| Fix {
-                title: format!("start {fewer} workers"),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            }),
+        finding = finding.fix(
+            set_workers(context.repository, workers, fewer)
+                .map(|edit| Fix::changing(format!("start {fewer} workers"), vec![edit])),
         );
         findings.push(about(finding, workload));
     }

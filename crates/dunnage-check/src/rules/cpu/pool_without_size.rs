@@ -1,5 +1,5 @@
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{self, Edit, Fix, Safety, Target};
+use crate::fix::{self, Edit, Fix, Target};
 use crate::parse::python::{Call, Value};
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
@@ -88,11 +88,10 @@ fn finding(context: &Context<'_>, code: &Code<'_>, call: &Call, keyword: &str) -
         python::told_by_run("start the program with `dunnage run`, which tells Python the limit");
     match edits(context, code, call, keyword) {
         Some(edits) => finding
-            .fix(Fix {
-                title: "size it by dunnage.cpu_count(), which knows the limit".to_owned(),
-                safety: Safety::Unsafe,
+            .fix(Fix::changing(
+                "size it by dunnage.cpu_count(), which knows the limit",
                 edits,
-            })
+            ))
             .fix(by_run),
         None => finding.fix(by_run),
     }

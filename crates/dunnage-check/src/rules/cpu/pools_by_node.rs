@@ -1,7 +1,7 @@
 //! CPU001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Workload;
 use crate::parse::Model;
@@ -138,15 +138,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 ),
             );
         if let Some(edit) = set_env(context.repository, workload, "OMP_NUM_THREADS", &threads) {
-            finding = finding.fix(Fix {
-                title: format!("set OMP_NUM_THREADS to {threads}, as `dunnage plan` would"),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            });
+            finding = finding.fix(Fix::changing(
+                format!("set OMP_NUM_THREADS to {threads}, as `dunnage plan` would"),
+                vec![edit],
+            ));
         }
-        finding
-            .fixes
-            .extend(use_dunnage(context.repository, workload));
+        finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
 }

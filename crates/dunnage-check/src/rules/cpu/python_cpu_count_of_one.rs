@@ -1,7 +1,7 @@
 //! CPU014.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::rules::about::{about, pythons, set_env};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -65,12 +65,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if workload.base.python.is_none() {
             finding = finding.confidence(Confidence::Medium);
         }
-        finding.fixes.extend(
-            set_env(context.repository, workload, VARIABLE, "2").map(|edit| Fix {
-                title: "set PYTHON_CPU_COUNT to 2".to_owned(),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            }),
+        finding = finding.fix(
+            set_env(context.repository, workload, VARIABLE, "2")
+                .map(|edit| Fix::changing("set PYTHON_CPU_COUNT to 2", vec![edit])),
         );
         findings.push(about(finding, workload));
     }

@@ -1,7 +1,7 @@
 //! CPU011.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::render::{count, cpu_in_words, server_name};
 use crate::graph::workload::Workload;
 use crate::rules::about::{about, planned_threads, pythons, runs_dunnage, set_env};
@@ -89,15 +89,14 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 format!("the limit is {}", cpu_in_words(limit.value)),
             );
         if !runs_dunnage(workload) || at.at.file == workload.at.file {
-            finding
-                .fixes
-                .extend(
-                    set_env(context.repository, workload, name, &planned).map(|edit| Fix {
-                        title: format!("set {name} to {planned}, as `dunnage plan` would"),
-                        safety: Safety::Unsafe,
-                        edits: vec![edit],
-                    }),
-                );
+            finding = finding.fix(set_env(context.repository, workload, name, &planned).map(
+                |edit| {
+                    Fix::changing(
+                        format!("set {name} to {planned}, as `dunnage plan` would"),
+                        vec![edit],
+                    )
+                },
+            ));
         }
         findings.push(about(finding, workload));
     }

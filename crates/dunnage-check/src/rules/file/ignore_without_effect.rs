@@ -1,7 +1,7 @@
 //! FILE002.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Edit, Fix, Safety};
+use crate::fix::{Edit, Fix};
 use crate::places::Places;
 use crate::rules::{self, Context, Family, Persona, rule};
 use crate::source::{Location, Span};
@@ -89,31 +89,20 @@ fn judge(
         } else {
             format!("{id} finds nothing in this file, so this comment has no effect")
         };
-        let (title, span) = if is_all_idle {
-            ("remove the comment".to_owned(), whole(one, places))
-        } else {
-            (format!("remove {id} from the comment"), without(one, index))
-        };
-        let edit = Edit {
-            file: at.file,
-            span,
-            text: String::new(),
-        };
-        let fix = Fix {
-            title,
-            safety: Safety::Safe,
-            // the comment goes once, by the first of its ids
-            edits: if is_all_idle && index > 0 {
-                Vec::new()
-            } else {
-                vec![edit]
-            },
-        };
         let finding = Finding::new(&RULE, *at, message);
-        findings.push(if fix.edits.is_empty() {
-            finding
+        let remove = |span| {
+            let text = String::new();
+            let file = at.file;
+            vec![Edit { file, span, text }]
+        };
+        findings.push(if !is_all_idle {
+            let title = format!("remove {id} from the comment");
+            finding.fix(Fix::safe(title, remove(without(one, index))))
+        } else if index == 0 {
+            finding.fix(Fix::safe("remove the comment", remove(whole(one, places))))
         } else {
-            finding.fix(fix)
+            // the comment goes once, by the first of its ids
+            finding
         });
     }
 }

@@ -1,7 +1,7 @@
 //! IMG002.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::imports::module_of;
 use crate::graph::workload::Workload;
 use crate::parse::command::ServerKind;
@@ -76,11 +76,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             finding = finding.severity(Severity::Warning);
         }
         let edit = set_env(context.repository, workload, "PYTHONUNBUFFERED", "1");
-        finding.fixes.extend(edit.map(|edit| Fix {
-            title: "write each line at once".to_owned(),
-            safety: Safety::Safe,
-            edits: vec![edit],
-        }));
+        finding = finding.fix(edit.map(|edit| Fix::safe("write each line at once", vec![edit])));
         findings.push(about(finding, workload));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::development_server_in_code;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
@@ -86,7 +86,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
-        finding.fixes.extend(mend(target, server, at, written));
+        finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
     }
 }
@@ -137,9 +137,5 @@ fn mend(target: Target<'_>, server: &Server, at: Location, written: &str) -> Opt
     } else {
         return None;
     };
-    Some(Fix {
-        title,
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(title, vec![edit]))
 }

@@ -1,7 +1,7 @@
 //! IMG003.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind};
 use crate::parse::yaml::Node;
@@ -83,11 +83,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn with_fix(mut finding: Finding, edit: Option<crate::fix::Edit>) -> Finding {
-    finding.fixes.extend(edit.map(|edit| Fix {
-        title: "keep it in memory".to_owned(),
-        safety: Safety::Safe,
-        edits: vec![edit],
-    }));
+    finding = finding.fix(edit.map(|edit| Fix::safe("keep it in memory", vec![edit])));
     finding
 }
 

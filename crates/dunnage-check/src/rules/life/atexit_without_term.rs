@@ -1,6 +1,6 @@
 use super::only_keyboard_interrupt::handler_edits;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -69,11 +69,11 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             let message = "atexit does not run at SIGTERM, which stops a container and which nothing here handles";
             let handler = "lambda *_: sys.exit(0)";
             let edits = handler_edits(context, &entry, handler, &["signal", "sys"]);
-            found.push(entry.found(Finding::new(&RULE, call.at, message)).fix(Fix {
-                title: "end by sys.exit at SIGTERM".to_owned(),
-                safety: Safety::Unsafe,
-                edits,
-            }));
+            found.push(
+                entry
+                    .found(Finding::new(&RULE, call.at, message))
+                    .fix(Fix::changing("end by sys.exit at SIGTERM", edits)),
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! LIFE005.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, yaml};
+use crate::fix::{Fix, Target, yaml};
 use crate::graph::render::server_name;
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind};
@@ -92,7 +92,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let mut finding =
             explain(Finding::new(&RULE, at, message), workload, said, server).severity(severity);
-        finding.fixes.extend(raise(
+        finding = finding.fix(raise(
             context.repository,
             workload,
             sleep + shutdown + MARGIN,
@@ -169,9 +169,5 @@ fn raise(repository: &Repository, workload: &Workload, seconds: u32) -> Option<F
             &value,
         )?
     };
-    Some(Fix {
-        title: format!("give it {seconds} s"),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(format!("give it {seconds} s"), vec![edit]))
 }

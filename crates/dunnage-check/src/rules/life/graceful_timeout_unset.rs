@@ -1,5 +1,5 @@
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::Workload;
 use crate::parse::command::{Server, ServerKind};
 use crate::rules::{Context, Family, Persona, rule};
@@ -69,11 +69,9 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
                 .severity(Severity::Warning)
                 .because(stream, "connections that stay open");
         }
-        found.push(finding.fix(Fix {
-            title: format!("give it --timeout-graceful-shutdown {seconds}"),
-            safety: Safety::Manual,
-            edits: Vec::new(),
-        }));
+        found.push(finding.fix(Fix::by_hand(format!(
+            "give it --timeout-graceful-shutdown {seconds}"
+        ))));
     }
 }
 

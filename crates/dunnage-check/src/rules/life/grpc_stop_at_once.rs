@@ -1,5 +1,5 @@
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Edit, Fix, Safety};
+use crate::fix::{Edit, Fix};
 use crate::parse::python::{Call, Module, Value};
 use crate::rules::python;
 use crate::rules::{Context, Family, Persona, rule};
@@ -69,11 +69,10 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
                     span: grace.at.span,
                     text: "20".to_owned(),
                 };
-                found.push(code.found(Finding::new(&RULE, stop.at, message)).fix(Fix {
-                    title: "give the calls 20 s to finish".to_owned(),
-                    safety: Safety::Unsafe,
-                    edits: vec![edit],
-                }));
+                found.push(
+                    code.found(Finding::new(&RULE, stop.at, message))
+                        .fix(Fix::changing("give the calls 20 s to finish", vec![edit])),
+                );
             }
         }
         let Some(server) = servers.first() else {

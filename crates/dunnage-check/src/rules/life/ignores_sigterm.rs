@@ -117,9 +117,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             span: crate::source::Span::default(),
         };
         finding = finding.because(at, "no module of the program handles SIGTERM");
-        finding
-            .fixes
-            .extend(use_dunnage(context.repository, workload));
+        finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
 }

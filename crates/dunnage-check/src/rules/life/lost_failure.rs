@@ -1,7 +1,7 @@
 //! LIFE011.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target};
+use crate::fix::{Fix, Target};
 use crate::graph::workload::Workload;
 use crate::parse::command::Step;
 use crate::parse::shell::{self, Command, Script};
@@ -69,7 +69,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let mut finding = Finding::new(&RULE, at, message);
-        finding.fixes.extend(fix.flatten());
+        finding = finding.fix(fix.flatten());
         findings.push(about(finding, workload));
     }
 }
@@ -143,9 +143,8 @@ fn what(command: &Command) -> String {
 fn set_e(target: Target<'_>, script: &Script) -> Option<Fix> {
     let first = script.commands.first()?;
     let at = first.at.span.start;
-    Some(Fix {
-        title: "end the text at the first failure".to_owned(),
-        safety: Safety::Unsafe,
-        edits: vec![target.replace(Span { start: at, end: at }, "set -e; ")],
-    })
+    Some(Fix::changing(
+        "end the text at the first failure",
+        vec![target.replace(Span { start: at, end: at }, "set -e; ")],
+    ))
 }

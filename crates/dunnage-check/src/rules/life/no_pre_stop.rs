@@ -1,8 +1,8 @@
 //! LIFE004.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
-use crate::fix::{Fix, Safety};
 use crate::graph::workload::{StartPlace, Workload};
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
@@ -79,10 +79,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .of(&workload.name)
             .at_most(workload.confidence)
             .because(service, "a Service sends requests to it");
-        findings.push(match fix(&manifest) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        });
+        findings.push(finding.fix(fix(&manifest)));
     }
 }
 
@@ -115,9 +112,8 @@ fn fix(manifest: &Manifest<'_>) -> Option<Fix> {
         &path,
         &New::plain(SLEEP),
     )?;
-    Some(Fix {
-        title: format!("sleep {SLEEP} s before SIGTERM"),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(
+        format!("sleep {SLEEP} s before SIGTERM"),
+        vec![edit],
+    ))
 }

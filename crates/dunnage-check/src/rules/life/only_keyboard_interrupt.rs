@@ -1,5 +1,5 @@
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{self, Edit, Fix, Safety, Target};
+use crate::fix::{self, Edit, Fix, Target};
 use crate::graph::Workload;
 use crate::parse::python::Module;
 use crate::rules::python::{self, Code};
@@ -106,11 +106,11 @@ fn finding(
     let message =
         "this runs at Ctrl-C only: containers are stopped by SIGTERM, which nothing handles";
     let edits = handler_edits(context, &code, "signal.default_int_handler", &["signal"]);
-    code.found(Finding::new(&RULE, at, message)).fix(Fix {
-        title: "raise KeyboardInterrupt at SIGTERM too".to_owned(),
-        safety: Safety::Unsafe,
-        edits,
-    })
+    code.found(Finding::new(&RULE, at, message))
+        .fix(Fix::changing(
+            "raise KeyboardInterrupt at SIGTERM too",
+            edits,
+        ))
 }
 
 /// `signal.signal(signal.SIGTERM, …)` as the first thing that the program does.

@@ -1,8 +1,8 @@
 //! LIFE006.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar};
-use crate::fix::{Fix, Safety};
 use crate::graph::Workload;
 use crate::parse::command::ServerKind;
 use crate::rules::manifest::{Manifest, answers_requests, python_services};
@@ -85,10 +85,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .severity(severity)
             .of(&workload.name)
             .at_most(workload.confidence);
-        findings.push(match fix(&manifest) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        });
+        findings.push(finding.fix(fix(&manifest)));
     }
 }
 
@@ -102,9 +99,8 @@ fn is_counted(workload: &Workload) -> bool {
 
 fn fix(manifest: &Manifest<'_>) -> Option<Fix> {
     let node = manifest.pod.get("terminationGracePeriodSeconds")?;
-    Some(Fix {
-        title: format!("give {USUAL} s"),
-        safety: Safety::Unsafe,
-        edits: vec![replace_scalar(manifest.target, node, &New::plain(USUAL))?],
-    })
+    Some(Fix::changing(
+        format!("give {USUAL} s"),
+        vec![replace_scalar(manifest.target, node, &New::plain(USUAL))?],
+    ))
 }

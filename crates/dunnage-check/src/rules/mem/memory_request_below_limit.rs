@@ -1,8 +1,8 @@
 //! MEM002.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar};
-use crate::fix::{Fix, Safety};
 use crate::graph::Workload;
 use crate::graph::kubernetes::Cluster;
 use crate::rules::manifest::{Manifest, memory, python_services, times};
@@ -84,10 +84,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .of(&workload.name)
             .at_most(workload.confidence)
             .because(limit.at, format!("the limit is {}", memory(limit.value)));
-        findings.push(match fix(workload, &manifest) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        });
+        findings.push(finding.fix(fix(workload, &manifest)));
     }
 }
 
@@ -96,13 +93,12 @@ fn fix(workload: &Workload, manifest: &Manifest<'_>) -> Option<Fix> {
     let request = resources.at(&["requests", "memory"])?;
     let limit = resources.at(&["limits", "memory"])?.text()?;
     (workload.limits.memory_request.as_ref()?.at.span == request.span).then_some(())?;
-    Some(Fix {
-        title: format!("request the limit of {limit}"),
-        safety: Safety::Unsafe,
-        edits: vec![replace_scalar(
+    Some(Fix::changing(
+        format!("request the limit of {limit}"),
+        vec![replace_scalar(
             manifest.target,
             request,
             &New::plain(limit),
         )?],
-    })
+    ))
 }

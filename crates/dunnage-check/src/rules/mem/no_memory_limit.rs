@@ -1,7 +1,7 @@
 //! MEM001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::rules::manifest::{python_compose, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -98,10 +98,5 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn by_hand() -> Fix {
-    Fix {
-        title: "set a memory limit: the peak of the working set under load, and a quarter"
-            .to_owned(),
-        safety: Safety::Manual,
-        edits: Vec::new(),
-    }
+    Fix::by_hand("set a memory limit: the peak of the working set under load, and a quarter")
 }

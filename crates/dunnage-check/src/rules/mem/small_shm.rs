@@ -1,7 +1,7 @@
 //! MEM007.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, yaml};
+use crate::fix::{Fix, Target, yaml};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::python::{Call, Value};
 use crate::parse::yaml::Node;
@@ -61,7 +61,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let message = format!("{what} goes through /dev/shm, which has 64 MiB here");
         let mut finding =
             Finding::new(&RULE, workload.at, message).because(at, format!("{what} is made here"));
-        finding.fixes.extend(enlarge(context.repository, workload));
+        finding = finding.fix(enlarge(context.repository, workload));
         findings.push(about(finding, workload));
     }
 }
@@ -120,9 +120,5 @@ fn enlarge(repository: &Repository, workload: &Workload) -> Option<Fix> {
             add(pod, "volumes", volume)?,
         ]
     };
-    Some(Fix {
-        title: "give /dev/shm 1 GiB".to_owned(),
-        safety: Safety::Unsafe,
-        edits,
-    })
+    Some(Fix::changing("give /dev/shm 1 GiB", edits))
 }

@@ -1,8 +1,8 @@
 //! MEM006.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, insert_key};
-use crate::fix::{Fix, Safety};
 use crate::graph::Workload;
 use crate::parse::yaml::Node;
 use crate::rules::manifest::{Manifest, memory, python_services};
@@ -103,19 +103,15 @@ fn judge(workload: &Workload, manifest: &Manifest<'_>, path: &str, name: &str) -
     if is_shm {
         finding = finding.severity(Severity::Info);
     }
-    Some(match fix(workload, manifest, folder).filter(|_| !is_shm) {
-        Some(fix) => finding.fix(fix),
-        None => finding,
-    })
+    Some(finding.fix(fix(workload, manifest, folder).filter(|_| !is_shm)))
 }
 
 fn fix(workload: &Workload, manifest: &Manifest<'_>, folder: &Node) -> Option<Fix> {
     let limit = workload.limits.memory.as_ref()?.value;
     let size = memory((limit / 4).max(LEAST));
     let edit = insert_key(manifest.target, folder, "sizeLimit", &New::plain(&size))?;
-    Some(Fix {
-        title: format!("bound it at {size}, a quarter of the memory limit"),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(
+        format!("bound it at {size}, a quarter of the memory limit"),
+        vec![edit],
+    ))
 }

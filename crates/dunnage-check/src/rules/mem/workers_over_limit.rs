@@ -2,7 +2,7 @@
 
 use super::footprint::at_least;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::Fix;
 use crate::graph::render::{bytes_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
 use crate::rules::about::{about, pythons};
@@ -84,12 +84,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             finding = finding.because(*at, format!("{package} takes most of it"));
         }
         let fewer = u32::try_from(limit.value / 2 / each).unwrap_or(1).max(1);
-        finding.fixes.extend(
-            set_workers(context.repository, workers, fewer).map(|edit| Fix {
-                title: format!("start {fewer}"),
-                safety: Safety::Unsafe,
-                edits: vec![edit],
-            }),
+        finding = finding.fix(
+            set_workers(context.repository, workers, fewer)
+                .map(|edit| Fix::changing(format!("start {fewer}"), vec![edit])),
         );
         findings.push(about(finding, workload));
     }

@@ -1,7 +1,7 @@
 //! OBS001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, yaml};
+use crate::fix::{Fix, Target, yaml};
 use crate::graph::workload::{Origin, Workload};
 use crate::repository::Repository;
 use crate::rules::about::{about, node, pythons, runs_dunnage};
@@ -68,9 +68,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             workload.at,
             "no terminationMessagePolicy: `kubectl describe` will not say why it ended",
         );
-        finding
-            .fixes
-            .extend(fall_back(context.repository, workload));
+        finding = finding.fix(fall_back(context.repository, workload));
         findings.push(about(finding, workload));
     }
 }
@@ -79,9 +77,5 @@ fn fall_back(repository: &Repository, workload: &Workload) -> Option<Fix> {
     let (file, container) = node(repository, workload)?;
     let value = yaml::New::text("FallbackToLogsOnError");
     let edit = yaml::set(Target::of(repository, file), container, &[POLICY], &value)?;
-    Some(Fix {
-        title: "show the end of the log there".to_owned(),
-        safety: Safety::Safe,
-        edits: vec![edit],
-    })
+    Some(Fix::safe("show the end of the log there", vec![edit]))
 }

@@ -1,7 +1,7 @@
 //! PID014.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{self, Init, Step};
 use crate::parse::dockerfile::Form;
@@ -75,9 +75,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         );
         let mut finding = Finding::new(&RULE, *place, message)
             .because(entrypoint, format!("ENTRYPOINT starts {}", init.name));
-        finding
-            .fixes
-            .extend(put_back(context.repository, workload, key, &words));
+        finding = finding.fix(put_back(context.repository, workload, key, &words));
         findings.push(about(finding, workload));
     }
 }
@@ -113,9 +111,8 @@ fn put_back(
     let first = node.get(key)?.items().first()?;
     let init: Vec<&str> = init.iter().map(String::as_str).collect();
     let edit = words::insert_before(Target::of(repository, file), first.span, &init)?;
-    Some(Fix {
-        title: format!("start it by {}", init[0]),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(
+        format!("start it by {}", init[0]),
+        vec![edit],
+    ))
 }

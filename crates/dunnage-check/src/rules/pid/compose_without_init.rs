@@ -1,8 +1,8 @@
 //! PID012.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, insert_key};
-use crate::fix::{Fix, Safety};
 use crate::parse::command::Step;
 use crate::rules::manifest::python_compose;
 use crate::rules::{Context, Family, Persona, rule};
@@ -78,15 +78,11 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let finding = Finding::new(&RULE, workload.at, message)
             .of(&workload.name)
             .at_most(workload.confidence);
+        let edit = insert_key(target, service, "init", &New::plain("true"));
         findings.push(
-            match insert_key(target, service, "init", &New::plain("true")) {
-                Some(edit) => finding.fix(Fix {
-                    title: "put Docker's init before the program".to_owned(),
-                    safety: Safety::Safe,
-                    edits: vec![edit],
-                }),
-                None => finding,
-            },
+            finding.fix(
+                edit.map(|edit| Fix::safe("put Docker's init before the program", vec![edit])),
+            ),
         );
     }
 }

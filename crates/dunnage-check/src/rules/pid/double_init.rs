@@ -1,7 +1,7 @@
 //! PID007.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::rules::about::{about, pythons};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -66,11 +66,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .slice(init.at.span)
             .contains("tini");
         if init.name == "tini" && is_written {
-            finding.fixes.extend(
-                words::insert_after(target, init.at.span, &["-s"]).map(|edit| Fix {
-                    title: "let tini reap where it is not process 1".to_owned(),
-                    safety: Safety::Unsafe,
-                    edits: vec![edit],
+            finding = finding.fix(
+                words::insert_after(target, init.at.span, &["-s"]).map(|edit| {
+                    Fix::changing("let tini reap where it is not process 1", vec![edit])
                 }),
             );
         }

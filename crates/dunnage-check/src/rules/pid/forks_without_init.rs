@@ -66,9 +66,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if let Some((place, note)) = cause {
             finding = finding.because(place, note);
         }
-        finding
-            .fixes
-            .extend(use_dunnage(context.repository, workload));
+        finding = finding.fix(use_dunnage(context.repository, workload));
         if let (Some(Step::Shell { .. }), Some((file, stage))) =
             (workload.first(), stage(context.repository, workload))
         {

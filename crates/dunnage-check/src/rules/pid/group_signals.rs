@@ -1,7 +1,7 @@
 //! PID006.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::graph::workload::Workload;
 use crate::parse::command::{Init, ServerKind};
 use crate::rules::about::{about, pythons};
@@ -64,7 +64,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         );
         let mut finding = Finding::new(&RULE, init.at, message);
         let target = Target::of(context.repository, init.at.file);
-        finding.fixes.extend(single_child(target, init));
+        finding = finding.fix(single_child(target, init));
         findings.push(about(finding, workload));
     }
 }
@@ -84,13 +84,12 @@ fn single_child(target: Target<'_>, init: &Init) -> Option<Fix> {
     if init.name != "dumb-init" || !is_written {
         return None;
     }
-    Some(Fix {
-        title: "let dumb-init signal its child alone".to_owned(),
-        safety: Safety::Unsafe,
-        edits: vec![words::insert_after(
+    Some(Fix::changing(
+        "let dumb-init signal its child alone",
+        vec![words::insert_after(
             target,
             init.at.span,
             &["--single-child"],
         )?],
-    })
+    ))
 }

@@ -58,9 +58,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let message = format!("{} is process 1, without an init", server_name(server.kind));
         let mut finding = Finding::new(&RULE, at, message);
-        finding
-            .fixes
-            .extend(use_dunnage(context.repository, workload));
+        finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
 }

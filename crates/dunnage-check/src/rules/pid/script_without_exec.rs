@@ -1,7 +1,7 @@
 //! PID003.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, shell as edits};
+use crate::fix::{Fix, Target, shell as edits};
 use crate::parse::Model;
 use crate::parse::command::{self, ServerKind, Step};
 use crate::parse::shell::{Command, Script};
@@ -81,15 +81,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let mut finding = Finding::new(&RULE, command.at, message);
             let edit = edits::insert_exec(target, command);
             if let Some(edit) = edit.filter(|_| command.is_last && !command.is_tested) {
-                finding = finding.fix(Fix {
-                    title: "let the shell become the program".to_owned(),
-                    safety: Safety::Safe,
-                    edits: vec![edit],
-                });
+                finding = finding.fix(Fix::safe("let the shell become the program", vec![edit]));
             }
-            finding
-                .fixes
-                .extend(use_dunnage(context.repository, workload));
+            finding = finding.fix(use_dunnage(context.repository, workload));
             findings.push(about(finding, workload));
         }
     }

@@ -1,7 +1,7 @@
 //! PID001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, dockerfile};
+use crate::fix::{Fix, Target, dockerfile};
 use crate::graph::workload::Workload;
 use crate::parse::command::Tail;
 use crate::parse::dockerfile::{Form, Stage, Start};
@@ -131,28 +131,20 @@ fn mend(
     finding: Finding,
 ) -> Finding {
     if let Some(words) = dockerfile::split_plain(text) {
-        return finding.fix(Fix {
-            title: "start the program without a shell".to_owned(),
-            safety: Safety::Safe,
-            edits: vec![dockerfile::to_json_form(target, start, &words)],
-        });
+        return finding.fix(Fix::safe(
+            "start the program without a shell",
+            vec![dockerfile::to_json_form(target, start, &words)],
+        ));
     }
     if shell.tail == Tail::Followed {
         return finding;
     }
     match shells::exec_at(target, shell.at, shell.last) {
-        Some(edit) => finding.fix(Fix {
-            title: "let the shell become the program".to_owned(),
-            safety: Safety::Safe,
-            edits: vec![edit],
-        }),
+        Some(edit) => finding.fix(Fix::safe("let the shell become the program", vec![edit])),
         None => finding,
     }
 }
 
 fn with_dunnage(repository: &Repository, workload: &Workload, finding: Finding) -> Finding {
-    match use_dunnage(repository, workload) {
-        Some(fix) => finding.fix(fix),
-        None => finding,
-    }
+    finding.fix(use_dunnage(repository, workload))
 }

@@ -1,7 +1,7 @@
 //! PID002.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target};
+use crate::fix::{Fix, Target};
 use crate::graph::workload::Workload;
 use crate::parse::command::Tail;
 use crate::parse::dockerfile::Form;
@@ -110,11 +110,7 @@ fn describe(target: Target<'_>, workload: &Workload, shell: &Staying) -> Finding
         return finding;
     }
     match shells::exec_at(target, shell.at, shell.last) {
-        Some(edit) => finding.fix(Fix {
-            title: "let the shell become the program".to_owned(),
-            safety: Safety::Safe,
-            edits: vec![edit],
-        }),
+        Some(edit) => finding.fix(Fix::safe("let the shell become the program", vec![edit])),
         None => finding,
     }
 }

@@ -1,7 +1,7 @@
 //! PID013.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target};
+use crate::fix::{Fix, Target};
 use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
@@ -64,9 +64,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(&RULE, at, message);
         let signal = workload.life.stop_signal.as_ref();
-        finding
-            .fixes
-            .extend(signal.and_then(|signal| mend(context.repository, server, signal)));
+        finding = finding.fix(signal.and_then(|signal| mend(context.repository, server, signal)));
         findings.push(about(finding, workload));
     }
 }
@@ -128,9 +126,8 @@ fn mend(repository: &Repository, server: &Server, signal: &Stated<String>) -> Op
     }
     let start = signal.at.span.start as usize + found;
     let span = Span::new(start..start + signal.value.len());
-    Some(Fix {
-        title: "stop it by SIGTERM".to_owned(),
-        safety: Safety::Unsafe,
-        edits: vec![target.replace(span, "SIGTERM")],
-    })
+    Some(Fix::changing(
+        "stop it by SIGTERM",
+        vec![target.replace(span, "SIGTERM")],
+    ))
 }

@@ -1,8 +1,8 @@
 //! PROBE002.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
-use crate::fix::{Fix, Safety};
 use crate::graph::workload::Probe;
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
@@ -85,10 +85,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 ready.at,
                 format!("readiness gives up after {} s", patience(ready)),
             );
-        findings.push(match fix(&manifest, live, ready) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        });
+        findings.push(finding.fix(fix(&manifest, live, ready)));
     }
 }
 
@@ -105,9 +102,8 @@ fn fix(manifest: &Manifest<'_>, live: &Probe, ready: &Probe) -> Option<Fix> {
         &["failureThreshold"],
         &New::plain(failures),
     )?;
-    Some(Fix {
-        title: format!("let liveness bear {failures} failures"),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(
+        format!("let liveness bear {failures} failures"),
+        vec![edit],
+    ))
 }

@@ -1,8 +1,8 @@
 //! PROBE003.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
-use crate::fix::{Fix, Safety};
 use crate::graph::workload::Probe;
 use crate::rules::manifest::{Manifest, cpu, python_services};
 use crate::rules::{Context, Family, Persona, rule};
@@ -89,10 +89,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .of(&workload.name)
             .at_most(workload.confidence)
             .because(limit.at, format!("the CPU limit is {}", cpu(limit.value)));
-        findings.push(match fix(&manifest, live) {
-            Some(fix) => finding.fix(fix),
-            None => finding,
-        });
+        findings.push(finding.fix(fix(&manifest, live)));
     }
 }
 
@@ -115,9 +112,5 @@ fn fix(manifest: &Manifest<'_>, live: &Probe) -> Option<Fix> {
         &["timeoutSeconds"],
         &New::plain(ADVISED),
     )?;
-    Some(Fix {
-        title: format!("wait {ADVISED} s"),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(format!("wait {ADVISED} s"), vec![edit]))
 }

@@ -1,7 +1,7 @@
 //! PROBE005.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, yaml};
+use crate::fix::{Fix, Target, yaml};
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::{Origin, Probe, Workload};
 use crate::parse::yaml::{Node, Value};
@@ -89,9 +89,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if let Some(at) = workload.packages.get(package) {
             finding = finding.because(*at, format!("{package} is a dependency"));
         }
-        finding
-            .fixes
-            .extend(add_startup(context.repository, workload, probe, seconds));
+        finding = finding.fix(add_startup(context.repository, workload, probe, seconds));
         findings.push(about(finding, workload));
     }
 }
@@ -132,11 +130,7 @@ fn add_startup(
         "give the start {} s by a startupProbe",
         failures * u64::from(probe.period)
     );
-    Some(Fix {
-        title,
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing(title, vec![edit]))
 }
 
 fn is_action(key: &str) -> bool {

@@ -1,7 +1,7 @@
 //! PROBE007.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety, Target, words};
+use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, Probe, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
@@ -76,9 +76,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if let Some(app) = &server.app {
             finding = finding.because(app.at, "gunicorn starts 1 sync worker");
         }
-        finding
-            .fixes
-            .extend(add_threads(context.repository, workload, server));
+        finding = finding.fix(add_threads(context.repository, workload, server));
         findings.push(about(finding, workload));
     }
 }
@@ -112,9 +110,5 @@ fn add_threads(repository: &Repository, _workload: &Workload, server: &Server) -
         app.at.span,
         &["--threads=4"],
     )?;
-    Some(Fix {
-        title: "let the worker have 4 threads".to_owned(),
-        safety: Safety::Unsafe,
-        edits: vec![edit],
-    })
+    Some(Fix::changing("let the worker have 4 threads", vec![edit]))
 }
