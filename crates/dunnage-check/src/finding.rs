@@ -1,6 +1,7 @@
 //! What a rule says: how bad, how sure, where, why, and what would mend it.
 
 use crate::fix::Fix;
+use crate::graph::Workload;
 use crate::rules::Rule;
 use crate::source::Location;
 use serde::{Deserialize, Serialize};
@@ -105,7 +106,13 @@ impl Finding {
         self
     }
 
-    /// About this workload.
+    /// Within this workload, and no surer than the weakest link of it.
+    #[must_use]
+    pub fn within(self, workload: &Workload) -> Self {
+        self.of(&workload.name).at_most(workload.confidence)
+    }
+
+    /// About the workload of this name.
     #[must_use]
     pub fn of(mut self, workload: &str) -> Self {
         self.workload = Some(workload.to_owned());

@@ -30,8 +30,7 @@ pub(super) fn runs_dunnage(workload: &Workload) -> bool {
 
 /// A finding about a workload: with its name, its chain, and no surer than its weakest link.
 pub(super) fn about(finding: Finding, workload: &Workload) -> Finding {
-    let confidence = finding.confidence.min(workload.confidence);
-    let mut finding = finding.of(&workload.name).confidence(confidence);
+    let mut finding = finding.within(workload);
     let own = std::mem::take(&mut finding.evidence);
     let chain = workload.chain.iter().filter(|link| link.at != finding.at);
     finding.evidence = chain.cloned().chain(own).collect();

@@ -1,9 +1,10 @@
 //! What rules over manifests share: the nodes behind a workload, and amounts in words.
 
 use super::Context;
+use super::about::{modules, pythons};
 use crate::fix::Target;
 use crate::graph::kubernetes::{Placed, container_node};
-use crate::graph::workload::{Origin, Python, Workload};
+use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::ServerKind;
 use crate::parse::compose::Compose;
@@ -53,16 +54,10 @@ impl<'a> Manifest<'a> {
 
 /// Containers of manifests that are Python and run for as long as their pod: no Job, no init container.
 pub(super) fn python_services<'a>(context: &Context<'a>) -> Vec<(&'a Workload, Manifest<'a>)> {
-    python_workloads(context)
+    pythons(context)
         .filter(|workload| !workload.life.is_finite)
         .filter_map(|workload| Some((workload, Manifest::of(context, workload)?)))
         .collect()
-}
-
-/// What is known to be Python.
-pub(super) fn python_workloads<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a Workload> {
-    let workloads = context.graph.workloads.iter();
-    workloads.filter(|workload| workload.python == Python::Yes)
 }
 
 /// Services of Compose files that are Python, with the file and the service's node.
@@ -70,7 +65,7 @@ pub(super) fn python_compose<'a>(
     context: &Context<'a>,
 ) -> impl Iterator<Item = (&'a Workload, &'a Compose, &'a Node, Target<'a>)> {
     let repository = context.repository;
-    python_workloads(context).filter_map(move |workload| {
+    pythons(context).filter_map(move |workload| {
         let Origin::Compose { service } = &workload.origin else {
             return None;
         };
@@ -111,10 +106,7 @@ pub(super) fn first_call(
     workload: &Workload,
     is_one: fn(&str) -> bool,
 ) -> Option<Location> {
-    workload.modules.iter().find_map(|file| {
-        let Model::Python(module) = &context.repository.file(*file).model else {
-            return None;
-        };
+    modules(context.repository, workload).find_map(|(_, module)| {
         let call = module.calls.iter().find(|call| is_one(&call.name))?;
         Some(call.at)
     })
@@ -136,16 +128,7 @@ pub(super) fn starts_process(name: &str) -> bool {
         )
 }
 
-/// Thousandths of a CPU as a manifest writes them: `500m`, `2`.
-pub(super) fn cpu(milli: u64) -> String {
-    if milli.is_multiple_of(1_000) {
-        (milli / 1_000).to_string()
-    } else {
-        format!("{milli}m")
-    }
-}
-
-/// Bytes as a manifest writes them: `512Mi`, `2Gi`; whole mebibytes at least.
+/// Bytes as a fix writes them into a manifest: `512Mi`, `2Gi`; whole mebibytes at least, where a message may say `1.5Gi`.
 pub(super) fn memory(bytes: u64) -> String {
     let mebi = bytes >> 20;
     if mebi >= 1_024 && mebi.is_multiple_of(1_024) {

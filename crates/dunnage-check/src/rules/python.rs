@@ -1,6 +1,7 @@
 //! What the rules about Python code share: which modules they look at, for whom a module runs, and how to say it.
 
 use super::Context;
+use super::about::{modules, runs_dunnage};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{self, Fix, Target};
 use crate::graph::Workload;
@@ -100,11 +101,7 @@ impl Code<'_> {
 
     /// Do all that run it start it below `dunnage run`, which tells Python the truth?
     pub(super) fn is_supervised(&self) -> bool {
-        !self.workloads.is_empty()
-            && self
-                .workloads
-                .iter()
-                .all(|workload| is_supervised(workload))
+        !self.workloads.is_empty() && self.workloads.iter().all(|workload| runs_dunnage(workload))
     }
 
     /// A finding in this module: as sure as usual if a workload runs it, else a guess.
@@ -112,12 +109,7 @@ impl Code<'_> {
         let Some(workload) = self.workloads.first() else {
             return finding.confidence(Confidence::Low);
         };
-        let confidence = finding.confidence.min(workload.confidence);
-        let mut finding = finding.of(&workload.name).confidence(confidence);
-        for link in &workload.chain {
-            finding = finding.because(link.at, link.note.clone());
-        }
-        finding
+        with_chain(finding.within(workload), workload)
     }
 
     /// The same for what a CPU limit decides: with the limit in the chain, and worse the fewer CPUs it leaves.
@@ -144,9 +136,11 @@ impl Code<'_> {
     }
 }
 
-/// Is `dunnage run` among its steps?
-pub(super) fn is_supervised(workload: &Workload) -> bool {
-    workload.init().is_some_and(|init| init.name == "dunnage")
+/// With every link of the workload's chain, also one that is the finding's own place.
+pub(super) fn with_chain(finding: Finding, workload: &Workload) -> Finding {
+    workload.chain.iter().fold(finding, |finding, link| {
+        finding.because(link.at, link.note.clone())
+    })
 }
 
 /// The server, if it is a Python program without one: a script or a module that is started by itself.
@@ -159,12 +153,8 @@ pub(super) fn plain_python(workload: &Workload) -> Option<&Server> {
 /// Where any module of a workload sets up what happens at SIGTERM: `signal.signal`, an event loop's handler, `sigwait`, or
 /// dunnage's hook. A signal that is not named in the text may be this one.
 pub(super) fn handles_term(repository: &Repository, workload: &Workload) -> Option<Location> {
-    let modules = workload
-        .modules
-        .iter()
-        .filter_map(|id| crate::graph::imports::module_of(repository, *id));
-    modules
-        .flat_map(|module| &module.calls)
+    modules(repository, workload)
+        .flat_map(|(_, module)| &module.calls)
         .find(|call| sets_up_term(call))
         .map(|call| call.at)
 }

@@ -5,6 +5,15 @@ use super::{Server, ServerKind, Word};
 use crate::source::{Location, Stated};
 
 impl Server {
+    /// Is it a Celery worker whose tasks run in processes of their own?
+    pub fn forks_for_tasks(&self) -> bool {
+        let subcommand = self.subcommand.as_ref().map(|word| word.value.as_str());
+        let pool = self.worker_class.as_ref().map(|pool| pool.value.as_str());
+        self.kind == ServerKind::Celery
+            && subcommand == Some("worker")
+            && matches!(pool, None | Some("prefork" | "processes"))
+    }
+
     /// A server of which nothing but its kind and its place is known.
     pub(super) fn new(kind: ServerKind, at: Location) -> Self {
         Self {

@@ -2,9 +2,10 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::kubernetes::{Cluster, Placed};
+use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Workload;
 use crate::parse::yaml::Node;
-use crate::rules::manifest::{Manifest, cpu, python_services};
+use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -95,8 +96,7 @@ fn judge(
         );
         let finding = Finding::new(&RULE, manifest.at(name), message)
             .confidence(Confidence::Medium)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+            .within(workload);
         findings.push(finding.because(target.at, format!("the target is {percent} %")));
         return;
     };
@@ -110,13 +110,15 @@ fn judge(
     }
     let message = format!(
         "the autoscaler waits for {percent} % of the request of {}, and the limit of {} stops the container at {most} %: it never acts",
-        cpu(request.value),
-        cpu(limit.value)
+        cpu_in_words(request.value),
+        cpu_in_words(limit.value)
     );
     let finding = Finding::new(&RULE, target.at, message)
-        .of(&workload.name)
-        .at_most(workload.confidence)
-        .because(limit.at, format!("the limit is {}", cpu(limit.value)));
+        .within(workload)
+        .because(
+            limit.at,
+            format!("the limit is {}", cpu_in_words(limit.value)),
+        );
     findings.push(finding);
 }
 

@@ -4,7 +4,8 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar, set};
 use crate::graph::Workload;
-use crate::rules::manifest::{Manifest, answers_requests, cpu, python_services};
+use crate::graph::render::cpu_in_words;
+use crate::rules::manifest::{Manifest, answers_requests, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -72,12 +73,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let runs = limit.value / 10;
         let message = format!(
             "a CPU limit of {} lets one busy thread run {runs} ms of every 100 ms, then the whole container stands still for the other {} ms",
-            cpu(limit.value),
+            cpu_in_words(limit.value),
             100 - runs
         );
-        let mut finding = Finding::new(&RULE, limit.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+        let mut finding = Finding::new(&RULE, limit.at, message).within(workload);
         if let Some(service) = workload.life.service {
             finding = finding.because(service, "a Service sends requests to it");
         }

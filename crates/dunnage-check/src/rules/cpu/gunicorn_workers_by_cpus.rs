@@ -3,6 +3,7 @@ use crate::graph::Workload;
 use crate::graph::workload::Origin;
 use crate::parse::command::{Server, ServerKind, Step};
 use crate::parse::python::Call;
+use crate::rules::about::runs_dunnage;
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span};
@@ -141,13 +142,7 @@ fn finding(context: &Context<'_>, code: &Code<'_>, counter: &Call, value: Locati
 /// `celery worker` without `--concurrency`.
 fn by_default(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
     let is_worker = |server: &&Server| {
-        let subcommand = server.subcommand.as_ref().map(|word| word.value.as_str());
-        let pool = server.worker_class.as_ref().map(|pool| pool.value.as_str());
-        server.kind == ServerKind::Celery
-            && subcommand == Some("worker")
-            && matches!(pool, None | Some("prefork" | "processes"))
-            && server.workers.is_none()
-            && server.unknown.is_empty()
+        server.forks_for_tasks() && server.workers.is_none() && server.unknown.is_empty()
     };
     let Some(at) = workload
         .server()
@@ -158,7 +153,7 @@ fn by_default(context: &Context<'_>, workload: &Workload, found: &mut Vec<Findin
     };
     // `--autoscale` says it in another way.
     let text = &context.repository.file(at.file).source.text;
-    if python::is_supervised(workload) || text.contains("autoscale") {
+    if runs_dunnage(workload) || text.contains("autoscale") {
         return;
     }
     let finding = Finding::new(&RULE, at, String::new());
@@ -171,12 +166,9 @@ fn by_default(context: &Context<'_>, workload: &Workload, found: &mut Vec<Findin
         // The node's CPUs may be used, so their count is no lie.
         (None, _) => (String::new(), finding.severity(Severity::Info)),
     };
-    let mut finding = finding.of(&workload.name);
+    let mut finding = finding.within(workload);
     finding.message = format!("celery starts a process for each CPU of the node{limit}");
-    finding.confidence = finding.confidence.min(workload.confidence);
-    for link in &workload.chain {
-        finding = finding.because(link.at, link.note.clone());
-    }
+    let finding = python::with_chain(finding, workload);
     found.push(finding.fix(python::told_by_run(
         "give it --concurrency, beside the limits",
     )));
@@ -210,13 +202,8 @@ fn in_shell(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>
             span: Span::new(start..start + "nproc".len()),
         };
         let message = "nproc counts the node's CPUs for the number of workers".to_owned();
-        let mut finding = Finding::new(&RULE, at, message)
-            .confidence(Confidence::Medium.min(workload.confidence))
-            .of(&workload.name);
-        for link in &workload.chain {
-            finding = finding.because(link.at, link.note.clone());
-        }
-        found.push(finding);
+        let finding = Finding::new(&RULE, at, message).confidence(Confidence::Medium);
+        found.push(python::with_chain(finding.within(workload), workload));
         return;
     }
 }

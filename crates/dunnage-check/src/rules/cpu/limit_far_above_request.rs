@@ -1,7 +1,8 @@
 //! CPU008.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::rules::manifest::{cpu, python_services, times};
+use crate::graph::render::cpu_in_words;
+use crate::rules::manifest::{python_services, times};
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From here on what a quiet node gives says little about a busy one.
@@ -67,14 +68,16 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         let message = format!(
             "the CPU limit of {} is {} times the request of {}: on a busy node this container gets the request",
-            cpu(limit.value),
+            cpu_in_words(limit.value),
             times(limit.value, request.value),
-            cpu(request.value)
+            cpu_in_words(request.value)
         );
         let finding = Finding::new(&RULE, limit.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence)
-            .because(request.at, format!("the request is {}", cpu(request.value)));
+            .within(workload)
+            .because(
+                request.at,
+                format!("the request is {}", cpu_in_words(request.value)),
+            );
         findings.push(finding);
     }
 }

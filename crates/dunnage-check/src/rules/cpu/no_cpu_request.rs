@@ -62,10 +62,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let message = "no CPU request: on a busy node this container gets a five-hundredth of the share of one that requests 1 CPU";
-        findings.push(
-            Finding::new(&RULE, manifest.at(resources), message)
-                .of(&workload.name)
-                .at_most(workload.confidence),
-        );
+        findings.push(Finding::new(&RULE, manifest.at(resources), message).within(workload));
     }
 }

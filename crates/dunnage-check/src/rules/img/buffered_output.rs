@@ -2,11 +2,10 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
-use crate::graph::imports::module_of;
 use crate::graph::workload::Workload;
 use crate::parse::command::ServerKind;
 use crate::repository::Repository;
-use crate::rules::about::{about, pythons, set_env, stage};
+use crate::rules::about::{about, modules, pythons, set_env, stage};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -83,11 +82,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// The first `print` that writes to a buffered stdout, and how many there are.
 fn prints(repository: &Repository, workload: &Workload) -> Option<(Location, usize)> {
-    let modules = workload
-        .modules
-        .iter()
-        .filter_map(|id| module_of(repository, *id));
-    let calls = modules.flat_map(|module| &module.calls).filter(|call| {
+    let calls = modules(repository, workload).flat_map(|(_, module)| &module.calls);
+    let calls = calls.filter(|call| {
         let is_other = |keyword: &str| matches!(keyword, "file" | "flush");
         let mut keywords = call
             .arguments

@@ -1,6 +1,7 @@
 use super::only_keyboard_interrupt::handler_edits;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
+use crate::rules::about::modules;
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -61,11 +62,8 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             module,
             workloads: vec![workload],
         };
-        let modules = workload
-            .modules
-            .iter()
-            .filter_map(|id| crate::graph::imports::module_of(context.repository, *id));
-        for call in modules.flat_map(|module| module.calls_of("atexit.register")) {
+        let modules = modules(context.repository, workload);
+        for call in modules.flat_map(|(_, module)| module.calls_of("atexit.register")) {
             let message = "atexit does not run at SIGTERM, which stops a container and which nothing here handles";
             let handler = "lambda *_: sys.exit(0)";
             let edits = handler_edits(context, &entry, handler, &["signal", "sys"]);

@@ -2,6 +2,8 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::graph::Workload;
 use crate::parse::command::{Server, ServerKind};
+use crate::rules::about::modules;
+use crate::rules::python::with_chain;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 use dunnage_policy::shutdown;
@@ -58,12 +60,8 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             "uvicorn waits for open connections until it is killed after {} s",
             workload.life.grace
         );
-        let mut finding = Finding::new(&RULE, at, message)
-            .confidence(Confidence::High.min(workload.confidence))
-            .of(&workload.name);
-        for link in &workload.chain {
-            finding = finding.because(link.at, link.note.clone());
-        }
+        let finding = Finding::new(&RULE, at, message).confidence(Confidence::High);
+        let mut finding = with_chain(finding.within(workload), workload);
         if let Some(stream) = long_connection(context, workload) {
             finding = finding
                 .severity(Severity::Warning)
@@ -102,11 +100,7 @@ pub(super) fn graceful_seconds(workload: &Workload) -> u64 {
 
 /// Where a module of the program makes connections that last.
 fn long_connection(context: &Context<'_>, workload: &Workload) -> Option<Location> {
-    let modules = workload
-        .modules
-        .iter()
-        .filter_map(|id| crate::graph::imports::module_of(context.repository, *id));
-    modules.into_iter().find_map(|module| {
+    modules(context.repository, workload).find_map(|(_, module)| {
         let import = module.imports.iter().find(|import| {
             let last = import.name.rsplit('.').next().unwrap_or_default();
             matches!(

@@ -4,6 +4,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
+use crate::rules::about::runs_dunnage;
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -76,8 +77,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";
         let finding = Finding::new(&RULE, workload.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence)
+            .within(workload)
             .because(service, "a Service sends requests to it");
         findings.push(finding.fix(fix(&manifest)));
     }
@@ -85,7 +85,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// Does `dunnage run` wait before it forwards SIGTERM?
 fn drains(context: &Context<'_>, workload: &Workload) -> bool {
-    if workload.init().is_none_or(|init| init.name != "dunnage") {
+    if !runs_dunnage(workload) {
         return false;
     }
     let is_set = workload.environment.contains_key("DUNNAGE_DRAIN_DELAY");

@@ -83,8 +83,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let finding = Finding::new(&RULE, at, message)
             .severity(severity)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+            .within(workload);
         findings.push(finding.fix(fix(&manifest)));
     }
 }

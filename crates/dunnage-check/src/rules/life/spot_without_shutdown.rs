@@ -4,7 +4,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Workload;
 use crate::parse::Model;
 use crate::parse::command::{ServerKind, Step};
-use crate::rules::manifest::python_workloads;
+use crate::rules::about::pythons;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -58,7 +58,7 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for workload in python_workloads(context) {
+    for workload in pythons(context) {
         let Some(spot) = workload
             .life
             .spot
@@ -73,8 +73,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             "this pod runs on nodes that are taken away, and {why}: the notice passes unused, then SIGKILL"
         );
         let finding = Finding::new(&RULE, spot, message)
-            .of(&workload.name)
-            .at_most(workload.confidence)
+            .within(workload)
             .because(at, why);
         findings.push(finding);
     }

@@ -81,8 +81,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let finding = Finding::new(&RULE, request.at, message)
             .severity(severity)
-            .of(&workload.name)
-            .at_most(workload.confidence)
+            .within(workload)
             .because(limit.at, format!("the limit is {}", memory(limit.value)));
         findings.push(finding.fix(fix(workload, &manifest)));
     }

@@ -66,8 +66,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             manifest.at(node.unwrap_or(manifest.container)),
             message,
         )
-        .of(&workload.name)
-        .at_most(workload.confidence)
+        .within(workload)
         .because(write, "makes temporary files");
         findings.push(finding);
     }

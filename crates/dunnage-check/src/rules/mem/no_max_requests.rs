@@ -1,5 +1,6 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::parse::command::{Server, ServerKind};
+use crate::rules::python::with_chain;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -52,9 +53,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
         let at = server.at.unwrap_or(workload.at);
         let message = "gunicorn's workers are never replaced, so what they once held stays";
         let finding = Finding::new(&RULE, at, message).of(&workload.name);
-        let finding = workload.chain.iter().fold(finding, |finding, link| {
-            finding.because(link.at, link.note.clone())
-        });
+        let finding = with_chain(finding, workload);
         let note = format!("the memory limit is {} MiB", limit.value >> 20);
         found.push(finding.because(limit.at, note));
     }

@@ -75,24 +75,14 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let node = container.key("resources").or_else(|| container.get("name"));
         let finding = Finding::new(&RULE, manifest.at(node.unwrap_or(container)), message);
-        findings.push(
-            finding
-                .of(&workload.name)
-                .at_most(workload.confidence)
-                .fix(by_hand()),
-        );
+        findings.push(finding.within(workload).fix(by_hand()));
     }
     for (workload, _, service, _) in python_compose(context) {
         if workload.limits.memory.is_none() && service.get("deploy").is_some() {
             let message =
                 "no memory limit: a leak in this service ends when the machine has no memory left";
             let finding = Finding::new(&RULE, workload.at, message).severity(Severity::Info);
-            findings.push(
-                finding
-                    .of(&workload.name)
-                    .at_most(workload.confidence)
-                    .fix(by_hand()),
-            );
+            findings.push(finding.within(workload).fix(by_hand()));
         }
     }
 }

@@ -91,9 +91,8 @@ fn judge(workload: &Workload, manifest: &Manifest<'_>, path: &str, name: &str) -
         ),
         None => format!("what is written to {path} is the node's memory, and no size stops it"),
     };
-    let mut finding = Finding::new(&RULE, manifest.at(volume.key("emptyDir")?), message)
-        .of(&workload.name)
-        .at_most(workload.confidence);
+    let mut finding =
+        Finding::new(&RULE, manifest.at(volume.key("emptyDir")?), message).within(workload);
     if let Some(limit) = &workload.limits.memory {
         finding = finding.because(
             limit.at,

@@ -75,9 +75,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let message = format!(
             "{who} is process 1: it ignores signals that it has no handler for, and reaps no orphans"
         );
-        let finding = Finding::new(&RULE, workload.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+        let finding = Finding::new(&RULE, workload.at, message).within(workload);
         let edit = insert_key(target, service, "init", &New::plain("true"));
         findings.push(
             finding.fix(

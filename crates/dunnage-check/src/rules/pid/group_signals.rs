@@ -2,8 +2,7 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Target, words};
-use crate::graph::workload::Workload;
-use crate::parse::command::{Init, ServerKind};
+use crate::parse::command::{Init, Server};
 use crate::rules::about::{about, pythons};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -55,7 +54,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let is_off = init.name == "dumb-init" && workload.variable("DUMB_INIT_SETSID") == Some("0");
-        if is_off || !has_pool_of_processes(workload) {
+        if is_off || !workload.server().is_some_and(Server::forks_for_tasks) {
             continue;
         }
         let message = format!(
@@ -67,16 +66,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         finding = finding.fix(single_child(target, init));
         findings.push(about(finding, workload));
     }
-}
-
-fn has_pool_of_processes(workload: &Workload) -> bool {
-    workload.server().is_some_and(|server| {
-        let subcommand = server.subcommand.as_ref().map(|word| word.value.as_str());
-        let pool = server.worker_class.as_ref().map(|pool| pool.value.as_str());
-        server.kind == ServerKind::Celery
-            && subcommand == Some("worker")
-            && matches!(pool, None | Some("prefork" | "processes"))
-    })
 }
 
 fn single_child(target: Target<'_>, init: &Init) -> Option<Fix> {

@@ -61,9 +61,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if let Some(at) = spawn {
             let message =
                 "no pids_limit: a program that leaks processes uses up those of the whole machine";
-            let finding = Finding::new(&RULE, workload.at, message)
-                .of(&workload.name)
-                .at_most(workload.confidence);
+            let finding = Finding::new(&RULE, workload.at, message).within(workload);
             findings.push(finding.because(at, "starts a process"));
         }
     }

@@ -1,8 +1,9 @@
 //! PROBE004.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Probe;
-use crate::rules::manifest::{cpu, python_services};
+use crate::rules::manifest::python_services;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -93,10 +94,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         let mut finding = Finding::new(&RULE, probe.at, message)
             .severity(severity)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+            .within(workload);
         if let Some(limit) = limit {
-            finding = finding.because(limit.at, format!("the CPU limit is {}", cpu(limit.value)));
+            finding = finding.because(
+                limit.at,
+                format!("the CPU limit is {}", cpu_in_words(limit.value)),
+            );
         }
         findings.push(finding);
     }

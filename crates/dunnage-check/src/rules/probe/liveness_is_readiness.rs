@@ -79,8 +79,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             patience(live)
         );
         let finding = Finding::new(&RULE, live.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence)
+            .within(workload)
             .because(
                 ready.at,
                 format!("readiness gives up after {} s", patience(ready)),

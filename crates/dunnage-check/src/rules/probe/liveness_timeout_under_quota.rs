@@ -3,8 +3,9 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
+use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Probe;
-use crate::rules::manifest::{Manifest, cpu, python_services};
+use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From this limit on a container is rarely stopped for so long that a second passes.
@@ -81,14 +82,16 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let message = format!(
             "the liveness probe waits 1 s{default}, and a CPU limit of {} makes a busy program slower than that: {} late answers and it is killed",
-            cpu(limit.value),
+            cpu_in_words(limit.value),
             live.failures
         );
         let finding = Finding::new(&RULE, written.unwrap_or(live.at), message)
             .severity(severity(limit.value))
-            .of(&workload.name)
-            .at_most(workload.confidence)
-            .because(limit.at, format!("the CPU limit is {}", cpu(limit.value)));
+            .within(workload)
+            .because(
+                limit.at,
+                format!("the CPU limit is {}", cpu_in_words(limit.value)),
+            );
         findings.push(finding.fix(fix(&manifest, live)));
     }
 }

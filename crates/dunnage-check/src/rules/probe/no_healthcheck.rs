@@ -82,9 +82,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             file: target.file,
             span: place.span,
         };
-        let finding = Finding::new(&RULE, workload.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence);
+        let finding = Finding::new(&RULE, workload.at, message).within(workload);
         findings.push(finding.because(at, format!("service {other} depends on it")));
     }
 }

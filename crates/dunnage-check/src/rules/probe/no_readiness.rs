@@ -66,8 +66,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let message =
             "no readinessProbe: requests arrive while Python still imports, and are refused";
         let finding = Finding::new(&RULE, workload.at, message)
-            .of(&workload.name)
-            .at_most(workload.confidence)
+            .within(workload)
             .because(service, "a Service sends requests to it");
         findings.push(finding);
     }
