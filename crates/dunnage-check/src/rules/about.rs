@@ -6,12 +6,13 @@ use crate::graph::imports::module_of;
 use crate::graph::kubernetes::container_node;
 use crate::graph::workload::{Origin, Python, Workload};
 use crate::parse::Model;
+use crate::parse::command::Server;
 use crate::parse::dockerfile::Stage;
 use crate::parse::python::Module;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
 use crate::rules::Context;
-use crate::source::FileId;
+use crate::source::{FileId, Span, Stated};
 use dunnage_policy::plan::{Policy, count_threads};
 
 /// The workloads that are Python.
@@ -145,6 +146,34 @@ pub(super) fn mentions(repository: &Repository, workload: &Workload, words: &[&s
         let text = &repository.file(*id).source.text;
         words.iter().any(|word| text.contains(word))
     })
+}
+
+/// Its server, the number of its workers, and the limit that they share, where the files tell all three.
+pub(super) fn workers_under<'a>(
+    workload: &'a Workload,
+    limit: Option<&'a Stated<u64>>,
+) -> Option<(&'a Server, &'a Stated<u32>, &'a Stated<u64>)> {
+    let server = workload.server()?;
+    Some((server, server.workers.as_ref()?, limit?))
+}
+
+/// Writes another number of workers in its place, whether the place is the number or `--workers=64` with it.
+pub(super) fn start_workers(
+    repository: &Repository,
+    workers: &Stated<u32>,
+    count: u32,
+    title: impl Into<String>,
+) -> Option<Fix> {
+    let target = Target::of(repository, workers.at.file);
+    let old = workers.value.to_string();
+    let mut places = target.slice(workers.at.span).match_indices(&old);
+    let (place, _) = places.next()?;
+    if places.next().is_some() {
+        return None;
+    }
+    let start = workers.at.span.start as usize + place;
+    let edit = target.replace(Span::new(start..start + old.len()), count.to_string());
+    Some(Fix::changing(title, vec![edit]))
 }
 
 /// Threads for a compute pool of each of `workers` processes: what `dunnage plan` would set under this limit.

@@ -14,7 +14,6 @@ mod python_cpu_count_of_one;
 mod workers_times_threads;
 
 use super::Rule;
-pub(in crate::rules) use more_workers_than_cpus::set_workers;
 
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[

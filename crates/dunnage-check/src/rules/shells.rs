@@ -1,10 +1,13 @@
 //! What rules about shells in front of a program share.
 
-use crate::fix::{Edit, Target};
+use crate::finding::{Confidence, Finding, Severity};
+use crate::fix::{Edit, Fix, Target};
+use crate::graph::render;
 use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind, Step, Tail};
 use crate::parse::dockerfile::{Shell, becomes};
 use crate::parse::shell::Script;
+use crate::rules::Rule;
 use crate::source::{Location, Span};
 
 /// A shell that was given a text and stays in front of what it starts.
@@ -45,6 +48,54 @@ pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
     workload.steps.iter().filter_map(of_step).collect()
 }
 
+impl Staying {
+    /// A finding at a place: "SUBJECT stays as process 1 in front of gunicorn and passes no SIGTERM on".
+    pub(super) fn finding(
+        &self,
+        rule: &'static Rule,
+        at: Location,
+        subject: &str,
+        workload: &Workload,
+    ) -> Finding {
+        let may = if self.is_sure || workload.init().is_some() {
+            "stays"
+        } else {
+            "may stay"
+        };
+        let between = between(workload, &program(workload));
+        let message = format!("{subject} {may} {between} and passes no SIGTERM on");
+        let finding = Finding::new(rule, at, message);
+        if self.is_sure {
+            finding
+        } else {
+            finding
+                .severity(Severity::Warning)
+                .confidence(Confidence::Medium)
+        }
+    }
+
+    /// `exec` before the last command, if the shell has nothing to do after it.
+    pub(super) fn become_program(&self, target: Target<'_>) -> Option<Fix> {
+        if self.tail == Tail::Followed {
+            return None;
+        }
+        exec_at(target, self.at, self.last).map(become_program)
+    }
+}
+
+/// Where a shell stays that does not become what it starts.
+pub(super) fn between(workload: &Workload, program: &str) -> String {
+    match workload.init() {
+        Some(init) => format!("between {} and {program}", init.name),
+        None => format!("as process 1 in front of {program}"),
+    }
+}
+
+/// By an edit that writes `exec`.
+pub(super) fn become_program(edit: Edit) -> Fix {
+    Fix::safe("let the shell become the program", vec![edit])
+}
+
 /// What runs in the end, as a person calls it.
 pub(super) fn program(workload: &Workload) -> String {
     match workload.steps.last() {
@@ -57,7 +108,7 @@ pub(super) fn program(workload: &Workload) -> String {
     }
 }
 
-/// A server's name, as its program is called.
+/// A server's name as a sentence has it: the framework's, where [`render::server_name`] has the command's.
 pub(super) fn server_name(server: &Server) -> String {
     let name = match server.kind {
         ServerKind::Uwsgi => "uWSGI",
@@ -65,7 +116,7 @@ pub(super) fn server_name(server: &Server) -> String {
         ServerKind::FastApi => "FastAPI",
         ServerKind::Django => "Django",
         ServerKind::Flask => "Flask",
-        other => return format!("{other:?}").to_ascii_lowercase(),
+        other => render::server_name(other),
     };
     name.to_owned()
 }
@@ -90,7 +141,7 @@ pub(super) fn handles_term(script: &Script) -> bool {
 
 /// Puts `exec` before the command at a place, if the bytes there are that command: in a folded block or behind escapes
 /// they may not be.
-pub(super) fn exec_at(target: Target<'_>, text: Location, last: Location) -> Option<Edit> {
+fn exec_at(target: Target<'_>, text: Location, last: Location) -> Option<Edit> {
     let whole = target.slice(text.span);
     if last != text || !whole.starts_with(['"', '\'', '|', '>']) {
         return Some(target.insert(last.span.start as usize, "exec "));

@@ -1,11 +1,9 @@
 //! CPU012.
 
-use super::more_workers_than_cpus::set_workers;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::Fix;
 use crate::graph::render::{cpu_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
-use crate::rules::about::{about, pythons};
+use crate::rules::about::{about, pythons, start_workers, workers_under};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -50,13 +48,8 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some((server, workers, limit)) = workload.server().and_then(|server| {
-            Some((
-                server,
-                server.workers.as_ref()?,
-                workload.limits.cpu.as_ref()?,
-            ))
-        }) else {
+        let Some((server, workers, limit)) = workers_under(workload, workload.limits.cpu.as_ref())
+        else {
             continue;
         };
         // from 4 for each CPU on CPU006 says it
@@ -70,14 +63,13 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             server_name(server.kind),
             cpu_in_words(limit.value)
         );
-        let mut finding = Finding::new(&RULE, workers.at, message).because(
-            limit.at,
-            format!("the limit is {}", cpu_in_words(limit.value)),
-        );
-        finding = finding.fix(
-            set_workers(context.repository, workers, 1)
-                .map(|edit| Fix::changing("start one worker, and more replicas", vec![edit])),
-        );
+        let title = "start one worker, and more replicas";
+        let finding = Finding::new(&RULE, workers.at, message)
+            .because(
+                limit.at,
+                format!("the limit is {}", cpu_in_words(limit.value)),
+            )
+            .fix(start_workers(context.repository, workers, 1, title));
         findings.push(about(finding, workload));
     }
 }

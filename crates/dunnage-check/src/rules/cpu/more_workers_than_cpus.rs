@@ -1,13 +1,10 @@
 //! CPU006.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Edit, Fix, Target};
 use crate::graph::render::{cpu_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
-use crate::repository::Repository;
-use crate::rules::about::{about, pythons, told_cpus};
+use crate::rules::about::{about, pythons, start_workers, told_cpus, workers_under};
 use crate::rules::{Context, Family, Persona, rule};
-use crate::source::Stated;
 
 rule! {
     /// ## What it finds
@@ -63,13 +60,8 @@ const MANY: u64 = 4;
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some((server, workers, limit)) = workload.server().and_then(|server| {
-            Some((
-                server,
-                server.workers.as_ref()?,
-                workload.limits.cpu.as_ref()?,
-            ))
-        }) else {
+        let Some((server, workers, limit)) = workers_under(workload, workload.limits.cpu.as_ref())
+        else {
             continue;
         };
         let count = u64::from(workers.value);
@@ -88,17 +80,15 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         } else {
             Severity::Warning
         };
-        let mut finding = Finding::new(&RULE, workers.at, message)
+        let fewer = told_cpus(limit.value);
+        let title = format!("start {fewer} workers");
+        let finding = Finding::new(&RULE, workers.at, message)
             .severity(severity)
             .because(
                 limit.at,
                 format!("the limit is {}", cpu_in_words(limit.value)),
-            );
-        let fewer = told_cpus(limit.value);
-        finding = finding.fix(
-            set_workers(context.repository, workers, fewer)
-                .map(|edit| Fix::changing(format!("start {fewer} workers"), vec![edit])),
-        );
+            )
+            .fix(start_workers(context.repository, workers, fewer, title));
         findings.push(about(finding, workload));
     }
 }
@@ -112,28 +102,4 @@ fn waits_without_processes(server: &Server) -> bool {
                 "gevent" | "eventlet" | "threads" | "solo"
             )
         })
-}
-
-/// Writes another number in its place, whether the place is the number or `--workers=64` with it.
-pub(in crate::rules) fn set_workers(
-    repository: &Repository,
-    workers: &Stated<u32>,
-    count: u32,
-) -> Option<Edit> {
-    let target = Target::of(repository, workers.at.file);
-    let old = workers.value.to_string();
-    let written = repository
-        .file(workers.at.file)
-        .source
-        .slice(workers.at.span);
-    let mut places = written.match_indices(&old);
-    let (place, _) = places.next()?;
-    if places.next().is_some() {
-        return None;
-    }
-    let start = workers.at.span.start as usize + place;
-    Some(target.replace(
-        crate::source::Span::new(start..start + old.len()),
-        count.to_string(),
-    ))
 }

@@ -4,7 +4,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::graph::render::{count, cpu_in_words, server_name};
 use crate::graph::workload::Workload;
-use crate::rules::about::{about, planned_threads, pythons, runs_dunnage, set_env};
+use crate::rules::about::{about, planned_threads, pythons, runs_dunnage, set_env, workers_under};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Stated;
 
@@ -59,13 +59,8 @@ const VARIABLES: [&str; 4] = [
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some((server, workers, limit)) = workload.server().and_then(|server| {
-            Some((
-                server,
-                server.workers.as_ref()?,
-                workload.limits.cpu.as_ref()?,
-            ))
-        }) else {
+        let Some((server, workers, limit)) = workers_under(workload, workload.limits.cpu.as_ref())
+        else {
             continue;
         };
         let Some((name, threads, at)) = widest(workload) else {

@@ -2,11 +2,9 @@
 
 use super::footprint::at_least;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::Fix;
 use crate::graph::render::{bytes_in_words, server_name};
 use crate::parse::command::{Server, ServerKind};
-use crate::rules::about::{about, pythons};
-use crate::rules::cpu::set_workers;
+use crate::rules::about::{about, pythons, start_workers, workers_under};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -50,13 +48,9 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some((server, workers, limit)) = workload.server().and_then(|server| {
-            Some((
-                server,
-                server.workers.as_ref()?,
-                workload.limits.memory.as_ref()?,
-            ))
-        }) else {
+        let Some((server, workers, limit)) =
+            workers_under(workload, workload.limits.memory.as_ref())
+        else {
             continue;
         };
         let Some((each, package)) =
@@ -84,10 +78,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             finding = finding.because(*at, format!("{package} takes most of it"));
         }
         let fewer = u32::try_from(limit.value / 2 / each).unwrap_or(1).max(1);
-        finding = finding.fix(
-            set_workers(context.repository, workers, fewer)
-                .map(|edit| Fix::changing(format!("start {fewer}"), vec![edit])),
-        );
+        let title = format!("start {fewer}");
+        finding = finding.fix(start_workers(context.repository, workers, fewer, title));
         findings.push(about(finding, workload));
     }
 }

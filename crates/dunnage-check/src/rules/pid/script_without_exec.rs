@@ -1,12 +1,12 @@
 //! PID003.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Target, shell as edits};
+use crate::fix::{Target, shell as edits};
 use crate::parse::Model;
 use crate::parse::command::{self, ServerKind, Step};
 use crate::parse::shell::{Command, Script};
 use crate::rules::about::{about, pythons, runs_dunnage, use_dunnage};
-use crate::rules::shells::{handles_term, server_name};
+use crate::rules::shells::{become_program, between, handles_term, server_name};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -69,21 +69,13 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let Some(what) = keeps_the_shell(script, command) else {
                 continue;
             };
-            let message = match workload.init() {
-                Some(init) => format!(
-                    "this script stays between {} and {what}, and passes no SIGTERM on",
-                    init.name
-                ),
-                None => format!(
-                    "this script stays as process 1 in front of {what}, and passes no SIGTERM on"
-                ),
-            };
-            let mut finding = Finding::new(&RULE, command.at, message);
-            let edit = edits::insert_exec(target, command);
-            if let Some(edit) = edit.filter(|_| command.is_last && !command.is_tested) {
-                finding = finding.fix(Fix::safe("let the shell become the program", vec![edit]));
-            }
-            finding = finding.fix(use_dunnage(context.repository, workload));
+            let between = between(workload, &what);
+            let message = format!("this script stays {between}, and passes no SIGTERM on");
+            let edit = edits::insert_exec(target, command)
+                .filter(|_| command.is_last && !command.is_tested);
+            let finding = Finding::new(&RULE, command.at, message)
+                .fix(edit.map(become_program))
+                .fix(use_dunnage(context.repository, workload));
             findings.push(about(finding, workload));
         }
     }

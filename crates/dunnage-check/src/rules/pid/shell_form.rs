@@ -3,12 +3,10 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Target, dockerfile};
 use crate::graph::workload::Workload;
-use crate::parse::command::Tail;
 use crate::parse::dockerfile::{Form, Stage, Start};
 use crate::parse::shell;
-use crate::repository::Repository;
 use crate::rules::about::{about, pythons, runs_dunnage, stage, use_dunnage};
-use crate::rules::shells::{self, Staying, program, shell_note, staying};
+use crate::rules::shells::{self, Staying, shell_note, staying};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -81,10 +79,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 if shells::handles_term(&script) {
                     continue;
                 }
-                let finding = describe(workload, stage, &shell, start, keyword);
                 let target = Target::of(context.repository, file);
-                let finding = mend(target, &shell, start, text, finding);
-                let finding = with_dunnage(context.repository, workload, finding);
+                let finding = describe(workload, stage, &shell, start, keyword)
+                    .fix(mend(target, &shell, start, text))
+                    .fix(use_dunnage(context.repository, workload));
                 findings.push(about(finding, workload));
             }
         }
@@ -98,53 +96,20 @@ fn describe(
     start: &Start,
     keyword: &str,
 ) -> Finding {
-    let program = program(workload);
-    let message = match workload.init() {
-        Some(init) => format!(
-            "the shell of this {keyword} stays between {} and {program} and passes no SIGTERM on",
-            init.name
-        ),
-        None if shell.is_sure => format!(
-            "the shell of this {keyword} stays as process 1 in front of {program} and passes no SIGTERM on"
-        ),
-        None => format!(
-            "the shell of this {keyword} may stay as process 1 in front of {program} and passes no SIGTERM on"
-        ),
-    };
-    let mut finding = Finding::new(&RULE, start.at, message);
-    if !shell.is_sure {
-        finding = finding
-            .severity(Severity::Warning)
-            .confidence(Confidence::Medium);
-    }
+    let subject = format!("the shell of this {keyword}");
+    let finding = shell.finding(&RULE, start.at, &subject, workload);
     match shell_note(workload.base.shell) {
         Some(note) if shell.name == "sh" => finding.because(stage.base.at, note),
         _ => finding,
     }
 }
 
-fn mend(
-    target: Target<'_>,
-    shell: &Staying,
-    start: &Start,
-    text: &str,
-    finding: Finding,
-) -> Finding {
-    if let Some(words) = dockerfile::split_plain(text) {
-        return finding.fix(Fix::safe(
+fn mend(target: Target<'_>, shell: &Staying, start: &Start, text: &str) -> Option<Fix> {
+    match dockerfile::split_plain(text) {
+        Some(words) => Some(Fix::safe(
             "start the program without a shell",
             vec![dockerfile::to_json_form(target, start, &words)],
-        ));
+        )),
+        None => shell.become_program(target),
     }
-    if shell.tail == Tail::Followed {
-        return finding;
-    }
-    match shells::exec_at(target, shell.at, shell.last) {
-        Some(edit) => finding.fix(Fix::safe("let the shell become the program", vec![edit])),
-        None => finding,
-    }
-}
-
-fn with_dunnage(repository: &Repository, workload: &Workload, finding: Finding) -> Finding {
-    finding.fix(use_dunnage(repository, workload))
 }

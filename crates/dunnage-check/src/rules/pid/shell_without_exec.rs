@@ -1,14 +1,13 @@
 //! PID002.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Target};
+use crate::fix::Target;
 use crate::graph::workload::Workload;
-use crate::parse::command::Tail;
 use crate::parse::dockerfile::Form;
 use crate::parse::shell;
 use crate::repository::Repository;
 use crate::rules::about::{about, pythons, runs_dunnage, stage};
-use crate::rules::shells::{self, Staying, program, shell_note, staying};
+use crate::rules::shells::{self, Staying, shell_note, staying};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -80,37 +79,14 @@ fn is_shell_form(repository: &Repository, workload: &Workload, at: Location) -> 
 }
 
 fn describe(target: Target<'_>, workload: &Workload, shell: &Staying) -> Finding {
-    let (program, name) = (program(workload), &shell.name);
-    let message = match workload.init() {
-        Some(init) => format!(
-            "`{name} -c` stays between {} and {program} and passes no SIGTERM on",
-            init.name
-        ),
-        None if shell.is_sure => {
-            format!("`{name} -c` stays as process 1 in front of {program} and passes no SIGTERM on")
-        }
-        None => format!(
-            "`{name} -c` may stay as process 1 in front of {program} and passes no SIGTERM on"
-        ),
-    };
-    let mut finding = Finding::new(&RULE, shell.last, message);
-    if !shell.is_sure {
-        finding = finding
-            .severity(Severity::Warning)
-            .confidence(Confidence::Medium);
-    }
+    let subject = format!("`{} -c`", shell.name);
+    let mut finding = shell.finding(&RULE, shell.last, &subject, workload);
     if let (Some(note), Some(image), "sh") = (
         shell_note(workload.base.shell),
         &workload.image,
-        name.as_str(),
+        shell.name.as_str(),
     ) {
         finding = finding.because(image.at, note);
     }
-    if shell.tail == Tail::Followed {
-        return finding;
-    }
-    match shells::exec_at(target, shell.at, shell.last) {
-        Some(edit) => finding.fix(Fix::safe("let the shell become the program", vec![edit])),
-        None => finding,
-    }
+    finding.fix(shell.become_program(target))
 }
