@@ -11,6 +11,8 @@ mod mend;
 pub mod python;
 pub mod shell;
 mod target;
+#[cfg(test)]
+mod testing;
 pub mod words;
 pub mod yaml;
 

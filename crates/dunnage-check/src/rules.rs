@@ -20,6 +20,7 @@ mod shells;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;
 use crate::repository::Repository;
+use crate::suppress::Suppressions;
 use serde::{Deserialize, Serialize};
 
 /// Who wants to see a rule's findings.
@@ -139,10 +140,15 @@ pub fn find(word: &str) -> Option<&'static Rule> {
 /// What all of these rules find, by file and place; one finding for each rule and place, the first of them with the
 /// evidence of all.
 pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
+    let is_wanted = |rule: &Rule| rules.iter().any(|wanted| wanted.id == rule.id);
+    // An ignore is no less used for being looked at with --select: who judges them wants to know all findings.
+    let needs_all =
+        is_wanted(&file::IGNORE_WITHOUT_EFFECT) && Suppressions::are_in(context.repository);
     let mut findings = Vec::new();
-    for rule in rules {
+    for rule in all().filter(|rule| needs_all || is_wanted(rule)) {
         (rule.check)(context, &mut findings);
     }
+    findings.retain(|finding| is_wanted(finding.rule));
     findings.sort_by(|a, b| (a.at, a.rule.id, b.severity).cmp(&(b.at, b.rule.id, a.severity)));
     findings.dedup_by(|later, kept| {
         let is_same = later.at == kept.at && later.rule.id == kept.rule.id;

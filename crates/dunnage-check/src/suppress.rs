@@ -7,7 +7,7 @@
 use crate::finding::Finding;
 use crate::parse::Model;
 use crate::places::Places;
-use crate::repository::Repository;
+use crate::repository::{File, Repository};
 use crate::source::{FileId, Location, Source, Span};
 
 /// The word before the bracket.
@@ -34,13 +34,15 @@ impl Suppressions {
     /// Of all files that are checked.
     pub fn of(repository: &Repository, places: &Places<'_>) -> Self {
         let mut found = Vec::new();
-        for (id, file) in repository.files() {
-            let is_ours = !matches!(file.model, Model::Nothing | Model::Template);
-            if is_ours && file.source.text.contains(MARK) {
-                read(&file.source, id, places, &mut found);
-            }
+        for (id, file) in marked(repository) {
+            read(&file.source, id, places, &mut found);
         }
         Self(found)
+    }
+
+    /// May there be any? Without reading them.
+    pub fn are_in(repository: &Repository) -> bool {
+        marked(repository).next().is_some()
     }
 
     /// Each of them.
@@ -54,6 +56,14 @@ impl Suppressions {
             .iter()
             .find(|one| one.names(finding.rule.id) && one.reaches(finding, places))
     }
+}
+
+/// The files that are checked and hold the words.
+fn marked(repository: &Repository) -> impl Iterator<Item = (FileId, &File)> {
+    repository.files().filter(|(_, file)| {
+        let is_ours = !matches!(file.model, Model::Nothing | Model::Template);
+        is_ours && file.source.text.contains(MARK)
+    })
 }
 
 impl Suppression {

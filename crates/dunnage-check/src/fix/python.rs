@@ -123,24 +123,10 @@ fn last_token(text: &str, from: usize, close: usize) -> Option<(usize, bool)> {
 #[cfg(test)]
 mod tests {
     use super::{replace_call, set_argument, set_assignment};
-    use crate::fix::{Edit, Target, apply};
+    use crate::fix::testing::{place, target};
+    use crate::fix::{Edit, apply};
     use crate::parse::python::{Argument, Call, Import, Module, Value};
     use crate::source::{FileId, Location, Span};
-
-    fn target(text: &str) -> Target<'_> {
-        Target {
-            file: FileId(0),
-            text,
-        }
-    }
-
-    fn place(text: &str, part: &str) -> Location {
-        let start = text.find(part).unwrap();
-        Location {
-            file: FileId(0),
-            span: Span::new(start..start + part.len()),
-        }
-    }
 
     fn call(text: &str, whole: &str, callee: &str, arguments: &[&str]) -> Call {
         let argument = |word: &&str| {

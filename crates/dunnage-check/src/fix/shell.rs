@@ -47,24 +47,13 @@ pub fn insert_set_e(target: Target<'_>, script: &Script) -> Option<Edit> {
 #[cfg(test)]
 mod tests {
     use super::{insert_exec, insert_set_e};
-    use crate::fix::{Target, apply};
+    use crate::fix::apply;
+    use crate::fix::testing::{place, target};
     use crate::parse::command::Word;
     use crate::parse::shell::{Command, Script};
-    use crate::source::{FileId, Location, Span};
-
-    fn target(text: &str) -> Target<'_> {
-        Target {
-            file: FileId(0),
-            text,
-        }
-    }
 
     fn command(text: &str, word: &str) -> Command {
-        let start = text.find(word).unwrap();
-        let at = Location {
-            file: FileId(0),
-            span: Span::new(start..start + word.len()),
-        };
+        let at = place(text, word);
         Command {
             words: vec![Word {
                 text: word.to_owned(),

@@ -104,16 +104,8 @@ impl<'a> Target<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
     use crate::fix::apply;
-    use crate::source::FileId;
-
-    fn target(text: &str) -> Target<'_> {
-        Target {
-            file: FileId(0),
-            text,
-        }
-    }
+    use crate::fix::testing::target;
 
     #[test]
     fn lines_end_before_their_newline_of_one_or_two_bytes() {

@@ -1,23 +1,9 @@
 use super::{append_words, remove_instruction, set_env, split_plain, to_json_form, use_dunnage};
-use crate::fix::{Edit, Target, apply};
+use crate::fix::testing::{place, target};
+use crate::fix::{Edit, apply};
 use crate::parse::command::Word;
 use crate::parse::dockerfile::{Form, Stage, Start};
-use crate::source::{FileId, Location, Span, Stated};
-
-fn target(text: &str) -> Target<'_> {
-    Target {
-        file: FileId(0),
-        text,
-    }
-}
-
-fn place(text: &str, part: &str) -> Location {
-    let start = text.find(part).unwrap();
-    Location {
-        file: FileId(0),
-        span: Span::new(start..start + part.len()),
-    }
-}
+use crate::source::Stated;
 
 fn start(text: &str, instruction: &str) -> Start {
     let at = place(text, instruction);
@@ -39,22 +25,8 @@ fn start(text: &str, instruction: &str) -> Start {
 
 fn stage(text: &str) -> Stage {
     Stage {
-        name: None,
-        parent: None,
-        from: place(text, "FROM"),
-        base: Stated::new("python".to_owned(), place(text, "FROM")),
-        entrypoint: None,
-        command: None,
-        environment: Vec::new(),
-        user: None,
-        stop_signal: None,
-        workdir: None,
-        shell: None,
-        healthcheck: None,
-        exposed: Vec::new(),
-        copies: Vec::new(),
-        runs: Vec::new(),
-        span: Span::new(0..text.trim_end().len()),
+        span: place(text, text.trim_end()).span,
+        ..Stage::new(Stated::new("python".to_owned(), place(text, "FROM")))
     }
 }
 

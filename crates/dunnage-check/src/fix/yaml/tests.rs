@@ -2,20 +2,16 @@ use super::{
     New, append_item, insert_key, prepend_items, remove_key, replace_scalar, set,
     set_container_env, set_service_env,
 };
+use crate::fix::testing::target;
 use crate::fix::{Edit, Target, apply};
 use crate::parse::yaml::{self, Node};
-use crate::source::FileId;
 
 fn root(text: &str) -> Node {
     yaml::parse(text).unwrap().remove(0)
 }
 
 fn mend(text: &str, edit: impl Fn(Target<'_>, &Node) -> Option<Edit>) -> Option<String> {
-    let target = Target {
-        file: FileId(0),
-        text,
-    };
-    let edit = edit(target, &root(text))?;
+    let edit = edit(target(text), &root(text))?;
     let mended = apply(text, &[edit]).unwrap();
     yaml::parse(&mended).unwrap_or_else(|error| panic!("{error} in:\n{mended}"));
     Some(mended)

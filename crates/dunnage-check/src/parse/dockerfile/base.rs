@@ -72,10 +72,32 @@ const RED_HAT: &[&str] = &[
     "photon",
 ];
 
-/// Official and well-known images that are Debian or Ubuntu where the tag says nothing else.
-const ON_DEBIAN: &[&str] = &[
+/// Official and well-known images that hold Python, and are Debian or Ubuntu where the tag says nothing else, by the last part of
+/// the name.
+const PYTHON_ON_DEBIAN: &[&str] = &[
     "python",
     "pypy",
+    "miniconda3",
+    "anaconda3",
+    "miniforge3",
+    "mambaforge",
+    "micromamba",
+    "pytorch",
+    "tensorflow",
+    "uvicorn-gunicorn",
+    "uvicorn-gunicorn-fastapi",
+    "uvicorn-gunicorn-starlette",
+    "meinheld-gunicorn",
+    "meinheld-gunicorn-flask",
+    "uwsgi-nginx-flask",
+    "airflow",
+    "superset",
+    "ray",
+    "mlflow",
+];
+
+/// The same without Python.
+const OTHERS_ON_DEBIAN: &[&str] = &[
     "buildpack-deps",
     "debian",
     "ubuntu",
@@ -94,57 +116,16 @@ const ON_DEBIAN: &[&str] = &[
     "maven",
     "gradle",
     "eclipse-temurin",
-    "miniconda3",
-    "anaconda3",
-    "miniforge3",
-    "mambaforge",
-    "micromamba",
-    "pytorch",
-    "tensorflow",
     "cuda",
-    "uvicorn-gunicorn",
-    "uvicorn-gunicorn-fastapi",
-    "uvicorn-gunicorn-starlette",
-    "meinheld-gunicorn",
-    "meinheld-gunicorn-flask",
-    "uwsgi-nginx-flask",
     "uwsgi-nginx",
-    "airflow",
-    "superset",
-    "ray",
     "playwright",
     "minideb",
     "tritonserver",
     "gdal",
-    "mlflow",
 ];
 
-/// Images that hold Python, by the last part of the name.
-const WITH_PYTHON: &[&str] = &[
-    "python",
-    "pypy",
-    "miniconda3",
-    "anaconda3",
-    "miniforge3",
-    "mambaforge",
-    "micromamba",
-    "pytorch",
-    "tensorflow",
-    "uvicorn-gunicorn",
-    "uvicorn-gunicorn-fastapi",
-    "uvicorn-gunicorn-starlette",
-    "meinheld-gunicorn",
-    "meinheld-gunicorn-flask",
-    "uwsgi-nginx-flask",
-    "airflow",
-    "superset",
-    "ray",
-    "ray-ml",
-    "jupyterhub",
-    "mlflow",
-    "vllm-openai",
-    "spark-py",
-];
+/// Images that hold Python on a system that is not known.
+const PYTHON_ON_OTHERS: &[&str] = &["ray-ml", "jupyterhub", "vllm-openai", "spark-py"];
 
 impl Base {
     /// Nothing is known.
@@ -162,7 +143,8 @@ impl Base {
         let (shell, libc) = system(&name);
         let python = version(&name);
         let is_python = python.is_some()
-            || WITH_PYTHON.contains(&name.last)
+            || PYTHON_ON_DEBIAN.contains(&name.last)
+            || PYTHON_ON_OTHERS.contains(&name.last)
             || name.last.starts_with("python")
             || name.last.starts_with("pytorch")
             || name.path.ends_with("python")
@@ -230,8 +212,10 @@ fn system(name: &Name<'_>) -> (Shell, Libc) {
     if is_red_hat && !name.says(DEBIAN) {
         return (Shell::Bash, Libc::Glibc);
     }
-    let is_known =
-        ON_DEBIAN.contains(&name.last) || is_jupyter(name) || name.path.ends_with("devcontainers");
+    let is_known = PYTHON_ON_DEBIAN.contains(&name.last)
+        || OTHERS_ON_DEBIAN.contains(&name.last)
+        || is_jupyter(name)
+        || name.path.ends_with("devcontainers");
     if name.says(DEBIAN) || is_known || is_nvidia(name) {
         return (Shell::Dash, Libc::Glibc);
     }
@@ -274,19 +258,17 @@ fn version(name: &Name<'_>) -> Option<(u8, u8)> {
 /// `3.12…`.
 fn dotted(text: &str) -> Option<(u8, u8)> {
     let rest = text.strip_prefix("3.")?;
-    let digits = rest.len()
-        - rest
-            .trim_start_matches(|letter: char| letter.is_ascii_digit())
-            .len();
-    Some((3, rest[..digits].parse().ok()?))
+    Some((3, number(rest)?))
 }
 
 /// `312…`.
 fn joined(text: &str) -> Option<(u8, u8)> {
     let rest = text.strip_prefix('3')?;
-    let digits = rest.len()
-        - rest
-            .trim_start_matches(|letter: char| letter.is_ascii_digit())
-            .len();
-    Some((3, rest[..digits].parse().ok()?))
+    Some((3, number(rest)?))
+}
+
+/// The number that a text begins with.
+fn number(text: &str) -> Option<u8> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit());
+    text[..end.unwrap_or(text.len())].parse().ok()
 }

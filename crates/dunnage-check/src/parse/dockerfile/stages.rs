@@ -346,7 +346,8 @@ fn for_shell(arguments: &str) -> String {
 }
 
 impl Stage {
-    fn new(base: Stated<String>) -> Self {
+    /// One of which nothing but its base is known yet.
+    pub(crate) fn new(base: Stated<String>) -> Self {
         Self {
             name: None,
             parent: None,

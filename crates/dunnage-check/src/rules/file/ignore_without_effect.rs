@@ -34,7 +34,7 @@ rule! {
     /// ## Fix
     ///
     /// Safe: the comment goes, or the id that has no effect if others have one. Only comments change.
-    pub(super) static RULE = {
+    pub(in crate::rules) static RULE = {
         id: "FILE002",
         name: "ignore-without-effect",
         title: "a comment ignores what is not there",
@@ -47,23 +47,20 @@ rule! {
     };
 }
 
+/// Comes after all other rules, and looks at what they have found.
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let places = Places::new(context.repository, "");
     let suppressions = Suppressions::of(context.repository, &places);
-    if suppressions.iter().next().is_none() {
-        return;
-    }
-    // all that there is, also what nobody asked for today: an ignore is no less used for being run with --select
-    let others: Vec<_> = rules::all().filter(|rule| rule.id != RULE.id).collect();
-    let found = rules::check(context, &others);
+    let mut idle = Vec::new();
     for one in suppressions.iter() {
         let is_used = |id: &str| {
-            found.iter().any(|finding| {
+            findings.iter().any(|finding| {
                 finding.rule.id.eq_ignore_ascii_case(id) && one.reaches(finding, &places)
             })
         };
-        judge(one, is_used, &places, findings);
+        judge(one, is_used, &places, &mut idle);
     }
+    findings.extend(idle);
 }
 
 fn judge(
