@@ -1,43 +1,29 @@
 //! What `dunnage doctor` says of real processes. Containers are the lab's (`lab/cases/doctor-*`).
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+#[path = "support/running.rs"]
+mod running;
+
+use running::Running;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-
-/// A process that is killed at the end.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use std::process::{Command, Output};
 
 /// Starts a Python program and waits for its line.
 fn start(program: &str, words: &[&str], variables: &[(&str, &str)]) -> Running {
-    let mut child = Command::new("python3")
-        .args(words)
-        .args(["-c", program])
-        .env_remove("PYTHONUNBUFFERED")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    Running(child)
+    running::start(
+        Command::new("python3")
+            .args(words)
+            .args(["-c", program])
+            .env_remove("PYTHONUNBUFFERED")
+            .envs(variables.iter().copied()),
+    )
 }
 
 const WAITS: &str = "import sys; print('ready', flush=True); sys.stdin.read()";
 
 fn doctor(running: &Running, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dunnage"))
-        .args(["doctor", "--pid", &running.0.id().to_string()])
+        .args(["doctor", "--pid", &running.pid()])
         .args(words)
         .output()
         .unwrap()

@@ -5,10 +5,13 @@
     reason = "a test stops at what it did not expect, and says what it skipped"
 )]
 
+#[path = "support/running.rs"]
+mod running;
+
+use running::{Running, start};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 const PROGRAM: &str = "
 import sys, threading, time
@@ -19,36 +22,6 @@ def inner():
     sys.stdin.read()
 outer()
 ";
-
-/// A process that is killed at the end.
-struct Running(Child);
-
-impl Running {
-    fn pid(&self) -> String {
-        self.0.id().to_string()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a command and waits for its first line.
-fn start(command: &mut Command) -> Running {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    Running(child)
-}
 
 /// Starts the program, and waits until it waits for its stdin: it says that it is ready a moment before.
 fn start_python() -> Running {
