@@ -71,6 +71,20 @@ fn the_story_stands_in_one_tree() {
 }
 
 #[test]
+fn a_value_that_may_be_a_secret_is_not_in_the_json() {
+    let environment = "          env:\n            - {name: OMP_NUM_THREADS, value: \"1\"}\n            - {name: TOKEN, value: hunter2}\n            - {name: PIN, value: \"271828\"}\n";
+    let (repository, graph) = graph(&[
+        ("Dockerfile", FLASK),
+        ("app.py", ""),
+        ("d.yaml", &deployment("shop", "shop", environment)),
+    ]);
+    let json = render::render_json(&repository, &graph);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!({"OMP_NUM_THREADS": "1", "PIN": null, "TOKEN": null});
+    assert_eq!(json["workloads"][0]["environment"], expected);
+}
+
+#[test]
 fn a_manifests_command_replaces_the_images_and_its_args_follow_the_entrypoint() {
     let dockerfile = "FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT [\"tini\", \"--\"]\nCMD [\"python\", \"app.py\"]\n";
     let run = |more: &str| {

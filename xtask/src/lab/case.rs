@@ -27,7 +27,14 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) not_in: BTreeMap<String, String>,
     /// The words that are started as PID 1. `{lab}`, `{case}` and `{out}` stand for folders.
+    #[serde(default)]
     pub(crate) start: Vec<String>,
+    /// In place of these words: those of one of the project's examples, with its limits and variables.
+    #[serde(default)]
+    pub(crate) example: Option<Example>,
+    /// Where an example's words are started, in containers.
+    #[serde(skip)]
+    pub(crate) working_folder: Option<String>,
     /// Variables; the same stand-ins.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
@@ -98,6 +105,24 @@ pub(crate) struct Limits {
     /// Whether an OOM kill takes the whole cgroup (v2 only; kubelet sets it).
     #[serde(default)]
     pub(crate) oom_group: bool,
+}
+
+/// One of the folders of `examples/`.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Example {
+    pub(crate) name: String,
+    /// After `dunnage check --fix=unsafe`.
+    #[serde(default)]
+    pub(crate) is_mended: bool,
+}
+
+impl Example {
+    /// Where it is in the lab's folder.
+    pub(crate) fn folder(&self) -> String {
+        let form = if self.is_mended { "mended" } else { "as-it-is" };
+        format!("examples/{}-{form}", self.name)
+    }
 }
 
 #[derive(Deserialize, Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -290,6 +315,9 @@ fn read(folder: &Path) -> Result<Vec<Case>> {
         case.name = format!("{name}{}", variant.suffix);
         case.folder = name.clone().into_owned();
         case.is_long |= !variant.is_needed;
+        if case.start.is_empty() == case.example.is_none() {
+            return Err(wrong(&"either start or example says what is started").into());
+        }
         complete(&mut case);
         Ok(case)
     });
@@ -306,6 +334,11 @@ fn complete(case: &mut Case) {
         let why = "has no seccomp profile".to_owned();
         case.not_in.entry("host".to_owned()).or_insert(why);
     }
+    if case.example.is_some() {
+        // it has ports of its own, and the image's folder
+        let why = "starts what a container is given".to_owned();
+        case.not_in.entry("host".to_owned()).or_insert(why);
+    }
     if case.is_alone() {
         let why = "sets the machine's clock".to_owned();
         case.not_in.entry("real".to_owned()).or_insert(why);
@@ -314,12 +347,17 @@ fn complete(case: &mut Case) {
 
 #[cfg(test)]
 mod tests {
+    use super::Step;
+
     #[test]
     fn every_case_of_the_lab_can_be_read() {
         let cases = super::read_all(&crate::tools::root().join("lab")).unwrap();
         assert!(cases.len() > 20, "{}", cases.len());
+        // what a session says while the case runs is an expectation, too
+        let judges = |step: &Step| matches!(step, Step::Exec(exec) if !exec.stdout_json.is_empty());
         for case in cases {
-            let is_judged = !case.expect.events.is_empty()
+            let is_judged = case.steps.iter().any(judges)
+                || !case.expect.events.is_empty()
                 || case.expect.stdout.is_some()
                 || !case.expect.stdout_has.is_empty()
                 || !case.expect.stdout_json.is_empty()

@@ -74,6 +74,12 @@ pub(crate) fn container_command(
         case,
         &words(&case.start, setting, case, folder),
         &environment(case, setting, folder),
+        &fill(
+            case.working_folder.as_deref().unwrap_or("/"),
+            setting,
+            case,
+            folder,
+        ),
         &group.app(),
         setting.place == Place::RuncHostns,
         &volumes,

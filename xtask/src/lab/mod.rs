@@ -7,6 +7,7 @@ pub(crate) mod case;
 pub(crate) mod cgroup;
 pub(crate) mod command;
 mod emulator;
+mod example;
 mod expect;
 mod image;
 mod mutants;
@@ -71,9 +72,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         return mutants::run(&options);
     }
     let began = Instant::now();
-    let cases = chosen(&options)?;
+    let mut cases = chosen(&options)?;
     let title = options.table.then(table::title).transpose()?;
     let work = Work::new(&options)?;
+    if options.guest.is_none() {
+        example::fill(&mut cases, &work)?;
+    }
     let mut rows = Vec::new();
     for place in &options.places {
         rows.extend(play_in(*place, &cases, &options, &work)?);
@@ -119,6 +123,8 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
 struct Work {
     folder: PathBuf,
     program: PathBuf,
+    /// The program where it was built, which has what containers lack beside it.
+    checker: PathBuf,
     lab: PathBuf,
 }
 
@@ -135,9 +141,10 @@ impl Work {
             program: folder.join("bin/dunnage"),
             lab: folder.join("lab"),
             folder,
+            checker: program,
         };
-        fs::copy(&program, &work.program)
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+        fs::copy(&work.checker, &work.program)
+            .map_err(|error| format!("{}: {error}", work.checker.display()))?;
         run::must(
             Command::new("cp")
                 .args(["-r", "--dereference"])

@@ -1,6 +1,6 @@
 //! From what declares a workload to the workload: its image, its command, its program, what holds in it.
 
-use super::effective::{self, Image, Override};
+use super::effective::{self, Image, Line, Override};
 use super::files::{Files, lineage};
 use super::images::Link;
 use super::packages;
@@ -109,6 +109,7 @@ pub(super) fn workload(repository: &Repository, declared: Declared) -> Workload 
         built: declared.link.as_ref().map(|link| link.built),
         base,
         python,
+        command: line.as_ref().map(Line::words).unwrap_or_default(),
         steps,
         first,
         script,

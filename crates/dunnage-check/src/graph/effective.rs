@@ -24,6 +24,18 @@ pub(super) enum Line {
     },
 }
 
+impl Line {
+    /// The words of process 1 as a runtime is given them.
+    pub(super) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
+            Self::Shell { shell, text, .. } => {
+                vec![shell.clone(), "-c".to_owned(), text.clone()]
+            }
+        }
+    }
+}
+
 /// What an image says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {

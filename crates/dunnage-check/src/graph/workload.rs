@@ -23,6 +23,8 @@ pub struct Workload {
     pub base: Base,
     /// Is it Python?
     pub python: Python,
+    /// The words that a runtime starts: `ENTRYPOINT` and `CMD` under the manifest's. Empty if they are not known.
+    pub command: Vec<String>,
     /// From PID 1 to the program. Empty if the command is not known.
     pub steps: Vec<Step>,
     /// Which of the steps is process 1 once everything has started; none where the files do not tell.

@@ -40,6 +40,8 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
         "confidence": workload.confidence,
         "image": workload.image.as_ref().map(|image| &image.value),
         "dockerfile": workload.built.map(|built| &repository.file(built.file).source.path),
+        "command": workload.command,
+        "environment": environment(workload),
         "steps": workload.steps.iter().map(|step| of_step(repository, step)).collect::<Vec<_>>(),
         "pid1": workload.first,
         "script": workload.script.map(|script| &repository.file(script).source.path),
@@ -62,6 +64,23 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
         "is_finite": life.is_finite,
         "chain": workload.chain.iter().map(|link| json!({ "at": at(link.at), "note": link.note })).collect::<Vec<_>>(),
     })
+}
+
+/// Names of variables, and values that are short numbers: others may be secrets, and this text ends up in logs.
+fn environment(workload: &Workload) -> Value {
+    let is_number = |text: &str| {
+        (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let variables = workload.environment.iter();
+    variables
+        .map(|(name, value)| {
+            (
+                name.clone(),
+                json!(Some(&value.value).filter(|text| is_number(text))),
+            )
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn of_step(repository: &Repository, step: &Step) -> Value {
