@@ -2,7 +2,7 @@
 
 use super::footprint::at_least;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::graph::render::{bytes_in_words, server_name};
+use crate::graph::render::{bytes_in_words, count, server_name};
 use crate::parse::command::{Server, ServerKind};
 use crate::rules::about::{about, pythons, start_workers, workers_under};
 use crate::rules::{Context, Family, Persona, rule};
@@ -78,7 +78,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             finding = finding.because(*at, format!("{package} takes most of it"));
         }
         let fewer = u32::try_from(limit.value / 2 / each).unwrap_or(1).max(1);
-        let title = format!("start {fewer}");
+        let title = format!("start {}", count(fewer, "worker"));
         finding = finding.fix(start_workers(context.repository, workers, fewer, title));
         findings.push(about(finding, workload));
     }
