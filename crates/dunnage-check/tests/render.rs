@@ -105,12 +105,70 @@ fn text_has_the_line_the_caret_the_chain_and_what_mends_it() {
     insta::assert_snapshot!(render_text(&report, &places, PLAIN));
 }
 
+const IMAGE: (&str, &str) = (
+    "Dockerfile",
+    "FROM python:3.12-slim\nCMD gunicorn shop:app --workers 64\n",
+);
+
+/// Two services and a pod from one image, and a module that nothing runs.
+fn shared_image() -> Report {
+    let service = "    build: .\n    deploy: {resources: {limits: {cpus: '0.5'}}}\n";
+    let compose = format!("services:\n  web:\n{service}  api:\n{service}");
+    let module = ("shop.py", "import flask\napp = flask.Flask('shop')\n");
+    let manifest = ("kubernetes.yaml", SHOP);
+    let files = [
+        IMAGE,
+        ("compose.yaml", &compose),
+        manifest,
+        module,
+        ("alone.py", IDLE),
+    ];
+    check(&files, "", &Baseline::default())
+}
+
+const SHOP: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+        - name: web
+          image: shop:1
+          resources: {limits: {cpu: 500m}}
+          livenessProbe: {httpGet: {path: /, port: 80}}
+";
+
+#[test]
+fn a_workload_says_its_chain_once_and_a_place_that_repeats_is_not_shown_again() {
+    let report = check(&[IMAGE, ("k8s.yaml", SHOP)], "", &Baseline::default());
+    let places = Places::new(&report.repository, "");
+    insta::assert_snapshot!("text_of_one_workload", render_text(&report, &places, PLAIN));
+}
+
+#[test]
+fn what_is_found_for_several_workloads_is_told_once_and_names_the_others() {
+    let report = shared_image();
+    let places = Places::new(&report.repository, "");
+    insta::assert_snapshot!(
+        "text_of_a_shared_image",
+        render_text(&report, &places, PLAIN)
+    );
+}
+
 #[test]
 fn text_is_never_wider_than_asked_for_and_colour_adds_nothing_but_colour() {
-    let report = report();
+    for report in [report(), shared_image()] {
+        is_bounded(&report);
+    }
+}
+
+fn is_bounded(report: &Report) {
     let places = Places::new(&report.repository, "");
     for width in [50, 70, 100] {
-        let plain = render_text(&report, &places, Style { width, ..PLAIN });
+        let plain = render_text(report, &places, Style { width, ..PLAIN });
         for line in plain.lines() {
             assert!(
                 unicode_width::UnicodeWidthStr::width(line) <= width,
@@ -118,7 +176,7 @@ fn text_is_never_wider_than_asked_for_and_colour_adds_nothing_but_colour() {
             );
         }
         let coloured = render_text(
-            &report,
+            report,
             &places,
             Style {
                 width,

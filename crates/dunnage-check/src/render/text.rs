@@ -1,8 +1,12 @@
-//! For a terminal: what is wrong, the line with a caret, the chain of evidence, what mends it; then one line that counts.
+//! For a terminal: by workload what is wrong, the line with a caret, what it rests on, what mends it; then one line that
+//! counts.
 //!
-//! Reads well without colour. Nothing is wider than asked for, and nothing that a file says reaches the terminal as more
-//! than letters.
+//! The links from the manifest to the command are said once at the workload's head, so that what a container has fits a
+//! screen. Reads well without colour. Nothing is wider than asked for, and nothing that a file says reaches the terminal as
+//! more than letters.
 
+mod entry;
+mod group;
 mod paint;
 mod snippet;
 
@@ -13,7 +17,6 @@ use crate::fix::{Fix, Safety};
 use crate::places::Places;
 pub(in crate::render) use paint::{Ink, Paint, printable, wrap};
 use std::fmt::Write;
-use unicode_width::UnicodeWidthStr;
 
 /// How it looks.
 #[derive(Debug, Clone, Copy)]
@@ -24,70 +27,41 @@ pub struct Style {
     pub width: usize,
 }
 
-/// The whole report.
-pub fn render(report: &Report, places: &Places<'_>, style: Style) -> String {
-    let paint = Paint(style.is_coloured);
-    let width = style.width.max(40);
-    let mut text = String::new();
-    for finding in &report.findings {
-        write_finding(&mut text, finding, places, &paint, width);
-        text.push('\n');
-    }
-    text.push_str(&wrap(&count(report), width, "  "));
-    text.push('\n');
-    text
+/// What everything is written with.
+struct Page<'a> {
+    places: &'a Places<'a>,
+    paint: Paint,
+    width: usize,
 }
 
-fn write_finding(
-    text: &mut String,
-    finding: &Finding,
-    places: &Places<'_>,
-    paint: &Paint,
-    width: usize,
-) {
-    let ink = match finding.severity {
-        Severity::Error => Ink::Error,
-        Severity::Warning => Ink::Warning,
-        Severity::Info => Ink::Info,
+impl Page<'_> {
+    fn margin(&self) -> String {
+        self.paint.with(Ink::Margin, "|")
+    }
+}
+
+/// The whole report.
+pub fn render(report: &Report, places: &Places<'_>, style: Style) -> String {
+    let page = Page {
+        places,
+        paint: Paint(style.is_coloured),
+        width: style.width.max(40),
     };
-    let head = format!("{}[{}]", severity_name(finding.severity), finding.rule.id);
-    let unsure = unsure(finding.confidence);
-    let message = format!("{head} {}{unsure}", printable(&finding.message));
-    let wrapped = wrap(&message, width, "    ");
-    let rest = wrapped.strip_prefix(&head).unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "{}{}",
-        paint.with(ink, &head),
-        paint.with(Ink::Strong, rest)
-    );
-    let at = place(finding.at, places);
-    let _ = write!(text, "  --> {}", paint.with(Ink::Place, &at));
-    if let Some(workload) = &finding.workload {
-        let workload = format!("({})", printable(workload));
-        // a place is not broken: terminals open what looks like one
-        let is_wide = 7 + at.width() + workload.width() > width;
-        text.push_str(if is_wide { "\n      " } else { " " });
-        text.push_str(&wrap(&workload, width - 6, "      "));
+    let groups = group::groups(report);
+    let links = group::links(&report.graph.workloads);
+    let mut text = String::new();
+    for group in &groups {
+        group.write_head(&mut text, &page, groups.len() == 1);
+        let mut above = None;
+        for finding in &group.findings {
+            entry::write(&mut text, finding, group, &links, above, &page);
+            above = Some(finding.at);
+        }
+        text.push('\n');
     }
+    text.push_str(&wrap(&count(report), page.width, "  "));
     text.push('\n');
-    snippet::write(text, finding.at, places, paint, ink, width);
-    let longest = finding
-        .evidence
-        .iter()
-        .map(|evidence| place(evidence.at, places).chars().count())
-        .filter(|length| *length <= 40)
-        .max()
-        .unwrap_or_default();
-    for evidence in &finding.evidence {
-        let at = place(evidence.at, places);
-        let line = format!("{at:longest$}  {}", printable(&evidence.note));
-        write_note(text, &paint.with(Ink::Note, "note:"), &line, width);
-    }
-    for fix in &finding.fixes {
-        let line = format!("{}{}", printable(&fix.title), how(fix));
-        write_note(text, &paint.with(Ink::Help, "help:"), &line, width);
-    }
+    text
 }
 
 /// How sure, where it is not certain.
@@ -116,11 +90,6 @@ pub fn render_short(report: &Report, places: &Places<'_>) -> String {
     text + &count(report) + "\n"
 }
 
-fn write_note(text: &mut String, label: &str, line: &str, width: usize) {
-    let wrapped = wrap(line, width.saturating_sub(8), "");
-    let _ = writeln!(text, "  {label} {}", wrapped.replace('\n', "\n        "));
-}
-
 /// How a fix is applied.
 fn how(fix: &Fix) -> &'static str {
     match fix.safety {
@@ -136,27 +105,30 @@ fn place(at: crate::Location, places: &Places<'_>) -> String {
     format!("{}:{}:{}", printable(&path), start.line, start.column)
 }
 
+/// "3 errors, 2 warnings"; empty for none.
+fn severities<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+    let mut counts = [Severity::Error, Severity::Warning, Severity::Info].map(|one| (0, one));
+    for finding in findings {
+        for (count, severity) in &mut counts {
+            *count += usize::from(finding.severity == *severity);
+        }
+    }
+    let told: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, severity)| number(count, severity_name(severity)))
+        .collect();
+    told.join(", ")
+}
+
 /// "3 errors, 2 warnings in 4 workloads; 12 files, 2 templates not judged; …"
 pub(super) fn count(report: &Report) -> String {
     let summary = report.summary();
-    let told = [
-        (summary.errors, "error"),
-        (summary.warnings, "warning"),
-        (summary.infos, "info"),
-    ];
-    let told: Vec<String> = told
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| number(count, word))
-        .collect();
+    let told = severities(&report.findings);
     let mut parts = vec![if told.is_empty() {
         format!("nothing found in {}", number(summary.workloads, "workload"))
     } else {
-        format!(
-            "{} in {}",
-            told.join(", "),
-            number(summary.workloads, "workload")
-        )
+        format!("{} in {}", told, number(summary.workloads, "workload"))
     }];
     let mut files = vec![number(summary.files, "file")];
     for (count, word) in [

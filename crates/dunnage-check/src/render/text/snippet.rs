@@ -1,57 +1,63 @@
 //! A line of a file with carets below what is meant, cut to the width around it.
 
-use super::paint::{Ink, Paint, printable};
+use super::paint::printable;
 use crate::places::Places;
 use crate::source::Location;
-use std::fmt::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Writes the line that a place begins on. A place without text has no snippet.
-pub(super) fn write(
-    text: &mut String,
-    at: Location,
-    places: &Places<'_>,
-    paint: &Paint,
-    ink: Ink,
-    width: usize,
-) {
-    let (start, end) = (places.start(at), places.end(at));
-    let line = places.line(at.file, start.line);
-    if line.trim().is_empty() {
-        return;
+/// The line that a place begins on, as it is shown.
+pub(super) struct Snippet {
+    /// What is shown of it.
+    pub(super) line: String,
+    /// In which column of that begins what is meant.
+    pub(super) start: usize,
+    length: usize,
+    /// Does what is meant go on below?
+    goes_on: bool,
+}
+
+impl Snippet {
+    /// No wider than `room`. A place without text has none.
+    pub(super) fn of(at: Location, places: &Places<'_>, room: usize) -> Option<Self> {
+        let (start, end) = (places.start(at), places.end(at));
+        let line = places.line(at.file, start.line);
+        if line.trim().is_empty() {
+            return None;
+        }
+        let from = byte_of(line, start.column);
+        let goes_on = end.line != start.line;
+        let to = if goes_on {
+            line.trim_end().len()
+        } else {
+            byte_of(line, end.column)
+        };
+        let (before, rest) = line.split_at(from);
+        let (meant, after) = rest.split_at(to.saturating_sub(from));
+        // an ellipsis stands behind the carets of what goes on
+        let room = room - usize::from(goes_on);
+        let cut = Cut::of(
+            &printable(before),
+            &printable(meant),
+            &printable(after),
+            room,
+        );
+        Some(Self {
+            line: cut.line,
+            start: cut.start,
+            length: cut.length.max(1),
+            goes_on,
+        })
     }
-    let from = byte_of(line, start.column);
-    let is_one_line = end.line == start.line;
-    let to = if is_one_line {
-        byte_of(line, end.column)
-    } else {
-        line.trim_end().len()
-    };
-    let (before, rest) = line.split_at(from);
-    let (meant, after) = rest.split_at(to.saturating_sub(from));
-    let number = start.line.to_string();
-    let room = width.saturating_sub(number.len() + 5);
-    let cut = Cut::of(
-        &printable(before),
-        &printable(meant),
-        &printable(after),
-        room,
-    );
-    let margin = paint.with(Ink::Margin, "|");
-    let blank = " ".repeat(number.len());
-    let _ = writeln!(
-        text,
-        "  {} {margin} {}",
-        paint.with(Ink::Margin, &number),
-        cut.line
-    );
-    let carets = "^".repeat(cut.length.max(1)) + if is_one_line { "" } else { "…" };
-    let _ = writeln!(
-        text,
-        "  {blank} {margin} {}{}",
-        " ".repeat(cut.start),
-        paint.with(ink, &carets)
-    );
+
+    /// Is all of the line meant?
+    pub(super) fn is_whole(&self) -> bool {
+        self.start == 0 && self.length >= self.line.width()
+    }
+
+    /// What stands below what is meant.
+    pub(super) fn carets(&self) -> String {
+        "^".repeat(self.length) + if self.goes_on { "…" } else { "" }
+    }
 }
 
 /// The byte of a column that counts characters from 1.
