@@ -1,4 +1,7 @@
-//! `cargo xtask dist`: one static file, the form in which the program is measured and shipped.
+//! `cargo xtask dist`: two static files, the form in which the programs are measured and shipped.
+//!
+//! `dunnage` is what a container needs; `dunnage-check` beside it has the commands that look at files. They are built one by
+//! one: in one build a library would get the features that either asks for.
 //!
 //! Static, because PID 1 of somebody else's image must not depend on that image's C library. The agent, a few files
 //! of Python, is a zip behind its last byte: an ELF does not mind what follows, and a zip is read from its end. It is stored
@@ -25,24 +28,48 @@ const AGENT_FILES: [&str; 5] = [
 /// Where they are.
 const PACKAGE: &str = "python/dunnage";
 
-/// Builds the program and, with a folder, lays a copy of it there.
+/// The program with the commands that look at files, which `dunnage` finds beside its own.
+const CHECK: &str = "dunnage-check";
+
+/// Builds both programs and, with a folder, lays copies of them there.
 pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {
-    let mut program = build()?;
-    if let Some(folder) = folder {
-        let copy = Path::new(folder).join("dunnage");
-        fs::copy(&program, &copy)?;
-        program = copy;
+    for mut program in [build()?, build_check()?] {
+        if let Some(folder) = folder {
+            let name = program.file_name().ok_or("a program has a name")?;
+            let copy = Path::new(folder).join(name);
+            fs::copy(&program, &copy)?;
+            program = copy;
+        }
+        say(&format!(
+            "{} ({} bytes)",
+            program.display(),
+            fs::metadata(&program)?.len()
+        ));
     }
-    say(&format!(
-        "{} ({} bytes)",
-        program.display(),
-        fs::metadata(&program)?.len()
-    ));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the static release program with its agent and returns its path.
+/// Builds `dunnage` with its agent and returns its path.
 pub(crate) fn build() -> Result<PathBuf> {
+    let built = build_static("dunnage", "dunnage")?;
+    let program = target_dir().join("program/dunnage");
+    append_agent(root(), &built, &program)?;
+    check(&program)?;
+    Ok(program)
+}
+
+/// Builds `dunnage-check` into the folder of `dunnage` and returns its path.
+pub(crate) fn build_check() -> Result<PathBuf> {
+    let program = target_dir().join("program").join(CHECK);
+    let bytes = fs::read(build_static("dunnage-lint", CHECK)?)?;
+    replace(&program, &bytes)?;
+    // by the other one: that it is found is part of it
+    stdout_of(Command::new(program.with_file_name("dunnage")).args(["explain", "PID001"]))?;
+    Ok(program)
+}
+
+/// Builds a package's program in its static release form.
+fn build_static(package: &str, program: &str) -> Result<PathBuf> {
     let host = host_triple()?;
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     flags.push_str(" -C target-feature=+crt-static");
@@ -54,23 +81,24 @@ pub(crate) fn build() -> Result<PathBuf> {
             "--locked",
             "--quiet",
             "-p",
-            "dunnage",
+            package,
             "--target",
             &host,
         ])
         .env("RUSTFLAGS", flags.trim()),
     )?;
-    let built = target_dir().join(host).join("release/dunnage");
-    let program = target_dir().join("program/dunnage");
-    append_agent(root(), &built, &program)?;
-    check(&program)?;
-    Ok(program)
+    Ok(target_dir().join(host).join("release").join(program))
 }
 
-/// Writes `program`, which is `built` and the agent of this tree behind it. The old one may be running, so it is replaced, not changed.
+/// Writes `program`, which is `built` and the agent of this tree behind it.
 pub(crate) fn append_agent(tree: &Path, built: &Path, program: &Path) -> Result<()> {
     let mut bytes = fs::read(built)?;
     bytes.extend(zip_agent(&tree.join(PACKAGE))?);
+    replace(program, &bytes)
+}
+
+/// Writes a program. The old one may be running, so it is replaced, not changed.
+fn replace(program: &Path, bytes: &[u8]) -> Result<()> {
     fs::create_dir_all(program.parent().ok_or("a program has a folder")?)?;
     let new = program.with_extension(format!("new-{}", std::process::id()));
     fs::write(&new, bytes)?;

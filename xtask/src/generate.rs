@@ -1,9 +1,9 @@
-//! `cargo xtask gen`: pages that the program prints about itself, kept in `docs/`.
+//! `cargo xtask gen`: pages that the programs print about themselves, kept in `docs/`.
 //!
 //! A table of events or options written by hand is wrong after the second change. `gen` writes the pages, `gen --check`
 //! fails when a page differs from what the program prints.
 
-use crate::tools::{Result, cargo, complain, must_succeed, root, say, target_dir};
+use crate::tools::{Result, build_programs, complain, root, say};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -15,9 +15,9 @@ const PAGES: [(&str, &str); 3] = [
     ("plan", "docs/plan.md"),
 ];
 
-/// `dunnage internal-docs check` prints all pages about `check` as one object of paths and texts, and these folders hold
+/// `dunnage-check internal-docs` prints all pages about `check` as one object of paths and texts, and these folders hold
 /// nothing else.
-const CHECK: &str = "check";
+const CHECK: &str = "dunnage-check";
 const CHECK_FOLDERS: [&str; 1] = ["docs/rules"];
 
 /// What the Python package's docstrings say.
@@ -60,13 +60,10 @@ pub(crate) fn run(check: bool) -> Result<ExitCode> {
 
 /// Compares (`check`) or writes each page.
 pub(crate) fn generate(check: bool) -> Result<Outcome> {
-    must_succeed(&mut cargo([
-        "build", "--quiet", "--locked", "-p", "dunnage",
-    ]))?;
-    let program = target_dir().join("debug/dunnage");
+    let program = build_programs()?;
     let mut pages = Vec::new();
     for (page, file) in PAGES {
-        let Some(text) = print_page(&program, page)? else {
+        let Some(text) = print_page(&program, &[page])? else {
             return Ok(Outcome::Unable(format!(
                 "`dunnage internal-docs {page}` is not there yet"
             )));
@@ -74,7 +71,7 @@ pub(crate) fn generate(check: bool) -> Result<Outcome> {
         pages.push((file.to_owned(), text));
     }
     pages.push((REFERENCE.to_owned(), crate::python::reference()?));
-    if let Some(text) = print_page(&program, CHECK)? {
+    if let Some(text) = print_page(&program.with_file_name(CHECK), &[])? {
         let all: BTreeMap<String, String> = serde_json::from_str(&text)?;
         pages.extend(all);
     }
@@ -125,9 +122,10 @@ fn left_over(pages: &[(String, String)]) -> Result<Vec<String>> {
 }
 
 /// What the program prints, or nothing where it does not know the page.
-fn print_page(program: &Path, page: &str) -> Result<Option<String>> {
+fn print_page(program: &Path, page: &[&str]) -> Result<Option<String>> {
     let output = Command::new(program)
-        .args(["internal-docs", page])
+        .arg("internal-docs")
+        .args(page)
         .current_dir(root())
         .output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -139,7 +137,9 @@ fn print_page(program: &Path, page: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     Err(format!(
-        "`dunnage internal-docs {page}` ({}): {}",
+        "`{} internal-docs {}` ({}): {}",
+        program.display(),
+        page.join(" "),
         output.status,
         said.trim()
     )

@@ -28,7 +28,7 @@ usage: cargo xtask TASK
   test              every test of the project, and what was skipped
   gen [--check]     docs/events.md and docs/run.md from the program
   torture           10,000 dumps of each Python while it runs at full speed, and what they cost it; half an hour
-  dist [FOLDER]     the static release program with its agent: its path and size; laid into FOLDER
+  dist [FOLDER]     the static release programs, dunnage with its agent: their paths and sizes; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, pandas and gunicorn, then `dunnage demo ARG...`
   bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
                     or that part of it alone

@@ -2,7 +2,8 @@
 //! without optimisation and laid beside the sources, so that they can be imported where they stand.
 
 use crate::tools::{
-    Result, cargo, must_succeed, python_environment, root, stdout_of, succeeds, target_dir,
+    Result, build_programs, cargo, must_succeed, python_environment, root, stdout_of, succeeds,
+    target_dir,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -105,11 +106,9 @@ pub(crate) fn libraries(check: bool) -> Result<ExitCode> {
 fn pytest() -> Result<Command> {
     let python = tools()?;
     build_extension()?;
-    must_succeed(&mut cargo([
-        "build", "--quiet", "--locked", "-p", "dunnage",
-    ]))?;
+    let program = build_programs()?;
     let mut command = module(&python, "pytest", &["-q"]);
-    command.env("DUNNAGE_TEST_PROGRAM", target_dir().join("debug/dunnage"));
+    command.env("DUNNAGE_TEST_PROGRAM", program);
     Ok(command)
 }
 

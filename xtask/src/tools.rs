@@ -44,6 +44,13 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Comma
     command
 }
 
+/// Builds both programs without optimization and returns the path of `dunnage`, which finds the other one beside it.
+pub(crate) fn build_programs() -> Result<PathBuf> {
+    let packages = ["-p", "dunnage", "-p", "dunnage-lint"];
+    must_succeed(cargo(["build", "--quiet", "--locked"]).args(packages))?;
+    Ok(target_dir().join("debug/dunnage"))
+}
+
 /// Shows the command on stderr, as a shell with `set -x` does, runs it, and tells whether it ended with 0.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     complain(&format!("$ {}", shown(command)));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Which crates of ours a crate may use, for building and for its tests.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("dunnage-cgroup", &[]),
     ("dunnage-policy", &["dunnage-cgroup"]),
     (
@@ -17,6 +17,16 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         &["dunnage-cgroup", "dunnage-policy", "dunnage-sys"],
     ),
     ("dunnage-check", &["dunnage-cgroup", "dunnage-policy"]),
+    ("dunnage-cli", &[]),
+    (
+        "dunnage-lint",
+        &[
+            "dunnage-check",
+            "dunnage-cli",
+            "dunnage-policy",
+            "dunnage-sys",
+        ],
+    ),
     ("dunnage-sys", &[]),
     ("dunnage-python", &["dunnage-sys"]),
     ("dunnage-timeline", &[]),
@@ -44,7 +54,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         "dunnage",
         &[
             "dunnage-cgroup",
-            "dunnage-check",
+            "dunnage-cli",
             "dunnage-policy",
             "dunnage-python",
             "dunnage-record",
@@ -139,6 +149,48 @@ fn a_pure_crate_brings_nothing_that_could_read_a_file_or_a_clock() {
                 "{name} must stay pure: {used} is not in PURE_MAY_USE"
             );
         }
+    }
+}
+
+/// What the checklist needs: parsers of languages, tables of patterns, threads for files, walks through folders.
+const NOT_IN_CONTAINERS: [&str; 9] = [
+    "dunnage-check",
+    "ignore",
+    "rayon",
+    "regex-automata",
+    "ruff_python_parser",
+    "saphyr-parser",
+    "similar",
+    "stacker",
+    "toml",
+];
+
+#[test]
+fn the_program_in_containers_brings_nothing_that_reads_a_repository() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = |package: &str| {
+        let words = ["tree", "--edges=normal", "--prefix=none", "--format={p}"];
+        let output = Command::new(&cargo)
+            .args(words)
+            .args(["--locked", "--package", package])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        text.lines().map(name).collect::<Vec<_>>()
+    };
+    let (dunnage, lint) = (tree("dunnage"), tree("dunnage-lint"));
+    for name in NOT_IN_CONTAINERS {
+        assert!(
+            !dunnage.iter().any(|used| used == name),
+            "each PID 1 would carry {name}: what needs it belongs into dunnage-lint"
+        );
+        assert!(
+            lint.iter().any(|used| used == name),
+            "{name} is nowhere: take it out of NOT_IN_CONTAINERS"
+        );
     }
 }
 

@@ -27,7 +27,7 @@ fn has_std(target: &str) -> bool {
 }
 
 #[test]
-fn the_program_and_the_extension_compile_for_every_published_target() {
+fn the_programs_and_the_extension_compile_for_every_published_target() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     for target in TARGETS {
         if !has_std(target) {
@@ -36,7 +36,7 @@ fn the_program_and_the_extension_compile_for_every_published_target() {
         }
         let checked = Command::new(&cargo)
             .args(["check", "--quiet", "--locked", "--target", target])
-            .args(["-p", "dunnage", "-p", "dunnage-py"])
+            .args(["-p", "dunnage", "-p", "dunnage-lint", "-p", "dunnage-py"])
             // of its own: another cargo may hold the lock of the folder that this test was built in
             .args([
                 "--target-dir",

@@ -3,11 +3,11 @@
 mod cli;
 mod commands;
 mod demo;
-mod output;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use dunnage_cli::output;
 use dunnage_run::Inherited;
 
 fn main() -> ExitCode {

@@ -1,9 +1,8 @@
 //! The command line: `dunnage COMMAND [OPTIONS] …`.
 //!
 //! Every long option can also be given as a variable (`--drain-delay` is `DUNNAGE_DRAIN_DELAY`); the command line comes
-//! before the environment, the environment before the default. See [`env`].
+//! before the environment, the environment before the default. See [`dunnage_cli::env`].
 
-pub mod env;
 pub mod memory_args;
 pub mod plan_args;
 pub mod run_args;
@@ -12,11 +11,11 @@ pub mod values;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use dunnage_cli::{env, output};
 use dunnage_run::Inherited;
 
-use crate::{commands, demo, output};
+use crate::{commands, demo};
 
 /// The packing that keeps a Python application from being crushed inside its container.
 #[derive(Debug, Parser)]
@@ -58,11 +57,14 @@ enum Command {
     /// Show what a memory record says: how the memory grew, who held it, where every thread was
     Report(commands::report::ReportCommand),
     /// Check a repository's Dockerfiles, manifests, scripts and Python against the checklist, across files
-    Check(commands::check::CheckCommand),
+    #[command(disable_help_flag = true)]
+    Check(commands::beside::Words),
     /// Explain a rule of `check` or an event of `run`: the mechanism, an example, what mends it
-    Explain(commands::explain::ExplainCommand),
+    #[command(disable_help_flag = true)]
+    Explain(commands::beside::Words),
     /// Serve what `check` finds to an editor (Language Server Protocol)
-    Lsp(commands::lsp::LspCommand),
+    #[command(disable_help_flag = true)]
+    Lsp(commands::beside::Words),
     /// Show the failures in real cgroups on this machine, without and with dunnage
     Demo(demo::DemoArgs),
     /// Print generated documentation
@@ -88,18 +90,20 @@ pub fn dispatch(arguments: &[OsString], inherited: Option<Inherited>) -> ExitCod
     };
     let mut matches = match env::parse(command, arguments) {
         Ok(matches) => matches,
-        Err(env::Failure::Variable { name, message }) => {
-            return output::fail(failure, &format!("{name}: {message}"));
-        }
-        Err(env::Failure::Arguments(error)) => return explain(&error, failure),
+        Err(told) => return told.tell(failure),
     };
     match Cli::from_arg_matches_mut(&mut matches) {
-        Ok(cli) => run(cli.command, inherited, failure),
-        Err(error) => explain(&error, failure),
+        Ok(cli) => run(cli.command, arguments, inherited, failure),
+        Err(error) => env::Failure::Arguments(error).tell(failure),
     }
 }
 
-fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode {
+fn run(
+    command: Command,
+    arguments: &[OsString],
+    inherited: Option<Inherited>,
+    failure: u8,
+) -> ExitCode {
     let result = match command {
         Command::Init(Init::Run(args)) => match inherited {
             Some(inherited) => return commands::run::run(&args, inherited),
@@ -111,9 +115,9 @@ fn run(command: Command, inherited: Option<Inherited>, failure: u8) -> ExitCode 
         Command::Dump(args) => commands::dump::run(&args),
         Command::Record(args) => commands::record::run(&args),
         Command::Report(args) => commands::report::run(&args),
-        Command::Check(args) => commands::check::run(&args),
-        Command::Explain(args) => commands::explain::run(&args),
-        Command::Lsp(args) => commands::lsp::run(&args),
+        Command::Check(_) | Command::Explain(_) | Command::Lsp(_) => {
+            commands::beside::run(arguments)
+        }
         Command::Demo(args) => demo::run(&args),
         Command::InternalDocs(args) => commands::docs::run(&args),
     };
@@ -128,21 +132,6 @@ fn own_failure(arguments: &[OsString]) -> u8 {
     }
 }
 
-fn explain(error: &clap::Error, failure: u8) -> ExitCode {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        return match output::print(&error.render().to_string()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => output::fail(failure, &error.to_string()),
-        };
-    }
-    let text = error.render().to_string();
-    output::tell(&format!("dunnage: {}", text.trim_end()));
-    ExitCode::from(failure)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +139,27 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn whatever_follows_the_name_of_another_programs_command_is_left_to_that_program() {
+        for name in ["check", "explain", "lsp"] {
+            for words in [
+                &[][..],
+                &["--help"],
+                &["-h", "-V", "--version"],
+                &["--", "--format=json"],
+                &["path", "--fix", "--", ""],
+                &["--no-such-option=1", "run"],
+            ] {
+                let all = [&["dunnage", name], words].concat();
+                let cli = Cli::try_parse_from(all).unwrap();
+                assert!(matches!(
+                    cli.command,
+                    Command::Check(_) | Command::Explain(_) | Command::Lsp(_)
+                ));
+            }
+        }
     }
 
     #[test]

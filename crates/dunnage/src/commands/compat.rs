@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use dunnage_cli::output;
 use dunnage_run::Inherited;
 use dunnage_run::compat::{Invocation, invocation};
 
-use crate::{cli, output};
+use crate::cli;
 
 /// Runs as the program that we were called as, if that is one we stand in for.
 pub fn run_if_called_so(arguments: &[OsString]) -> Option<ExitCode> {

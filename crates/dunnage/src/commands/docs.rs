@@ -1,19 +1,16 @@
-//! Documentation generated from the code: `docs/events.md`, `docs/run.md`, `docs/plan.md`, and
-//! all about `check`.
-
-mod checklist;
-mod examples;
-mod rules;
+//! Documentation generated from the code: `docs/events.md`, `docs/run.md`, `docs/plan.md`. What is about `check` is printed by
+//! its own program.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
+use clap::{Args, CommandFactory, ValueEnum};
+use dunnage_cli::output;
+use dunnage_cli::page::{options_page, sentence};
 use dunnage_policy::event::{CATALOGUE, EventDoc};
 use dunnage_policy::plan::knobs::{KNOBS, UNTOUCHED};
 
-use crate::cli::{Cli, env};
-use crate::output;
+use crate::cli::Cli;
 
 /// Print generated documentation.
 #[derive(Debug, Args)]
@@ -27,8 +24,6 @@ enum Page {
     Events,
     Run,
     Plan,
-    /// Of `check`, as one JSON object: paths and texts
-    Check,
     /// From a report of `dunnage demo --format json` on stdin
     Picture,
 }
@@ -37,9 +32,8 @@ enum Page {
 pub fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.page {
         Page::Events => events(),
-        Page::Run => options_page(RUN_HEAD, "run"),
+        Page::Run => options_page(RUN_HEAD, Cli::command(), "run"),
         Page::Plan => plan_page(),
-        Page::Check => serde_json::to_string(&rules::pages()?)? + "\n",
         Page::Picture => super::picture::draw_from_stdin()?,
     };
     output::print(&text)?;
@@ -97,38 +91,7 @@ fn level_name(level: dunnage_policy::event::Level) -> String {
     format!("{level:?}").to_lowercase()
 }
 
-/// A doc comment's text as one line for a table.
-fn sentence(text: &str) -> String {
-    text.trim()
-        .trim_end_matches('.')
-        .replace('|', "\\|")
-        .replace('\n', " ")
-}
-
 const RUN_HEAD: &str = include_str!("run_page.md");
-
-/// A page's hand-written head, then a table of the command's options for each heading.
-fn options_page(head: &str, command: &str) -> String {
-    let mut text = head.to_owned();
-    let mut cli = Cli::command();
-    cli.build();
-    let Some(command) = cli.find_subcommand(command) else {
-        return text;
-    };
-    for heading in headings(command) {
-        let _ = write!(
-            text,
-            "\n### {heading}\n\n| option | variable | default | meaning |\n|---|---|---|---|\n"
-        );
-        for arg in command
-            .get_arguments()
-            .filter(|arg| arg.get_help_heading() == Some(heading))
-        {
-            text.push_str(&row(arg));
-        }
-    }
-    text
-}
 
 const PLAN_HEAD: &str = include_str!("plan_page.md");
 
@@ -154,39 +117,4 @@ fn plan_page() -> String {
         let _ = writeln!(text, "| {library} | {why} |");
     }
     text
-}
-
-fn headings(command: &Command) -> Vec<&str> {
-    let mut headings: Vec<&str> = Vec::new();
-    for heading in command.get_arguments().filter_map(Arg::get_help_heading) {
-        if !headings.contains(&heading) {
-            headings.push(heading);
-        }
-    }
-    headings
-}
-
-fn row(arg: &Arg) -> String {
-    let (Some(long), Some(variable)) = (arg.get_long(), env::variable(arg)) else {
-        return String::new();
-    };
-    let value = arg
-        .get_value_names()
-        .and_then(|names| names.first())
-        .map(|name| name.replace('|', "\\|"))
-        .unwrap_or_default();
-    let default = arg
-        .get_default_values()
-        .first()
-        .map(|value| format!("`{}`", value.display()))
-        .unwrap_or_default();
-    let help = arg
-        .get_long_help()
-        .or_else(|| arg.get_help())
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    format!(
-        "| `--{long} {value}` | `{variable}` | {default} | {} |\n",
-        sentence(&help)
-    )
 }

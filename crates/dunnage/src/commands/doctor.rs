@@ -16,10 +16,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use dunnage_check::rules::find;
+use dunnage_cli::output::{self, Format};
 
 use self::render::{Report, Summary};
-use crate::output::{self, Format};
 
 /// Show what Python believes beside what the kernel enforces, and what is wrong in this container, with evidence. Nothing is
 /// stopped, signalled or called.
@@ -43,11 +42,7 @@ pub struct DoctorCommand {
 /// Prints the report. The code is 1 if a verdict failed.
 pub fn run(args: &DoctorCommand) -> anyhow::Result<ExitCode> {
     let facts = read::read(args.pid)?;
-    let (table, mut verdicts) = (table::table(&facts), judge::judge(&facts));
-    // what can be seen only live has no page to be sent to
-    for verdict in &mut verdicts {
-        verdict.rule = verdict.rule.filter(|id| find(id).is_some());
-    }
+    let (table, verdicts) = (table::table(&facts), judge::judge(&facts));
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let report = Report::new(time, &facts, &table, &verdicts);
     let text = match args.format {

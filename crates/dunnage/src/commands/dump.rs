@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use dunnage_cli::output::{self, Format};
 use dunnage_python::render::render_text;
 use dunnage_python::{Dump, ProcessDump};
 use dunnage_run::{ask, find_supervisor, read_below, read_one};
-
-use crate::output::{self, Format};
 
 /// Show where every thread of every Python process is, now. Nothing is stopped or signalled.
 #[derive(Debug, Args)]

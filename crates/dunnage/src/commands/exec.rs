@@ -9,12 +9,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use dunnage_cli::{env, output};
 use dunnage_run::Inherited;
 
 use super::plan::plan_here;
-use crate::cli::env;
 use crate::cli::plan_args::PlanArgs;
-use crate::output;
 
 /// Run a command with the plan's environment.
 #[derive(Debug, Args)]

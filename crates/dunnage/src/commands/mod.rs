@@ -1,13 +1,11 @@
 //! The commands, a file each.
 
-pub mod check;
+pub mod beside;
 pub mod compat;
 pub mod docs;
 pub mod doctor;
 pub mod dump;
 pub mod exec;
-pub mod explain;
-pub mod lsp;
 pub mod picture;
 pub mod plan;
 pub mod record;

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use dunnage_cgroup::{Root, read_limits};
+use dunnage_cli::output;
 use dunnage_policy::plan::{Plan, PlanOptions, plan};
 
 use crate::cli::plan_args::PlanArgs;
-use crate::output;
 
 /// How the plan is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

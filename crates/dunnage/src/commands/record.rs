@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use dunnage_cli::output::{self as words, Format};
 use dunnage_policy::units::parse_duration;
 use dunnage_record::Settings;
 use dunnage_timeline::{Recording, Timeline, Verdict, render_summary};
 
 use self::make::{Made, make};
 use self::output::Outputs;
-use crate::output::{self as words, Format};
 
 /// The share of a CPU that looking may take.
 const SHARE: f64 = 0.1;
@@ -116,7 +116,7 @@ fn show(recording: &Recording, outputs: &Outputs, format: Format) -> anyhow::Res
     // a reader of the summary that went away must not keep the files from being written
     let printed = words::print(&text);
     outputs.write(recording, &timeline, &verdict)?;
-    printed
+    Ok(printed?)
 }
 
 /// The columns of the terminal, as a shell tells them.

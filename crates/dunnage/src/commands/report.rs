@@ -14,10 +14,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use dunnage_cli::output;
 use dunnage_run::record::{MAX_FILE, Record, RecordFile, newest, parse_record, read_record};
 use serde::Serialize;
-
-use crate::output;
 
 /// The schema of a report as JSON.
 const SCHEMA: &str = "dunnage.report/1";

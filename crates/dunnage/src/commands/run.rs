@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use dunnage_cli::{env, output};
 use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 use dunnage_policy::ladder::Rules;
@@ -18,10 +19,9 @@ use dunnage_run::{
     Watched,
 };
 
+use crate::cli::Cli;
 use crate::cli::run_args::{self, LogFormat, LogLevel, Mode, RunArgs, Term};
 use crate::cli::values::{Grace, TerminationLog};
-use crate::cli::{Cli, env};
-use crate::output;
 
 /// Where kubelet mounts a pod's service account.
 const KUBERNETES_FOLDER: &str = "/var/run/secrets/kubernetes.io";

@@ -16,11 +16,11 @@ mod table;
 mod throttle;
 mod zombies;
 
-use crate::output::Format;
 use anyhow::{Context as _, Result, bail};
 use cgroup::Maker;
 use clap::ValueEnum;
 use cleanup::{Guard, Janitor};
+use dunnage_cli::output::Format;
 use judge::Verdict;
 use namespace::Lab;
 use serde::Serialize;

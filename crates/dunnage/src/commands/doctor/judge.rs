@@ -104,10 +104,18 @@ impl Verdict {
     }
 
     fn rule(mut self, id: &'static str) -> Self {
+        debug_assert!(RULES.contains(&id), "{id} is not in RULES");
         self.rule = Some(id);
         self
     }
 }
+
+/// The rules that verdicts name. Each has a page, which a test looks for: the rules themselves are in another program.
+const RULES: &[&str] = &[
+    "CPU001", "CPU002", "CPU006", "CPU007", "CPU011", "IMG001", "IMG002", "IMG003", "IMG006",
+    "LIFE001", "LIFE005", "MEM001", "MEM003", "MEM004", "MEM007", "MEM010", "PID001", "PID004",
+    "PID008", "PID011", "PID015",
+];
 
 type Judge = fn(&Facts) -> Option<Verdict>;
 

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use dunnage_cli::output;
 use dunnage_python::{Error, Target};
 use dunnage_record::{Book, Settings, Spent};
 use dunnage_run::recording::{Finder, Order, ask};
@@ -14,7 +15,6 @@ use dunnage_timeline::recording::{About, Quality};
 
 use super::signals::Signals;
 use super::{RecordCommand, direct};
-use crate::output;
 
 /// What came of it.
 pub enum Made {

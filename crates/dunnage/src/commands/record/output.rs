@@ -6,9 +6,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use dunnage_cli::output;
 use dunnage_timeline::{Recording, Timeline, Verdict, encode_perfetto, render_page, write_json};
-
-use crate::output;
 
 /// The largest recording that is read, in bytes: what a recorder writes at most is some hundred MiB.
 const MAX_FILE: u64 = 2 << 30;

@@ -1,5 +1,7 @@
 //! Recorded facts, changed in one place, and what is then said.
 
+use std::path::Path;
+
 use dunnage_cgroup::{Confidence, Pids, Sourced, Throttling};
 
 use super::*;
@@ -408,4 +410,13 @@ fn a_container_without_a_python_is_judged_all_the_same() {
     facts.python = None;
     assert_eq!(verdict(&facts, "pools").status, Status::Unknown);
     assert_eq!(verdict(&facts, "headroom").status, Status::Ok);
+}
+
+#[test]
+fn every_rule_that_a_verdict_names_has_a_page() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules");
+    for id in RULES {
+        // the pages are generated from the rules, and one without a rule is removed
+        assert!(pages.join(format!("{id}.md")).is_file(), "{id}");
+    }
 }

@@ -7,11 +7,11 @@ use anyhow::bail;
 use clap::Args;
 use dunnage_check::render::{confidence_name, page, persona_name, severity_name};
 use dunnage_check::rules::{self, Rule};
+use dunnage_cli::output::{self, Format};
 use dunnage_policy::event::{CATALOGUE, EventDoc};
 use serde_json::{Value, json};
 
-use super::check::{Color, style};
-use crate::output::{self, Format};
+use crate::check::{Color, style};
 
 /// Explain rules of `check` and `doctor` and events of `run`: the mechanism, an example, what mends it. Without a word, list
 /// them.

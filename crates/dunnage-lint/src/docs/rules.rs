@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use clap::CommandFactory;
 use dunnage_check::render::{confidence_name, json, persona_name, severity_name};
 use dunnage_check::rules::{self, Family, Rule};
+use dunnage_cli::page::options_page;
 
 use super::checklist;
 use super::examples;
-use crate::commands::explain::rule_page;
+use crate::Cli;
+use crate::explain::rule_page;
 
 /// Every page by its path below the repository. The examples are read from `fixtures/check` below the working directory.
 pub fn pages() -> anyhow::Result<BTreeMap<String, String>> {
@@ -23,7 +26,7 @@ pub fn pages() -> anyhow::Result<BTreeMap<String, String>> {
     pages.insert("docs/check.schema.json".into(), json::schema());
     pages.insert(
         "docs/check.md".into(),
-        super::options_page(CHECK_HEAD, "check"),
+        options_page(CHECK_HEAD, Cli::command(), "check"),
     );
     Ok(pages)
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context;
 use dunnage_check::{Baseline, FileId, Report, Repository, Settings};
 
-use crate::commands::check::{config, walk};
+use crate::check::{config, walk};
 
 /// A file that is open in the editor.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ const BEFORE: &str = "import os  # dunnage: ignore[CPU002] none\r\nprint(os)\r\n
 const AFTER: &str = "import os\r\nprint(os)\r\n";
 
 fn check(folder: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dunnage"))
+    Command::new(env!("CARGO_BIN_EXE_dunnage-check"))
         .args(["check", "--select=FILE002"])
         .args(words)
         .current_dir(folder)

@@ -5,22 +5,25 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-// no documentation at the values: the options that are of this kind say in their own what is printed
 /// How a command prints its result: for people, or as one JSON object for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(
+    missing_docs,
+    reason = "it would stand in the help, where the options of this kind say themselves what is printed"
+)]
 pub enum Format {
     Text,
     Json,
 }
 
 /// Writes data to stdout.
-pub fn print(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
 }

@@ -6,10 +6,14 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
+
+use crate::output;
 
 /// Variables that are no options.
 const OTHERS: [&str; 8] = [
@@ -21,6 +25,28 @@ const OTHERS: [&str; 8] = [
     "DUNNAGE_CPU_COUNT",
     "DUNNAGE_DEBUG",
     "DUNNAGE_TERM_EXIT",
+];
+
+/// What the options of `check`, `explain` and `lsp` are called as variables. They are another program's, which compares this
+/// list with them, so that `run` does not take one that is set for both for a mistake.
+pub const OF_CHECK: [&str; 17] = [
+    "DUNNAGE_BASELINE",
+    "DUNNAGE_COLOR",
+    "DUNNAGE_CONFIG",
+    "DUNNAGE_DIFF",
+    "DUNNAGE_EXCLUDE",
+    "DUNNAGE_FAIL_ON",
+    "DUNNAGE_FIX",
+    "DUNNAGE_FORMAT",
+    "DUNNAGE_GRAPH",
+    "DUNNAGE_HELM",
+    "DUNNAGE_IGNORE",
+    "DUNNAGE_MIN_CONFIDENCE",
+    "DUNNAGE_MIN_SEVERITY",
+    "DUNNAGE_PERSONA",
+    "DUNNAGE_SELECT",
+    "DUNNAGE_STDIO",
+    "DUNNAGE_WRITE_BASELINE",
 ];
 
 /// Why the command line or the environment could not be understood.
@@ -35,6 +61,30 @@ pub enum Failure {
     },
     /// The command line.
     Arguments(clap::Error),
+}
+
+impl Failure {
+    /// Prints the help or the version, if that is what was asked for, or says what is wrong; the code to leave with.
+    pub fn tell(&self, failure: u8) -> ExitCode {
+        let error = match self {
+            Self::Variable { name, message } => {
+                return output::fail(failure, &format!("{name}: {message}"));
+            }
+            Self::Arguments(error) => error,
+        };
+        let text = error.render().to_string();
+        if matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ) {
+            return match output::print(&text) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => output::fail(failure, &error.to_string()),
+            };
+        }
+        output::tell(&format!("dunnage: {}", text.trim_end()));
+        ExitCode::from(failure)
+    }
 }
 
 /// The variable of an option; `None` for positional arguments and help.
@@ -164,7 +214,7 @@ pub fn unknown_variables(command: impl FnOnce() -> Command) -> Vec<String> {
         .iter()
         .filter_map(|(name, _)| name.to_str())
         .filter(|name| !is_service_link(name) && !name.starts_with("DUNNAGE_TEST_"))
-        .filter(|name| !OTHERS.contains(name))
+        .filter(|name| !OTHERS.contains(name) && !OF_CHECK.contains(name))
         .map(str::to_owned)
         .collect();
     if unknown.is_empty() {

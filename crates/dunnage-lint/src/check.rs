@@ -1,9 +1,9 @@
 //! `dunnage check`: the checklist over the files of a repository.
 
-pub(super) mod config;
+pub mod config;
 mod fixing;
 mod helm;
-pub(super) mod walk;
+pub mod walk;
 mod write;
 
 use std::io::IsTerminal;
@@ -20,9 +20,9 @@ use dunnage_check::render::{
 use dunnage_check::rules::Persona;
 use dunnage_check::settings::{FailOn, Selector};
 use dunnage_check::{Baseline, Confidence, Places, Report, Repository, Settings, Severity};
+use dunnage_cli::output;
 use serde::de::DeserializeOwned;
 
-use crate::output;
 use walk::Roots;
 
 /// Check a repository's Dockerfiles, Compose files, Kubernetes manifests, scripts and Python against the checklist, and tell

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use dunnage_check::rules;
 
-use crate::commands::explain;
+use crate::explain;
 
 const HEAD: &str = "\
 # The checklist

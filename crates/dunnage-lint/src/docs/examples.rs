@@ -10,7 +10,7 @@ use dunnage_check::graph::Graph;
 use dunnage_check::rules::{self, Context, Rule};
 use dunnage_check::{Edit, Finding, Repository, Safety, fix};
 
-use crate::commands::check::load_folder;
+use crate::check::load_folder;
 
 const HEAD: &str = "\
 # What the examples prove

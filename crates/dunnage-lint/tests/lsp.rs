@@ -23,7 +23,7 @@ struct Editor {
 
 impl Editor {
     fn start() -> Self {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_dunnage"))
+        let mut server = Command::new(env!("CARGO_BIN_EXE_dunnage-check"))
             .arg("lsp")
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

@@ -10,11 +10,11 @@ use anyhow::{Context, bail};
 use dunnage_check::engine::Skipped;
 use dunnage_check::parse::candidate::{self, Candidate};
 use dunnage_check::{Repository, Source};
+use dunnage_cli::output;
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
 use super::helm;
-use crate::output;
 
 /// What is checked, and the folder that all paths are told below.
 #[derive(Debug)]

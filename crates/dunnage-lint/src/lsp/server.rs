@@ -4,13 +4,13 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use dunnage_cli::output;
 use serde_json::{Value, json};
 
 use super::places::{Encoding, path_of, uri_of};
 use super::show;
 use super::wire::{Incoming, answer, notification, refusal, write};
 use super::workspace::{Buffer, Workspace};
-use crate::output;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;

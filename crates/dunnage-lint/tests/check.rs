@@ -26,7 +26,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn check(folder: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dunnage"))
+    Command::new(env!("CARGO_BIN_EXE_dunnage-check"))
         .arg("check")
         .args(words)
         .current_dir(folder)
@@ -230,7 +230,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect();
     let folder = folder(&files);
-    let line = format!("{} check | head -n 1", env!("CARGO_BIN_EXE_dunnage"));
+    let line = format!("{} check | head -n 1", env!("CARGO_BIN_EXE_dunnage-check"));
     let output = Command::new("bash")
         .args(["-o", "pipefail", "-c", &line])
         .current_dir(folder.path())
@@ -262,7 +262,7 @@ fn charts_are_rendered_by_the_helm_that_is_there_if_asked_for() {
         std::env::var("PATH").unwrap()
     );
     let asked = |path: &str| {
-        Command::new(env!("CARGO_BIN_EXE_dunnage"))
+        Command::new(env!("CARGO_BIN_EXE_dunnage-check"))
             .args(["check", "--helm", "--format", "json"])
             .current_dir(folder.path())
             .env("PATH", path)
@@ -283,7 +283,7 @@ fn charts_are_rendered_by_the_helm_that_is_there_if_asked_for() {
 #[test]
 fn a_rule_is_explained_by_id_name_and_family_and_an_event_by_name() {
     let explain = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dunnage"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dunnage-check"));
         command.arg("explain").args(words).output().unwrap()
     };
     for word in ["FILE002", "file002", "ignore-without-effect", "FILE"] {

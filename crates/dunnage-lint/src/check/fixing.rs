@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use dunnage_check::fix::{self, Mended, unified_diff};
 use dunnage_check::{Baseline, Report, Safety, Settings};
+use dunnage_cli::output;
 
 use super::walk::{self, Roots};
 use super::write::Target;
-use crate::output;
 
 #[derive(Debug, Args)]
 pub struct FixOptions {
