@@ -76,6 +76,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let title = options.table.then(table::title).transpose()?;
     let work = Work::new(&options)?;
     if options.guest.is_none() {
+        if options.program.is_none() && cases.iter().any(|case| case.example.is_some()) {
+            crate::dist::build_check()?;
+        }
         example::fill(&mut cases, &work)?;
     }
     let mut rows = Vec::new();

@@ -15,7 +15,7 @@ usage: cargo xtask lab [PLACE...] [OPTION...]
   --set ci|vm-ci|full  ci: the Pythons take turns over the cases; vm-ci: the few cases with `ci_vm`; full: each with each
   --table              write the result into docs/lab.md
   --mutants            break the program on purpose, see whether the cases notice; --mutant NAME: only this one
-  --program FILE       test this program instead of building one
+  --program FILE       test this program instead of building one; for examples/, dunnage-check must lie beside it
   --rootfs FOLDER      use this root file system for containers
   --jobs N             so many cases at a time; default 2
   --slowness N         wait N times as long";
