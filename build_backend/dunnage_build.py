@@ -1,7 +1,7 @@
 """The build backend (PEP 517, PEP 660): one wheel with native programs and a Python module.
 
-Neither maturin nor hatchling can pack both. For a native wheel the programs are built as ``cargo xtask dist`` builds them
-and laid where maturin takes a wheel's data from; maturin does the rest. Where there can be no native part (another
+Neither maturin nor hatchling can pack both. For a native wheel the programs are built as ``cargo xtask dist`` builds
+them and laid where maturin takes a wheel's data from; maturin does the rest. Where there can be no native part (another
 system than Linux, an interpreter without GIL, another processor, ``DUNNAGE_BUILD_PURE=1``) hatchling packs the Python
 files alone. The sdist is hatchling's, since maturin leaves out the crates that only the program uses.
 

@@ -144,6 +144,6 @@ fn the_help_names_its_commands_and_a_misspelt_one_is_known() {
     for command in ["check", "explain", "lsp"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
-    let told = text(&ask(&program, &["chekc"]).stderr);
+    let told = text(&ask(&program, &["checks"]).stderr);
     assert!(told.contains("'check'"), "{told}");
 }
