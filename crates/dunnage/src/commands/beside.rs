@@ -29,7 +29,9 @@ pub struct Words {
 
 /// Becomes the other program, with these arguments (the first is this program's name). Returns only on failure.
 pub fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
-    let own = std::env::current_exe().context("the path of this program's file is not known")?;
+    let own = std::env::current_exe().with_context(|| {
+        format!("{PROGRAM} lies beside this program's file, whose path is not known")
+    })?;
     let program = own.with_file_name(PROGRAM);
     let own_words = arguments.iter().skip(1).cloned();
     let words: Vec<_> = std::iter::once(program.clone().into_os_string())
