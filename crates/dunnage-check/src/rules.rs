@@ -21,6 +21,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;
 use crate::repository::Repository;
 use crate::suppress::Suppressions;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Who wants to see a rule's findings.
@@ -144,8 +145,20 @@ pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
     // An ignore is no less used for being looked at with --select: who judges them wants to know all findings.
     let needs_all =
         is_wanted(&file::IGNORE_WITHOUT_EFFECT) && Suppressions::are_in(context.repository);
-    let mut findings = Vec::new();
-    for rule in all().filter(|rule| needs_all || is_wanted(rule)) {
+    let run: Vec<&Rule> = all().filter(|rule| needs_all || is_wanted(rule)).collect();
+    let (last, others): (Vec<&Rule>, Vec<&Rule>) = run
+        .into_iter()
+        .partition(|rule| rule.id == file::IGNORE_WITHOUT_EFFECT.id);
+    let found: Vec<Vec<Finding>> = others
+        .par_iter()
+        .map(|rule| {
+            let mut found = Vec::new();
+            (rule.check)(context, &mut found);
+            found
+        })
+        .collect();
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    for rule in last {
         (rule.check)(context, &mut findings);
     }
     findings.retain(|finding| is_wanted(finding.rule));
