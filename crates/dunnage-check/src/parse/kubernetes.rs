@@ -94,15 +94,32 @@ impl Object {
 /// # Errors
 /// What is not YAML in an object that is looked at.
 pub fn parse(source: &Source, _id: FileId) -> Result<Vec<Object>, Problem> {
+    use rayon::prelude::*;
+    let documents = yaml::documents(&source.text);
+    if source.text.len() < LARGE {
+        let objects: Result<Vec<_>, _> = documents.map(|document| read(&document)).collect();
+        return Ok(objects?.into_iter().flatten().collect());
+    }
+    let documents: Vec<_> = documents.collect();
+    let read: Vec<_> = documents.par_iter().with_min_len(64).map(read).collect();
+    // in order, so that the first problem of the text is told
     let mut objects = Vec::new();
-    for document in yaml::documents(&source.text) {
-        match document.peek("kind") {
-            Some(kind) if !is_wanted(kind, &document) => objects.push(name_only(kind, &document)),
-            // flow style and indented documents show their kind only when they are parsed
-            _ => objects.extend(document.parse()?.into_iter().flat_map(unfold)),
-        }
+    for document in read {
+        objects.extend(document?);
     }
     Ok(objects)
+}
+
+/// From here on a file's documents are read on all threads, since a bundle may be all that there is: 4 MiB.
+const LARGE: usize = 4 << 20;
+
+/// The objects of a document.
+fn read(document: &Document<'_>) -> Result<Vec<Object>, Problem> {
+    Ok(match document.peek("kind") {
+        Some(kind) if !is_wanted(kind, document) => vec![name_only(kind, document)],
+        // flow style and indented documents show their kind only when they are parsed
+        _ => document.parse()?.map(unfold).unwrap_or_default(),
+    })
 }
 
 fn is_wanted(kind: &str, document: &Document<'_>) -> bool {
