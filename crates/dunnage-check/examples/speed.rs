@@ -1,4 +1,4 @@
-//! How long a folder takes: reading aside, parsing, joining, all rules. `cargo run --release --example speed FOLDER`.
+//! How long a folder takes, and how much memory: reading aside, parsing, joining, all rules. `cargo run --release --example speed FOLDER`.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -25,6 +25,17 @@ fn read(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
+/// The most memory that this process has had, in MiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib >> 10
+}
+
 fn main() {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let mut texts = Vec::new();
@@ -32,11 +43,14 @@ fn main() {
     let bytes: usize = texts.iter().map(|(_, text)| text.len()).sum();
     let files = texts.len();
 
+    let mut peaks = vec![peak()];
     let start = Instant::now();
     let repository = Repository::parse(texts);
     let parsed = start.elapsed();
+    peaks.push(peak());
     let graph = Graph::build(&repository);
     let joined = start.elapsed();
+    peaks.push(peak());
     let context = Context {
         repository: &repository,
         graph: &graph,
@@ -44,8 +58,9 @@ fn main() {
     let all: Vec<_> = rules::all().collect();
     let findings = rules::check(&context, &all);
     let checked = start.elapsed();
+    peaks.push(peak());
     println!(
-        "{files} files, {bytes} bytes: parsed in {parsed:?}, joined in {:?}, checked in {:?}, all {checked:?}; {} workloads, {} findings",
+        "{files} files, {bytes} bytes: parsed in {parsed:?}, joined in {:?}, checked in {:?}, all {checked:?}; {} workloads, {} findings; at the most {peaks:?} MiB after each",
         joined - parsed,
         checked - joined,
         graph.workloads.len(),

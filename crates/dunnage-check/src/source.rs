@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// A text that is short as a rule: up to 24 bytes of it take no memory of their own. A large repository has millions.
+pub type Short = compact_str::CompactString;
+
 /// Which file of a [`crate::Repository`]: its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);

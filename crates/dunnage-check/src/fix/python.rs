@@ -131,7 +131,7 @@ mod tests {
     fn call(text: &str, whole: &str, callee: &str, arguments: &[&str]) -> Call {
         let argument = |word: &&str| {
             let (keyword, value) = match word.split_once('=') {
-                Some((keyword, value)) => (Some(keyword.to_owned()), value),
+                Some((keyword, value)) => (Some(keyword.into()), value),
                 None => (None, *word),
             };
             let start = text.find(word).unwrap() + word.len() - value.len();
@@ -145,11 +145,11 @@ mod tests {
             }
         };
         Call {
-            name: callee.to_owned(),
+            name: callee.into(),
             callee: place(text, callee),
             arguments: arguments.iter().map(argument).collect(),
             at: place(text, whole),
-            function: String::new(),
+            function: "".into(),
             is_managed: false,
             assigned: None,
             is_dropped: false,
@@ -190,8 +190,8 @@ mod tests {
             "import os\r\nimport dunnage\r\n\r\nN = dunnage.cpu_count()\r\n"
         );
         module.imports.push(Import {
-            name: "dunnage".to_owned(),
-            local: "dunnage".to_owned(),
+            name: "dunnage".into(),
+            local: "dunnage".into(),
             is_module: true,
             is_lazy: false,
             at: place(text, "import os"),

@@ -48,7 +48,7 @@ fn stages(repository: &Repository, built: Built) -> Vec<&Stage> {
 }
 
 /// Makes the workload.
-pub(super) fn workload(repository: &Repository, declared: Declared) -> Workload {
+pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workload {
     let stages = declared
         .link
         .as_ref()
@@ -64,7 +64,7 @@ pub(super) fn workload(repository: &Repository, declared: Declared) -> Workload 
         )
     });
     let base = base_of(stage, declared.image.as_ref());
-    let environment = environment(stage, declared.environment.clone());
+    let environment = environment(stage, std::mem::take(&mut declared.environment));
     let line = effective::line(stage.map(image_of), &declared.over);
     let mut path = line.as_ref().map(|line| {
         steps::follow(

@@ -82,7 +82,7 @@ pub fn uvicorn(repository: &Repository, entry: FileId, server: &mut Server) {
     for argument in &call.arguments {
         match (argument.keyword.as_deref(), &argument.value) {
             (None | Some("app"), Value::Text(app)) => {
-                server.app = Some(Stated::new(app.clone(), argument.at));
+                server.app = Some(Stated::new(app.to_string(), argument.at));
             }
             (Some("timeout_graceful_shutdown"), value) => {
                 set(server, "graceful_timeout", value, argument.at);
@@ -121,9 +121,9 @@ fn set(server: &mut Server, name: &str, value: &Value, at: Location) {
         _ => None,
     };
     let text = match value {
-        Value::Text(text) => Some(Stated::new(text.clone(), at)),
+        Value::Text(text) => Some(Stated::new(text.to_string(), at)),
         // A class object: `worker_class = UvicornWorker`.
-        Value::Name(name) => Some(Stated::new(name.clone(), at)),
+        Value::Name(name) => Some(Stated::new(name.to_string(), at)),
         _ => None,
     };
     match name {

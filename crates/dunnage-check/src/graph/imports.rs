@@ -232,14 +232,14 @@ fn named_by_text(module: &Module) -> Vec<String> {
             .arguments
             .iter()
             .filter_map(|argument| match &argument.value {
-                Value::Text(text) => Some(text.clone()),
+                Value::Text(text) => Some(text.to_string()),
                 _ => None,
             });
         names.extend(texts);
     }
     for (name, value, _) in &module.assignments {
         match (name.as_str(), value) {
-            ("ROOT_URLCONF", Value::Text(text)) => names.push(text.clone()),
+            ("ROOT_URLCONF", Value::Text(text)) => names.push(text.to_string()),
             (name, Value::List(items)) if name.ends_with("_APPS") => {
                 let apps = items.iter().filter_map(|item| match item {
                     Value::Text(text) => Some(text),

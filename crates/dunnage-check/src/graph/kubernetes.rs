@@ -229,7 +229,7 @@ fn words(file: FileId, node: &Node) -> Option<Vec<Word>> {
         .iter()
         .filter_map(|item| {
             let text = match &item.value {
-                Value::Scalar { text, .. } => text.clone(),
+                Value::Scalar { text, .. } => text.to_string(),
                 _ => return None,
             };
             Some(Word {

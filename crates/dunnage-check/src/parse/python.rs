@@ -6,12 +6,12 @@ mod imports;
 mod value;
 
 use super::Problem;
-use crate::source::{FileId, Source};
-use crate::source::{Location, Span};
+use crate::source::{FileId, Location, Short, Source, Span};
 use depth::Depth;
 use ruff_python_ast::Mod;
 use ruff_python_ast::token::Token;
 use ruff_python_parser::{Mode, ParseOptions};
+use std::sync::Arc;
 
 /// A module.
 #[derive(Debug, Clone, Default)]
@@ -22,13 +22,13 @@ pub struct Module {
     pub calls: Vec<Call>,
     /// `name = value` at the top level, for configurations (gunicorn.conf.py, celeryconfig.py). The name may be dotted
     /// (`app.conf.worker_concurrency`), the place is the value's.
-    pub assignments: Vec<(String, Value, Location)>,
+    pub assignments: Vec<(Short, Value, Location)>,
     /// `name = value` inside functions.
     pub locals: Vec<Local>,
     /// Functions and methods, the nested ones too.
     pub functions: Vec<Function>,
     /// `except` clauses: the names of what they catch; none for a bare `except:`.
-    pub handlers: Vec<(Vec<String>, Location)>,
+    pub handlers: Vec<(Vec<Short>, Location)>,
     /// `if __name__ == "__main__":`, its body.
     pub main: Option<Span>,
     /// Start of the line where an import may be inserted: below the module's docstring and the imports that it begins with.
@@ -39,9 +39,9 @@ pub struct Module {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// What is imported, dotted: `os.path`, `multiprocessing.Pool`. With leading dots where it is relative.
-    pub name: String,
+    pub name: Short,
     /// What it is called here: `os` for `import os.path`.
-    pub local: String,
+    pub local: Short,
     /// `import a.b` (true) or `from a import b` (false).
     pub is_module: bool,
     /// Only at run time inside a function or `if TYPE_CHECKING`.
@@ -55,28 +55,29 @@ pub struct Import {
 pub struct Call {
     /// The callee with imports resolved: `multiprocessing.Pool` for `Pool(…)` after `from multiprocessing import Pool`.
     /// A name that no import explains is as written. `Flask(…).run(…)` is `flask.Flask().run`.
-    pub name: String,
+    pub name: Short,
     /// The callee, as bytes.
     pub callee: Location,
     /// Positional values first.
     pub arguments: Vec<Argument>,
     /// The whole call.
     pub at: Location,
-    /// In which function it stands, with its classes and outer functions: `Worker.run`. Empty at the top level.
-    pub function: String,
+    /// In which function it stands, with its classes and outer functions: `Worker.run`. Empty at the top level. All that
+    /// stands there shares the text.
+    pub function: Arc<str>,
     /// Is its value the subject of a `with`?
     pub is_managed: bool,
     /// Is it a statement by itself, so that nobody keeps its value?
     pub is_dropped: bool,
     /// The name that its value is assigned to, dotted.
-    pub assigned: Option<String>,
+    pub assigned: Option<Short>,
 }
 
 /// One argument.
 #[derive(Debug, Clone)]
 pub struct Argument {
     /// `name=`, or none; `**` for an unpacked mapping.
-    pub keyword: Option<String>,
+    pub keyword: Option<Short>,
     /// Its value.
     pub value: Value,
     /// Of the value.
@@ -87,11 +88,11 @@ pub struct Argument {
 #[derive(Debug, Clone)]
 pub struct Local {
     /// Dotted: `workers`, `self.pool`.
-    pub name: String,
+    pub name: Short,
     /// What it is bound to.
     pub value: Value,
     /// In which function, as [`Call::function`].
-    pub function: String,
+    pub function: Arc<str>,
     /// The value.
     pub at: Location,
 }
@@ -100,11 +101,11 @@ pub struct Local {
 #[derive(Debug, Clone)]
 pub struct Function {
     /// With its classes and outer functions, as [`Call::function`] of what stands in it.
-    pub name: String,
+    pub name: Short,
     /// Its decorators without their arguments, imports resolved.
-    pub decorators: Vec<(String, Location)>,
+    pub decorators: Vec<(Short, Location)>,
     /// Parameters, `*args` and `**kwargs` by their names too.
-    pub parameters: Vec<String>,
+    pub parameters: Vec<Short>,
     /// `async def`.
     pub is_async: bool,
     /// All of it.
@@ -123,14 +124,14 @@ pub enum Value {
     /// A floating-point number.
     Float(f64),
     /// A string.
-    Text(String),
+    Text(Short),
     /// A name, dotted, imports resolved.
-    Name(String),
+    Name(Short),
     /// A call: the resolved name of what is called.
-    Call(String),
+    Call(Short),
     /// An expression that holds these resolved calls and names: `2 * os.cpu_count() + 1`, `max(1, workers)`. Of a call
     /// that bounds from above (`min`) or that is not arithmetic the arguments are not looked into: it is a [`Value::Call`].
-    Expression(Vec<String>),
+    Expression(Vec<Short>),
     /// Lists and tuples, short ones.
     List(Vec<Value>),
     /// Anything else.
@@ -139,7 +140,7 @@ pub enum Value {
 
 impl Value {
     /// The resolved names and calls that it is made of.
-    pub fn names(&self) -> &[String] {
+    pub fn names(&self) -> &[Short] {
         match self {
             Self::Name(name) | Self::Call(name) => std::slice::from_ref(name),
             Self::Expression(names) => names,

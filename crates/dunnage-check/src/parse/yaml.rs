@@ -9,7 +9,7 @@ mod documents;
 mod places;
 
 use super::Problem;
-use crate::source::Span;
+use crate::source::{Short, Span};
 pub use documents::{Document, documents};
 
 /// A node.
@@ -29,7 +29,7 @@ pub enum Value {
     /// Any scalar as text; `plain` if it was not quoted, so that `true` and `1` may be read as such.
     Scalar {
         /// Unquoted, folded.
-        text: String,
+        text: Short,
         /// Was it without quotes?
         plain: bool,
     },

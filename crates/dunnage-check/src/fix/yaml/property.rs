@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 fn meaning(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
-        Value::Scalar { text, plain } => json!([plain, text]),
+        Value::Scalar { text, plain } => json!([plain, text.as_str()]),
         Value::Sequence(items) => items.iter().map(meaning).collect(),
         Value::Mapping(entries) => {
             let entries = entries

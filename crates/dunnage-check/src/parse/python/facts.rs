@@ -4,10 +4,11 @@ use super::imports;
 use super::span;
 use super::value::Names;
 use super::{Argument, Call, Function, Local, Module, Value};
-use crate::source::{FileId, Location};
+use crate::source::{FileId, Location, Short};
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Decorator, ExceptHandler, Expr, ExprCall, ModModule, Stmt, StmtIf};
 use ruff_text_size::{Ranged, TextRange};
+use std::sync::Arc;
 
 /// The facts of a module whose tree this is.
 pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
@@ -20,14 +21,22 @@ pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
             ..Module::default()
         },
         scopes: Vec::new(),
-        function: String::new(),
+        function: Arc::default(),
         fate: None,
     };
     for statement in &tree.body {
         walk.visit_stmt(statement);
     }
-    walk.module.imports = imports;
-    walk.module
+    let mut module = walk.module;
+    module.imports = imports;
+    // what grew by doubling has room for as much again, and a module is kept to the end
+    module.imports.shrink_to_fit();
+    module.calls.shrink_to_fit();
+    module.assignments.shrink_to_fit();
+    module.locals.shrink_to_fit();
+    module.functions.shrink_to_fit();
+    module.handlers.shrink_to_fit();
+    module
 }
 
 /// `if __name__ == "__main__":`
@@ -46,7 +55,7 @@ struct Fate {
     call: TextRange,
     is_managed: bool,
     is_dropped: bool,
-    assigned: Option<String>,
+    assigned: Option<Short>,
 }
 
 /// What is noted on the way.
@@ -55,9 +64,9 @@ struct Walk {
     names: Names,
     module: Module,
     /// Classes and functions around the current statement; true for functions.
-    scopes: Vec<(String, bool)>,
+    scopes: Vec<(Short, bool)>,
     /// [`Call::function`] of what is found now.
-    function: String,
+    function: Arc<str>,
     fate: Option<Fate>,
 }
 
@@ -70,35 +79,35 @@ impl Walk {
     }
 
     fn inside(&mut self, name: &str, is_function: bool, body: &[Stmt]) {
-        self.scopes.push((name.to_owned(), is_function));
-        let outer = std::mem::take(&mut self.function);
-        self.function = self.function_name();
+        self.scopes.push((name.into(), is_function));
+        let inner = self.function_name();
+        let outer = std::mem::replace(&mut self.function, inner);
         visitor::walk_body(self, body);
         self.function = outer;
         self.scopes.pop();
     }
 
     /// Empty outside of all functions: a class's body runs at import.
-    fn function_name(&self) -> String {
+    fn function_name(&self) -> Arc<str> {
         let Some(last) = self
             .scopes
             .iter()
             .rposition(|(_, is_function)| *is_function)
         else {
-            return String::new();
+            return Arc::default();
         };
         let names: Vec<&str> = self.scopes[..=last]
             .iter()
             .map(|(name, _)| name.as_str())
             .collect();
-        names.join(".")
+        names.join(".").into()
     }
 
     /// Notes what becomes of a value before it is walked.
     fn expect(
         &mut self,
         value: &Expr,
-        assigned: Option<String>,
+        assigned: Option<Short>,
         is_managed: bool,
         is_dropped: bool,
     ) {
@@ -143,7 +152,7 @@ impl Walk {
         };
         let fate = self.fate.take_if(|fate| fate.call == call.range());
         let positional = call.arguments.args.iter().map(|value| Argument {
-            keyword: value.is_starred_expr().then(|| "*".to_owned()),
+            keyword: value.is_starred_expr().then(|| "*".into()),
             value: self.names.value(value),
             at: self.location(value.range()),
         });
@@ -153,7 +162,7 @@ impl Walk {
                     .arg
                     .as_ref()
                     .map_or("**", |name| name.id.as_str())
-                    .to_owned(),
+                    .into(),
             ),
             value: self.names.value(&keyword.value),
             at: self.location(keyword.value.range()),
@@ -180,7 +189,7 @@ impl Walk {
             let name = self.names.dotted(callee)?;
             Some((name, self.location(decorator.expression.range())))
         });
-        let mut name = String::new();
+        let mut name = Short::default();
         for (scope, _) in &self.scopes {
             name.push_str(scope);
             name.push('.');
@@ -192,7 +201,7 @@ impl Walk {
             parameters: statement
                 .parameters
                 .iter()
-                .map(|parameter| parameter.name().id.as_str().to_owned())
+                .map(|parameter| parameter.name().id.as_str().into())
                 .collect(),
             is_async: statement.is_async,
             at: self.location(statement.range()),

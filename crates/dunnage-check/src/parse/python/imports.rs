@@ -1,7 +1,8 @@
 //! The imports of a module: first of the walks, since an import may stand below what uses it.
 
 use super::{Import, span};
-use crate::source::{FileId, Location};
+use crate::source::{FileId, Location, Short};
+use compact_str::format_compact;
 use ruff_python_ast::statement_visitor::{self, StatementVisitor};
 use ruff_python_ast::{Expr, ModModule, Stmt, StmtIf};
 use ruff_text_size::Ranged;
@@ -19,13 +20,13 @@ pub(super) fn find(tree: &ModModule, file: FileId) -> Vec<Import> {
 }
 
 /// What each imported name means. The module's own imports before those of a function.
-pub(super) fn meanings(imports: &[Import]) -> HashMap<String, String> {
+pub(super) fn meanings(imports: &[Import]) -> HashMap<Short, Short> {
     let mut names = HashMap::new();
     for is_lazy in [false, true] {
         for import in imports.iter().filter(|import| import.is_lazy == is_lazy) {
             // `import a.b` binds `a`, which then means itself; `import a.b as c` binds all of it.
             let binds_root =
-                import.is_module && import.name.split('.').next() == Some(&import.local);
+                import.is_module && import.name.split('.').next() == Some(import.local.as_str());
             if !binds_root && import.local != "*" {
                 names
                     .entry(import.local.clone())
@@ -79,10 +80,10 @@ struct Imports {
 }
 
 impl Imports {
-    fn add(&mut self, name: String, local: &str, is_module: bool, statement: &Stmt) {
+    fn add(&mut self, name: Short, local: &str, is_module: bool, statement: &Stmt) {
         self.found.push(Import {
             name,
-            local: local.to_owned(),
+            local: local.into(),
             is_module,
             is_lazy: self.depth > 0,
             at: Location {
@@ -101,7 +102,7 @@ impl<'a> StatementVisitor<'a> for Imports {
                     let name = alias.name.id.as_str();
                     let root = name.split('.').next().unwrap_or(name);
                     let local = alias.asname.as_ref().map_or(root, |name| name.id.as_str());
-                    self.add(name.to_owned(), local, true, statement);
+                    self.add(name.into(), local, true, statement);
                 }
             }
             Stmt::ImportFrom(import) => {
@@ -113,7 +114,7 @@ impl<'a> StatementVisitor<'a> for Imports {
                 for alias in &import.names {
                     let name = alias.name.id.as_str();
                     let local = alias.asname.as_ref().map_or(name, |name| name.id.as_str());
-                    self.add(format!("{from}{name}"), local, false, statement);
+                    self.add(format_compact!("{from}{name}"), local, false, statement);
                 }
             }
             Stmt::FunctionDef(_) => {

@@ -59,11 +59,11 @@ fn a_value_says_what_it_is_computed_from_and_what_bounds_it() {
         let found = module.assignments.iter().find(|(other, ..)| other == name);
         found.map(|(_, value, _)| value.clone()).unwrap()
     };
-    let cpus = || Value::Expression(vec!["os.cpu_count".to_owned()]);
+    let cpus = || Value::Expression(vec!["os.cpu_count".into()]);
     assert_eq!((value("a"), value("b")), (cpus(), cpus()));
-    assert_eq!(value("c"), Value::Call("min".to_owned()));
+    assert_eq!(value("c"), Value::Call("min".into()));
     assert_eq!((value("d"), value("e")), (Value::Int(300), Value::Int(-1)));
-    let list = vec![Value::Int(1), Value::Text("x".to_owned()), Value::None];
+    let list = vec![Value::Int(1), Value::Text("x".into()), Value::None];
     assert_eq!(value("f"), Value::List(list));
     assert_eq!(value("g").names(), ["os.environ.get"]);
     assert_eq!(value("h").names(), ["os.sched_getaffinity"]);
@@ -88,7 +88,7 @@ fn what_becomes_of_a_calls_value_is_known() {
         (None, false, false),
     ];
     assert_eq!(fates, expected);
-    assert!(module.calls.iter().all(|call| call.function == "W.run"));
+    assert!(module.calls.iter().all(|call| &*call.function == "W.run"));
     assert_eq!(module.functions[0].parameters, ["self"]);
 }
 

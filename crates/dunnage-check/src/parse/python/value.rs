@@ -1,6 +1,7 @@
 //! What an expression is, as far as its text tells.
 
 use super::Value;
+use crate::source::Short;
 use ruff_python_ast::{Expr, ExprCall, Number, Operator, UnaryOp};
 use std::collections::HashMap;
 
@@ -11,11 +12,11 @@ const MAX_TEXT_BYTES: usize = 1024;
 const MAX_NAMES: usize = 16;
 
 /// What names of this module mean, by its imports.
-pub(super) struct Names(pub(super) HashMap<String, String>);
+pub(super) struct Names(pub(super) HashMap<Short, Short>);
 
 impl Names {
     /// The dotted name of a callee or a value, imports resolved; a call in it is `()`.
-    pub(super) fn dotted(&self, expression: &Expr) -> Option<String> {
+    pub(super) fn dotted(&self, expression: &Expr) -> Option<Short> {
         let mut parts = Vec::new();
         let mut current = expression;
         let first = loop {
@@ -32,7 +33,7 @@ impl Names {
                 _ => return None,
             }
         };
-        let mut dotted = self.0.get(first).map_or(first, String::as_str).to_owned();
+        let mut dotted = Short::from(self.0.get(first).map_or(first, Short::as_str));
         for part in parts.iter().rev() {
             if *part != "()" {
                 dotted.push('.');
@@ -54,7 +55,7 @@ impl Names {
             Expr::StringLiteral(literal) => {
                 let text = literal.value.to_str();
                 if text.len() <= MAX_TEXT_BYTES {
-                    Value::Text(text.to_owned())
+                    Value::Text(text.into())
                 } else {
                     Value::Other
                 }
@@ -91,7 +92,7 @@ impl Names {
     }
 
     /// The names and calls that a value is computed from.
-    fn collect(&self, expression: &Expr, names: &mut Vec<String>) {
+    fn collect(&self, expression: &Expr, names: &mut Vec<Short>) {
         if names.len() >= MAX_NAMES {
             return;
         }

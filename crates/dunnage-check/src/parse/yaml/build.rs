@@ -158,7 +158,7 @@ impl Builder<'_> {
             Value::Null
         } else {
             Value::Scalar {
-                text: text.to_owned(),
+                text: text.into(),
                 plain,
             }
         };

@@ -182,7 +182,7 @@ fn counted<'a>(
         let locals = module
             .locals
             .iter()
-            .filter(|local| local.function == function && local.name == *name);
+            .filter(|local| *local.function == *function && local.name == *name);
         let globals = module
             .assignments
             .iter()

@@ -60,7 +60,7 @@ fn server_of(module: &Module, call: &Call) -> Option<(&'static str, Confidence)>
             if call
                 .arguments
                 .first()
-                .is_some_and(|name| name.value == Value::Text("runserver".to_owned())) =>
+                .is_some_and(|name| name.value == Value::Text("runserver".into())) =>
         {
             "Django's development server"
         }

@@ -2,6 +2,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::parse::python::{Call, Module};
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Short;
 
 rule! {
     /// ## What it finds
@@ -124,7 +125,7 @@ fn kept(context: &Context<'_>, code: &Code<'_>, call: &Call) -> Option<Finding> 
 
 /// Another name for the same object.
 fn is_aliased(module: &Module, last: &str) -> bool {
-    let is_it = |names: &[String]| {
+    let is_it = |names: &[Short]| {
         names
             .iter()
             .any(|name| name.rsplit('.').next() == Some(last))

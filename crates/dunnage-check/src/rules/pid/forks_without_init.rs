@@ -161,7 +161,7 @@ fn spawns(repository: &Repository, workload: &Workload) -> Option<(Location, Str
                     .is_some_and(|argument| argument.value == Value::Bool(true)),
                 _ => false,
             };
-            is_spawn.then(|| (call.callee, call.name.clone()))
+            is_spawn.then(|| (call.callee, call.name.to_string()))
         })
     })
 }

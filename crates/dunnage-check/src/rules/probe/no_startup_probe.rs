@@ -141,7 +141,7 @@ fn is_action(key: &str) -> bool {
 fn copy(node: &Node) -> Option<yaml::New> {
     Some(match &node.value {
         Value::Scalar { text, plain: true } => yaml::New::plain(text),
-        Value::Scalar { text, .. } => yaml::New::text(text),
+        Value::Scalar { text, .. } => yaml::New::text(text.as_str()),
         Value::Sequence(items) => yaml::New::List(items.iter().map(copy).collect::<Option<_>>()?),
         Value::Mapping(entries) => {
             let entries = entries
