@@ -145,9 +145,8 @@ pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
     // An ignore is no less used for being looked at with --select: who judges them wants to know all findings.
     let needs_all =
         is_wanted(&file::IGNORE_WITHOUT_EFFECT) && Suppressions::are_in(context.repository);
-    let run: Vec<&Rule> = all().filter(|rule| needs_all || is_wanted(rule)).collect();
-    let (last, others): (Vec<&Rule>, Vec<&Rule>) = run
-        .into_iter()
+    let (last, others): (Vec<&Rule>, Vec<&Rule>) = all()
+        .filter(|rule| needs_all || is_wanted(rule))
         .partition(|rule| rule.id == file::IGNORE_WITHOUT_EFFECT.id);
     let found: Vec<Vec<Finding>> = others
         .par_iter()
