@@ -42,14 +42,18 @@ fn row(arg: &Arg) -> String {
     let (Some(long), Some(variable)) = (arg.get_long(), env::variable(arg)) else {
         return String::new();
     };
+    // a flag has a value and a default of clap's own, which nobody writes
+    let takes_value = arg.get_action().takes_values();
     let value = arg
         .get_value_names()
+        .filter(|_| takes_value)
         .and_then(|names| names.first())
-        .map(|name| name.replace('|', "\\|"))
+        .map(|name| format!(" {}", name.replace('|', "\\|")))
         .unwrap_or_default();
     let default = arg
         .get_default_values()
         .first()
+        .filter(|_| takes_value)
         .map(|value| format!("`{}`", value.display()))
         .unwrap_or_default();
     let help = arg
@@ -58,7 +62,7 @@ fn row(arg: &Arg) -> String {
         .map(ToString::to_string)
         .unwrap_or_default();
     format!(
-        "| `--{long} {value}` | `{variable}` | {default} | {} |\n",
+        "| `--{long}{value}` | `{variable}` | {default} | {} |\n",
         sentence(&help)
     )
 }

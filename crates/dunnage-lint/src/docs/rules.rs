@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use clap::CommandFactory;
-use dunnage_check::render::{confidence_name, json, persona_name, severity_name};
+use dunnage_check::render::{
+    Style, confidence_name, json, persona_name, render_text, severity_name,
+};
 use dunnage_check::rules::{self, Family, Rule};
+use dunnage_check::{Baseline, Places, Settings};
 use dunnage_cli::page::options_page;
 
 use super::checklist;
 use super::examples;
 use crate::Cli;
+use crate::check::load_folder;
 use crate::explain::rule_page;
 
 /// Every page by its path below the repository. The examples are read from `fixtures/check` below the working directory.
@@ -26,12 +31,25 @@ pub fn pages() -> anyhow::Result<BTreeMap<String, String>> {
     pages.insert("docs/check.schema.json".into(), json::schema());
     pages.insert(
         "docs/check.md".into(),
-        options_page(CHECK_HEAD, Cli::command(), "check"),
+        options_page(&check_head()?, Cli::command(), "check"),
     );
     Ok(pages)
 }
 
 const CHECK_HEAD: &str = include_str!("../check_page.md");
+
+/// With what is found in the example, so that the page shows what a terminal does.
+fn check_head() -> anyhow::Result<String> {
+    let repository = load_folder(Path::new("examples/flask"))?;
+    let report = dunnage_check::check(repository, &Settings::default(), &Baseline::default());
+    let places = Places::new(&report.repository, "");
+    let style = Style {
+        is_coloured: false,
+        width: 100,
+    };
+    let shown = render_text(&report, &places, style);
+    Ok(CHECK_HEAD.replace("{flask}", shown.trim_end()))
+}
 
 const FOOT: &str = "
 ---
