@@ -224,6 +224,38 @@ fn images_are_found_by_what_files_say_before_what_names_suggest() {
 }
 
 #[test]
+fn the_only_image_of_ones_own_is_built_from_the_only_dockerfile() {
+    let python = "FROM python:3.12-slim\nCMD [\"gunicorn\", \"shop.wsgi\"]\n";
+    let web = deployment("web", "acme/storefront:1", "");
+    let redis = deployment("redis", "redis:7", "");
+    let linked = |files: &[(&str, &str)]| {
+        let (_, graph) = graph(files);
+        let workloads = graph.workloads.iter();
+        let built = workloads.filter(|workload| workload.built.is_some());
+        built
+            .map(|workload| workload.name.clone())
+            .collect::<Vec<_>>()
+    };
+    let one = [
+        ("backend/Dockerfile", python),
+        ("k8s/web.yaml", &web),
+        ("k8s/redis.yaml", &redis),
+    ];
+    assert_eq!(linked(&one), ["Deployment/web container web"]);
+    let worker = deployment("worker", "acme/worker:1", "");
+    let two = [
+        ("backend/Dockerfile", python),
+        ("k8s/web.yaml", &web),
+        ("k8s/worker.yaml", &worker),
+    ];
+    assert_eq!(
+        linked(&two),
+        ["backend/Dockerfile"],
+        "two images, one Dockerfile: no guess"
+    );
+}
+
+#[test]
 fn a_hint_wins_over_everything() {
     let python = "FROM python:3.12-slim AS app\nCMD [\"python\", \"a.py\"]\nFROM app AS debug\nCMD [\"python\", \"-m\", \"pdb\"]\n";
     let repository = repository(&[

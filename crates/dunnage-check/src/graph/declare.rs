@@ -19,10 +19,12 @@ const DOCKER_GRACE: u32 = 10;
 
 /// Everything that is declared.
 pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Declared> {
-    // services first: what Compose builds under a name is known to manifests
-    let mut found = services(repository, images);
     let cluster = Cluster::of(repository);
     let containers = cluster.containers();
+    let services = services(repository);
+    settle(images, &containers, &services);
+    // services first: what Compose builds under a name is known to manifests
+    let mut found = of_services(repository, images, services);
     found.extend(
         containers
             .iter()
@@ -84,21 +86,47 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
     }
 }
 
-fn services(repository: &Repository, images: &mut Images<'_>) -> Vec<Declared> {
+/// Which image can only be the only Dockerfile's. A service that builds says by itself what its image is.
+fn settle(images: &mut Images<'_>, containers: &[Container<'_>], services: &[Service<'_>]) {
+    let of_services = services
+        .iter()
+        .filter(|service| service.node.get("build").is_none())
+        .filter_map(Service::image);
+    let names: Vec<_> = containers
+        .iter()
+        .filter_map(Container::image)
+        .chain(of_services)
+        .collect();
+    images.settle(names.iter().map(|name| name.value.as_str()));
+}
+
+fn services(repository: &Repository) -> Vec<Service<'_>> {
+    let models = repository
+        .files()
+        .filter_map(|(id, file)| match &file.model {
+            Model::Compose(model) => Some((id, model)),
+            _ => None,
+        });
+    models
+        .flat_map(|(id, model)| compose::services(id, model))
+        .collect()
+}
+
+fn of_services(
+    repository: &Repository,
+    images: &mut Images<'_>,
+    services: Vec<Service<'_>>,
+) -> Vec<Declared> {
     let mut found = Vec::new();
     let mut waiting = Vec::new();
-    for (id, file) in repository.files() {
-        let Model::Compose(model) = &file.model else {
-            continue;
-        };
-        for service in compose::services(id, model) {
-            let link = build_of(images, &service, file.source.folder());
-            if let (Some(link), Some(image)) = (&link, service.image()) {
-                images.add_service(&image.value, link.clone());
-            }
-            if link.is_some() || service.image().is_some() {
-                waiting.push((service, link));
-            }
+    for service in services {
+        let folder = repository.file(service.file).source.folder();
+        let link = build_of(images, &service, folder);
+        if let (Some(link), Some(image)) = (&link, service.image()) {
+            images.add_service(&image.value, link.clone());
+        }
+        if link.is_some() || service.image().is_some() {
+            waiting.push((service, link));
         }
     }
     for (service, link) in waiting {

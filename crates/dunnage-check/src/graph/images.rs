@@ -14,7 +14,7 @@ use crate::parse::other::ImageName;
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
 pub(super) use name::Reference;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a person says where the files do not: `[images]` of `dunnage.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub(super) struct Images<'a> {
     /// Compose services that build and name an image.
     services: Vec<(Reference, Link)>,
     dockerfiles: Vec<FileId>,
+    /// The one image of the manifests that can only be the one Dockerfile's.
+    only: Option<String>,
 }
 
 impl<'a> Images<'a> {
@@ -104,6 +106,7 @@ impl<'a> Images<'a> {
             renames: Vec::new(),
             services: Vec::new(),
             dockerfiles: Vec::new(),
+            only: None,
         };
         for (id, file) in repository.files() {
             match &file.model {
@@ -136,6 +139,20 @@ impl<'a> Images<'a> {
         if let Some(reference) = Reference::parse(image) {
             self.services.push((reference, link));
         }
+    }
+
+    /// Where a repository has one Dockerfile and its manifests one image that is nobody else's, they belong together, whatever
+    /// the image is called. `names` are all images of all manifests.
+    pub(super) fn settle<'b>(&mut self, names: impl Iterator<Item = &'b str>) {
+        let own: BTreeSet<String> = names
+            .filter_map(Reference::parse)
+            .filter(|name| !name.is_official() && !name.is_of_others())
+            .map(|name| name.path)
+            .collect();
+        let mut own = own.into_iter();
+        self.only = own
+            .next()
+            .filter(|_| own.next().is_none() && self.dockerfiles.len() == 1);
     }
 
     /// The stage of a build whose folder and file are said.
@@ -326,6 +343,19 @@ impl<'a> Images<'a> {
                 format!("{base} is what {path} seems to be called"),
             );
         }
+        if let ([file], Some(only)) = (&self.dockerfiles[..], &self.only)
+            && *only == reference.path
+            && !self.is_named(*file)
+        {
+            let source = &self.repository.file(*file).source;
+            let above = if is_below(manifest.folder(), source.folder()) {
+                " above this manifest"
+            } else {
+                ""
+            };
+            let note = format!("{} is the only Dockerfile{above}", source.path);
+            return self.conventional(*file, Confidence::Medium, at, note);
+        }
         let beside: Vec<_> = self
             .dockerfiles
             .iter()
@@ -338,11 +368,7 @@ impl<'a> Images<'a> {
         let [only] = beside[..] else {
             return None;
         };
-        let is_own = reference.registry.is_none() && !reference.path.contains('/');
-        let is_named = names.iter().any(|name| is_called(name, base));
-        let is_the_only_one = self.dockerfiles.len() == 1;
-        let is_likely = is_named || (is_own && is_the_only_one);
-        if !is_likely {
+        if !names.iter().any(|name| is_called(name, base)) {
             return None;
         }
         let path = &self.repository.file(only).source.path;

@@ -66,6 +66,7 @@ fn is_dockerfile(name: &str, extension: &str) -> bool {
             | "lock"
             | "csv"
             | "svg"
+            | "map"
             | "dockerignore"
     );
     matches!(first, "dockerfile" | "containerfile") && !is_text_about_them
@@ -148,6 +149,7 @@ mod tests {
     fn a_file_is_known_by_its_name_or_its_first_line() {
         assert_eq!(kind("a/Dockerfile", ""), Kind::Dockerfile);
         assert_eq!(kind("Dockerfile.worker", ""), Kind::Dockerfile);
+        assert_eq!(kind("dockerfile-mode.js.map", "{}"), Kind::Nothing);
         assert_eq!(kind("worker.dockerfile", ""), Kind::Dockerfile);
         assert_eq!(kind("Dockerfile.j2", ""), Kind::Template);
         assert_eq!(kind("src/dockerfile.rs", ""), Kind::Nothing);

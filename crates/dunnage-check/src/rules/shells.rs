@@ -45,7 +45,36 @@ pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
         }
         _ => None,
     };
+    if ends_in_a_shell(workload) || is_stopped_by_kill(workload) {
+        return Vec::new();
+    }
     workload.steps.iter().filter_map(of_step).collect()
+}
+
+/// Is process 1 a shell or a script that was read, which passes no SIGTERM on to the server?
+pub(super) fn stays_deaf(workload: &Workload) -> bool {
+    workload.life.foreign_init.is_none()
+        && match workload.first() {
+            Some(Step::Shell { .. }) => true,
+            Some(Step::Script { .. }) => workload.script.is_some(),
+            _ => false,
+        }
+}
+
+/// `CMD /bin/sh`: somebody works in it, nothing is started by it.
+fn ends_in_a_shell(workload: &Workload) -> bool {
+    let Some(Step::Other { name, .. }) = workload.steps.last() else {
+        return false;
+    };
+    matches!(name.as_str(), "sh" | "bash" | "dash" | "ash" | "zsh")
+}
+
+/// Whose STOPSIGNAL is SIGKILL wants no SIGTERM.
+fn is_stopped_by_kill(workload: &Workload) -> bool {
+    workload.life.stop_signal.as_ref().is_some_and(|signal| {
+        let name = signal.value.trim().to_ascii_uppercase();
+        matches!(name.trim_start_matches("SIG"), "KILL" | "9")
+    })
 }
 
 impl Staying {

@@ -17,6 +17,13 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
     } else if let Some(kind) = server_kind(name) {
         let mut server = Server::new(kind, first.at);
         server.take_options(rest);
+        if kind == ServerKind::Uwsgi && server.config.is_none() {
+            // `uwsgi /etc/uwsgi.ini`
+            let file = rest
+                .iter()
+                .find(|word| has_extension(&word.text, &["ini", "xml", "yaml", "yml", "json"]));
+            server.config = file.map(|word| Stated::new(word.text.clone(), word.at));
+        }
         refine(server)
     } else if name == "manage.py" || name == "django-admin" {
         django(first.at, rest)

@@ -20,7 +20,12 @@ impl Document<'_> {
     /// # Errors
     /// See [`super::parse`]; places are of the file.
     pub fn parse(&self) -> Result<Option<Node>, Problem> {
-        build::parse(self.text, self.offset)
+        build::parse(self.text, self.offset).or_else(|problem| {
+            let Some(joined) = closed_where_it_ends(self.text) else {
+                return Err(problem);
+            };
+            build::parse(&joined, self.offset).map_err(|_| problem)
+        })
     }
 
     /// Its bytes in the file, without white space around them.
@@ -84,6 +89,26 @@ pub fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
             .map(str::trim_start)
             .any(|line| !line.is_empty() && !line.starts_with(['#', '%']))
     })
+}
+
+/// The text with `]` and `}` that begin a line put at the end of the line before, byte for byte as long. YAML wants them indented
+/// deeper than the key; people write them below it, and every program that they write for (kubectl, Compose) takes that.
+fn closed_where_it_ends(text: &str) -> Option<String> {
+    let mut joined = String::with_capacity(text.len());
+    let mut is_changed = false;
+    for line in text.split_inclusive('\n') {
+        let is_closing = line.trim_start_matches(' ').starts_with([']', '}']);
+        let last = joined.lines().next_back().unwrap_or_default();
+        if is_closing && !last.contains('#') && joined.ends_with('\n') {
+            let content = joined.trim_end_matches(['\n', '\r']).len();
+            let ending = joined.len() - content;
+            joined.truncate(content);
+            joined.extend(std::iter::repeat_n(' ', ending));
+            is_changed = true;
+        }
+        joined.push_str(line);
+    }
+    is_changed.then_some(joined)
 }
 
 /// Where the next `---` stands and where what follows it begins.

@@ -25,6 +25,13 @@ fn message(text: &str) -> String {
 }
 
 #[test]
+fn a_bracket_may_close_below_its_key() {
+    let text = "a:\n  command: [\n    \"é\",\r\n    x,\n  ]\n  more: 1\n";
+    let found = written(text);
+    assert_eq!(found[found.len() - 4..], ["\"é\"", "x", "more", "1"]);
+}
+
+#[test]
 fn a_scalar_is_its_own_bytes_without_comments_and_properties() {
     let text = "é: 'it''s' # c\nb: \"a\\\"é\"  # d\nc: &x !!str foo # e\nd: |\n  téxt\n   more\n\n# f\ne: >-\n  z\n\n";
     assert_eq!(

@@ -5,6 +5,7 @@ use crate::fix::Fix;
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Workload;
 use crate::parse::Model;
+use crate::parse::command::ServerKind;
 use crate::rules::about::{
     about, mentions, planned_threads, pythons, runs_dunnage, set_env, use_dunnage,
 };
@@ -19,7 +20,8 @@ rule! {
     /// manifest or the code.
     ///
     /// It is an error for libraries that compute in threads without being asked (scikit-learn, PyTorch, LightGBM, faiss,
-    /// numexpr) under a limit below 4 CPUs, and a warning for NumPy, SciPy, pandas and pyarrow.
+    /// numexpr) under a limit below 4 CPUs, and a warning for NumPy, SciPy, pandas and pyarrow: of these only where the program
+    /// is seen to import them. `celery beat` and `celery flower` compute nothing and are left alone.
     ///
     /// ## Why
     /// OpenBLAS, OpenMP, numexpr and pyarrow size their pools by the CPUs that the kernel lets them run on. A CPU limit is
@@ -94,7 +96,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         else {
             continue;
         };
-        if is_sized(workload)
+        if is_scheduler(workload)
+            || is_sized(workload)
             || mentions(
                 context.repository,
                 workload,
@@ -125,10 +128,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             } else {
                 Severity::Warning
             })
-            .confidence(if is_sure {
-                Confidence::High
-            } else {
-                Confidence::Medium
+            .confidence(match (is_sure, is_imported || EAGER.contains(&library)) {
+                (true, _) => Confidence::High,
+                (false, true) => Confidence::Medium,
+                (false, false) => Confidence::Low,
             })
             .because(
                 at,
@@ -152,6 +155,18 @@ fn library(workload: &Workload, names: &[&'static str]) -> Option<(&'static str,
     names
         .iter()
         .find_map(|name| Some((*name, *workload.packages.get(*name)?)))
+}
+
+/// `celery beat` and `celery flower` compute nothing.
+fn is_scheduler(workload: &Workload) -> bool {
+    workload.server().is_some_and(|server| {
+        server.kind == ServerKind::Celery
+            && server
+                .unknown
+                .iter()
+                .chain(server.subcommand.as_ref().map(|word| &word.value))
+                .any(|word| matches!(word.as_str(), "beat" | "flower"))
+    })
 }
 
 /// Is any of the variables set that a pool obeys?

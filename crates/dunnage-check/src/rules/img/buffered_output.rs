@@ -3,7 +3,6 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::graph::workload::Workload;
-use crate::parse::command::ServerKind;
 use crate::repository::Repository;
 use crate::rules::about::{about, modules, pythons, set_env, stage};
 use crate::rules::{Context, Family, Persona, rule};
@@ -70,12 +69,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             2 => "prints to stdout, here and at one more place".to_owned(),
             _ => format!("prints to stdout, here and at {} more places", count - 1),
         };
-        let mut finding = Finding::new(&RULE, at, message).because(print, note);
-        if server.kind == ServerKind::Python {
-            finding = finding.severity(Severity::Warning);
-        }
+        let finding = Finding::new(&RULE, at, message).because(print, note);
         let edit = set_env(context.repository, workload, "PYTHONUNBUFFERED", "1");
-        finding = finding.fix(edit.map(|edit| Fix::safe("write each line at once", vec![edit])));
+        let finding =
+            finding.fix(edit.map(|edit| Fix::safe("write each line at once", vec![edit])));
         findings.push(about(finding, workload));
     }
 }

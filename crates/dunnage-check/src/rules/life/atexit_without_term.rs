@@ -63,13 +63,25 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             workloads: vec![workload],
         };
         let modules = modules(context.repository, workload);
-        for call in modules.flat_map(|(_, module)| module.calls_of("atexit.register")) {
+        let calls = modules.flat_map(|(id, module)| {
+            module
+                .calls_of("atexit.register")
+                .map(move |call| (id, call))
+        });
+        for (id, call) in calls {
             let message = "atexit does not run at SIGTERM, which stops a container and which nothing here handles";
             let handler = "lambda *_: sys.exit(0)";
             let edits = handler_edits(context, &entry, handler, &["signal", "sys"]);
+            // what a library that it imports does at its end may be no more than telemetry
+            let confidence = if id == file {
+                Confidence::High
+            } else {
+                Confidence::Low
+            };
+            let finding = Finding::new(&RULE, call.at, message).confidence(confidence);
             found.push(
                 entry
-                    .found(Finding::new(&RULE, call.at, message))
+                    .found(finding)
                     .fix(Fix::changing("end by sys.exit at SIGTERM", edits)),
             );
         }

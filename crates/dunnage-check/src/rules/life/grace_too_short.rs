@@ -7,6 +7,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
 use crate::rules::about::{about, node, pod, pythons};
+use crate::rules::shells::stays_deaf;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -73,6 +74,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .as_ref()
             .and_then(|pre_stop| pre_stop.value)
             .unwrap_or(0);
+        if stays_deaf(workload) {
+            // another finding: the server does not even begin to stop
+            continue;
+        }
         // two defaults that differ are no decision of anybody's
         let is_decided = said.is_some() || life.grace_at.is_some() || sleep > 0;
         if !is_decided || sleep + shutdown <= life.grace {

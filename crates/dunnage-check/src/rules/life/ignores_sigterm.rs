@@ -3,9 +3,11 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
+use crate::parse::python::{Call, Value};
 use crate::repository::Repository;
 use crate::rules::about::{about, is_imported, mentions, modules, pythons, use_dunnage};
 use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Stated;
 
 rule! {
     /// ## What it finds
@@ -84,23 +86,9 @@ const HANDLERS: &[&str] = &[
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some(Step::Server(server)) = workload.first() else {
+        let Some(app) = ignores(context.repository, workload) else {
             continue;
         };
-        let is_plain = server.kind == ServerKind::Python && workload.life.foreign_init.is_none();
-        let Some(app) = server
-            .app
-            .as_ref()
-            .filter(|_| is_plain && !workload.modules.is_empty())
-        else {
-            continue;
-        };
-        let is_silent = !runs_on(context.repository, workload)
-            || is_handled(context.repository, workload)
-            || is_stopped_by_sigint(workload);
-        if is_silent {
-            continue;
-        }
         let grace = workload.life.grace;
         let message = format!(
             "{} is process 1 and ignores SIGTERM: each stop takes {grace} s and ends in SIGKILL",
@@ -120,6 +108,25 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
+}
+
+/// The program, where it is process 1, runs on and sets up nothing for SIGTERM.
+pub(super) fn ignores<'a>(
+    repository: &Repository,
+    workload: &'a Workload,
+) -> Option<&'a Stated<String>> {
+    let Some(Step::Server(server)) = workload.first() else {
+        return None;
+    };
+    let is_plain = server.kind == ServerKind::Python && workload.life.foreign_init.is_none();
+    let app = server
+        .app
+        .as_ref()
+        .filter(|_| is_plain && !workload.modules.is_empty())?;
+    let hears = !runs_on(repository, workload)
+        || is_handled(repository, workload)
+        || is_stopped_by_sigint(workload);
+    (!hears).then_some(app)
 }
 
 /// Does it run until somebody stops it? A Deployment says so; elsewhere a loop without an end must, since an image's program
@@ -155,6 +162,7 @@ fn is_handled(repository: &Repository, workload: &Workload) -> bool {
             call.name.ends_with("add_signal_handler")
                 || call.name.ends_with("open_signal_receiver")
                 || call.name == "signal.sigwait"
+                || reloads(call)
         })
     });
     by_call
@@ -162,6 +170,14 @@ fn is_handled(repository: &Repository, workload: &Workload) -> bool {
             .iter()
             .any(|name| is_imported(repository, workload, name))
         || mentions(repository, workload, &["SIGTERM"])
+}
+
+/// `app.run(debug=True)`: werkzeug's reloader sets a handler for SIGTERM.
+fn reloads(call: &Call) -> bool {
+    ["debug", "use_reloader"].iter().any(|name| {
+        call.keyword(name)
+            .is_some_and(|argument| argument.value == Value::Bool(true))
+    }) && call.name.ends_with("run")
 }
 
 fn is_stopped_by_sigint(workload: &Workload) -> bool {

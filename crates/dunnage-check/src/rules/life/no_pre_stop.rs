@@ -1,11 +1,13 @@
 //! LIFE004.
 
+use super::ignores_sigterm::ignores;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
 use crate::rules::about::runs_dunnage;
 use crate::rules::manifest::{Manifest, python_services};
+use crate::rules::shells::stays_deaf;
 use crate::rules::{Context, Family, Persona, rule};
 
 /// Seconds that an endpoint's removal usually takes to reach every node, and some.
@@ -15,7 +17,8 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
-    /// `dunnage run --drain-delay`.
+    /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell or a Python that ignores it is process 1): that
+    /// one serves on until it is killed, which is another finding.
     ///
     /// ## Why
     ///
@@ -72,7 +75,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(service) = life.service else {
             continue;
         };
-        if life.pre_stop.is_some() || drains(context, workload) {
+        // what SIGTERM does not reach serves on until it is killed
+        let is_deaf = stays_deaf(workload) || ignores(context.repository, workload).is_some();
+        if life.pre_stop.is_some() || is_deaf || drains(context, workload) {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";

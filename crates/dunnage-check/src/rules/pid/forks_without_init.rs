@@ -15,7 +15,7 @@ rule! {
     /// A program that makes processes, with no init above it. Two ways to get there:
     /// - Python or uvicorn is process 1, and the program's own modules start processes that may leave children behind
     ///   (`os.fork`, `multiprocessing`, `ProcessPoolExecutor`, `subprocess` with `shell=True`), or uvicorn itself has several
-    ///   workers;
+    ///   workers (that alone is worth an info: it waits for its own workers, not for what they leave behind);
     /// - a shell stays process 1 above a server with worker processes.
     ///
     /// ## Why
@@ -59,11 +59,13 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context).filter(|workload| workload.life.foreign_init.is_none()) {
-        let Some((at, message, cause, confidence)) = reason(context.repository, workload) else {
+        let Some(reason) = reason(context.repository, workload) else {
             continue;
         };
-        let mut finding = Finding::new(&RULE, at, message).confidence(confidence);
-        if let Some((place, note)) = cause {
+        let mut finding = Finding::new(&RULE, reason.at, reason.message)
+            .severity(reason.severity)
+            .confidence(reason.confidence);
+        if let Some((place, note)) = reason.cause {
             finding = finding.because(place, note);
         }
         finding = finding.fix(use_dunnage(context.repository, workload));
@@ -86,7 +88,14 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-type Reason = (Location, String, Option<(Location, String)>, Confidence);
+/// Why an init is wanted.
+struct Reason {
+    at: Location,
+    message: String,
+    cause: Option<(Location, String)>,
+    severity: Severity,
+    confidence: Confidence,
+}
 
 fn reason(repository: &Repository, workload: &Workload) -> Option<Reason> {
     let first = workload.first()?;
@@ -102,7 +111,14 @@ fn reason(repository: &Repository, workload: &Workload) -> Option<Reason> {
                     "{name} is process 1 over {} workers and reaps no orphan",
                     workers.value
                 );
-                return Some((at, message, None, Confidence::High));
+                // its own workers it waits for: whether they leave children behind is not seen here
+                return Some(Reason {
+                    at,
+                    message,
+                    cause: None,
+                    severity: Severity::Info,
+                    confidence: Confidence::High,
+                });
             }
             if !matches!(
                 server.kind,
@@ -113,12 +129,13 @@ fn reason(repository: &Repository, workload: &Workload) -> Option<Reason> {
             let (call, what) = spawns(repository, workload)?;
             let message =
                 format!("{name} is process 1, makes processes by {what}, and reaps no orphan");
-            Some((
+            Some(Reason {
                 at,
                 message,
-                Some((call, format!("{what} makes processes"))),
-                Confidence::Medium,
-            ))
+                cause: Some((call, format!("{what} makes processes"))),
+                severity: Severity::Warning,
+                confidence: Confidence::Medium,
+            })
         }
         Step::Shell { name, .. } => {
             let server = workload.server()?;
@@ -131,12 +148,13 @@ fn reason(repository: &Repository, workload: &Workload) -> Option<Reason> {
                 server_name(server.kind),
                 count(workers.value, "worker")
             );
-            Some((
+            Some(Reason {
                 at,
                 message,
-                Some((workers.at, count(workers.value, "worker"))),
-                Confidence::High,
-            ))
+                cause: Some((workers.at, count(workers.value, "worker"))),
+                severity: Severity::Warning,
+                confidence: Confidence::High,
+            })
         }
         _ => None,
     }
