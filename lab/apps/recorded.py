@@ -3,11 +3,11 @@
 Order and counters only, no lengths of time, so that it holds in an emulated machine too. Prints `as it must be`, or what is not.
 """
 
-import json
-import subprocess
 import sys
 import threading
 import time
+
+from recording import record
 
 SECONDS = 3
 
@@ -51,17 +51,7 @@ def look_over(recording, timeline):
     return [what for what, holds in checks.items() if not holds]
 
 
-def main(folder):
-    files = [f"{folder}/x.json", f"{folder}/x.timeline.json"]
-    outputs = [word for file in files for word in ("-o", file)]
-    command = [sys.executable, __file__, "stall"]
-    # its summary is for a person, and in the log
-    subprocess.run(["dunnage", "record", *outputs, "--", *command], check=True, stdout=sys.stderr)
-    wrong = look_over(*(json.load(open(file)) for file in files))
-    print("\n".join(f"not so: {what}" for what in wrong) or "as it must be")
-
-
 if sys.argv[1] == "stall":
     stall()
 else:
-    main(sys.argv[1])
+    record(__file__, "stall", sys.argv[1], look_over)

@@ -8,10 +8,11 @@ Counters, order and the kind of the verdict only, no lengths of time, so that it
 
 import hashlib
 import json
-import subprocess
 import sys
 import threading
 import time
+
+from recording import record
 
 SECONDS = 8
 # of 5 ms in each period: used up by any burst, and half of the limit on the average
@@ -57,17 +58,7 @@ def look_over(recording, timeline):
     return wrong and [*wrong, json.dumps(verdict)]
 
 
-def main(folder):
-    files = [f"{folder}/x.json", f"{folder}/x.timeline.json"]
-    outputs = [word for file in files for word in ("-o", file)]
-    command = [sys.executable, __file__, "pool"]
-    # its summary is for a person, and in the log
-    subprocess.run(["dunnage", "record", *outputs, "--", *command], check=True, stdout=sys.stderr)
-    wrong = look_over(*(json.load(open(file)) for file in files))
-    print("\n".join(f"not so: {what}" for what in wrong) or "as it must be")
-
-
 if sys.argv[1] == "pool":
     pool()
 else:
-    main(sys.argv[1])
+    record(__file__, "pool", sys.argv[1], look_over)

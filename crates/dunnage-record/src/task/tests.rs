@@ -22,18 +22,23 @@ fn the_kernel_s_words_are_understood() {
     assert_eq!(parse_cpu_time(stat), Some(150_000_000));
 }
 
-#[test]
-fn a_thread_that_does_nothing_is_new_once_and_one_that_worked_is_new_again() {
-    let (say, heard) = std::sync::mpsc::channel::<()>();
+/// A thread that does this, and its id.
+fn spawn(work: impl FnOnce() + Send + 'static) -> (std::thread::JoinHandle<()>, i32) {
     let (tell_tid, tid) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
         let own = std::fs::read_link("/proc/thread-self").unwrap();
-        tell_tid
-            .send(own.file_name().unwrap().to_str().unwrap().parse().unwrap())
-            .unwrap();
-        while heard.recv().is_ok() {}
+        let name = own.file_name().unwrap().to_str().unwrap();
+        tell_tid.send(name.parse().unwrap()).unwrap();
+        work();
     });
-    let (pid, tid) = (std::process::id() as i32, tid.recv().unwrap());
+    (thread, tid.recv().unwrap())
+}
+
+#[test]
+fn a_thread_that_does_nothing_is_new_once_and_one_that_worked_is_new_again() {
+    let (say, heard) = std::sync::mpsc::channel::<()>();
+    let (thread, tid) = spawn(move || while heard.recv().is_ok() {});
+    let pid = std::process::id() as i32;
     let (mut room, mut buffer) = (1, [0; size_of::<Buffer>()]);
     let mut task = Task::open(pid, tid, 0, &mut room);
     assert_eq!(room, 0, "the second file is opened at each read");
@@ -63,17 +68,12 @@ fn a_thread_that_does_nothing_is_new_once_and_one_that_worked_is_new_again() {
 fn that_a_thread_waits_for_the_gil_still_is_granted_while_nobody_else_can_have_had_it_and_asked_after_that()
  {
     let (say, heard) = std::sync::mpsc::channel::<()>();
-    let (tell_tid, tid) = std::sync::mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        let own = std::fs::read_link("/proc/thread-self").unwrap();
-        tell_tid
-            .send(own.file_name().unwrap().to_str().unwrap().parse().unwrap())
-            .unwrap();
+    let (thread, tid) = spawn(move || {
         // a futex, and then a sleep that is none
         while heard.recv().is_ok() {}
         std::thread::sleep(std::time::Duration::from_mins(1));
     });
-    let (pid, tid) = (std::process::id() as i32, tid.recv().unwrap());
+    let pid = std::process::id() as i32;
     let (mut room, mut buffer) = (2, [0; size_of::<Buffer>()]);
     let mut task = Task::open(pid, tid, 7, &mut room);
     let gil = |had| Gil {
