@@ -213,7 +213,7 @@ impl Builder<'_> {
     }
 
     fn end(&mut self, from: usize) -> Result<(), Problem> {
-        let Some(open) = self.open.pop() else {
+        let Some(mut open) = self.open.pop() else {
             return Ok(());
         };
         let start = self.collection_start(&open);
@@ -221,6 +221,8 @@ impl Builder<'_> {
         let value = if open.is_mapping {
             Value::Mapping(merge(pairs(open.nodes)))
         } else {
+            // most lists have one item, and a vector begins with room for four
+            open.nodes.shrink_to_fit();
             Value::Sequence(open.nodes)
         };
         let built = Built {
