@@ -7,12 +7,12 @@ use crate::parse::python::{Call, Value};
 use crate::repository::Repository;
 use crate::rules::about::{about, is_imported, mentions, modules, pythons, use_dunnage};
 use crate::rules::{Context, Family, Persona, rule};
-use crate::source::Stated;
+use crate::source::{Location, Span, Stated};
 
 rule! {
     /// ## What it finds
     /// A long-running Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
-    /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others).
+    /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others); and `flask run` without its reloader.
     ///
     /// ## Why
     /// The kernel gives process 1 no default action: a signal without a handler is dropped. CPython installs a handler for
@@ -86,25 +86,29 @@ const HANDLERS: &[&str] = &[
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        let Some(app) = ignores(context.repository, workload) else {
+        let by_itself = ignores(context.repository, workload);
+        let Some((name, at)) = by_itself
+            .map(|app| (app.value.as_str(), app.at))
+            .or_else(|| Some(("flask run", flask_run(workload)?)))
+        else {
             continue;
         };
         let grace = workload.life.grace;
         let message = format!(
-            "{} is process 1 and ignores SIGTERM: each stop takes {grace} s and ends in SIGKILL",
-            app.value
+            "{name} is process 1 and ignores SIGTERM: each stop takes {grace} s and ends in SIGKILL"
         );
-        let entry = workload.modules[0];
-        let mut finding = Finding::new(&RULE, app.at, message);
+        let mut finding = Finding::new(&RULE, at, message);
         if !workload.is_service() {
             // a Job ends by itself as a rule; what is left is its deletion
             finding = finding.severity(Severity::Info);
         }
-        let at = crate::source::Location {
-            file: entry,
-            span: crate::source::Span::default(),
-        };
-        finding = finding.because(at, "no module of the program handles SIGTERM");
+        if let Some(entry) = workload.modules.first().filter(|_| by_itself.is_some()) {
+            let at = Location {
+                file: *entry,
+                span: Span::default(),
+            };
+            finding = finding.because(at, "no module of the program handles SIGTERM");
+        }
         finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
@@ -127,6 +131,29 @@ pub(super) fn ignores<'a>(
         || is_handled(repository, workload)
         || is_stopped_by_sigint(workload);
     (!hears).then_some(app)
+}
+
+/// `flask run` as process 1, without the reloader, which would handle SIGTERM.
+pub(super) fn flask_run(workload: &Workload) -> Option<Location> {
+    let Some(Step::Server(server)) = workload.first() else {
+        return None;
+    };
+    let runs = server.kind == ServerKind::Flask
+        && server
+            .subcommand
+            .as_ref()
+            .is_some_and(|word| word.value == "run")
+        && workload.life.foreign_init.is_none();
+    // `--debug` and `--reload` are kept as what makes it one for development; else it is `run` itself
+    let command = server.subcommand.as_ref().map(|word| word.at);
+    let reloads = server.development != command
+        || workload.variable("FLASK_DEBUG").is_some()
+        || workload
+            .variable("FLASK_ENV")
+            .is_some_and(|value| value == "development");
+    server
+        .at
+        .filter(|_| runs && !reloads && !is_stopped_by_sigint(workload))
 }
 
 /// Does it run until somebody stops it? A Deployment says so; elsewhere a loop without an end must, since an image's program

@@ -1,6 +1,6 @@
 //! LIFE004.
 
-use super::ignores_sigterm::ignores;
+use super::ignores_sigterm::{flask_run, ignores};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
@@ -76,7 +76,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         // what SIGTERM does not reach serves on until it is killed
-        let is_deaf = stays_deaf(workload) || ignores(context.repository, workload).is_some();
+        let is_deaf = stays_deaf(workload)
+            || flask_run(workload).is_some()
+            || ignores(context.repository, workload).is_some();
         if life.pre_stop.is_some() || is_deaf || drains(context, workload) {
             continue;
         }
