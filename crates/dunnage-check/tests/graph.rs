@@ -224,6 +224,16 @@ fn images_are_found_by_what_files_say_before_what_names_suggest() {
 }
 
 #[test]
+fn arguments_alone_are_the_command_of_an_official_python() {
+    let compose = "services:\n  a:\n    image: python:3.12\n    command: gunicorn shop.wsgi -w 8\n";
+    let (_, known) = graph(&[("compose.yaml", compose)]);
+    assert_eq!(steps(only(&known)), "*gunicorn shop.wsgi (8 workers)");
+    let other = compose.replace("python:3.12", "acme/python:3.12");
+    let (_, unknown) = graph(&[("compose.yaml", &other)]);
+    assert_eq!(steps(only(&unknown)), "", "its ENTRYPOINT is not known");
+}
+
+#[test]
 fn the_only_image_of_ones_own_is_built_from_the_only_dockerfile() {
     let python = "FROM python:3.12-slim\nCMD [\"gunicorn\", \"shop.wsgi\"]\n";
     let web = deployment("web", "acme/storefront:1", "");

@@ -2,7 +2,7 @@
 
 use super::effective::{self, Image, Line, Override};
 use super::files::{Files, lineage};
-use super::images::Link;
+use super::images::{Link, Reference};
 use super::packages;
 use super::python::{Signs, judge};
 use super::steps;
@@ -65,7 +65,10 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
     });
     let base = base_of(stage, declared.image.as_ref());
     let environment = environment(stage, std::mem::take(&mut declared.environment));
-    let line = effective::line(stage.map(image_of), &declared.over);
+    let image = stage
+        .map(image_of)
+        .or_else(|| bare_python(declared.image.as_ref()));
+    let line = effective::line(image, &declared.over);
     let mut path = line.as_ref().map(|line| {
         steps::follow(
             repository,
@@ -144,6 +147,18 @@ fn image_of(stage: &Stage) -> Image<'_> {
         command: stage.command.as_ref(),
         shell: shell.map_or("sh", |shell| shell.rsplit('/').next().unwrap_or(shell)),
     }
+}
+
+/// The official images of Python have no `ENTRYPOINT`: what a manifest gives as arguments is the command.
+fn bare_python(image: Option<&Stated<String>>) -> Option<Image<'static>> {
+    let reference = Reference::parse(&image?.value)?;
+    let is_bare =
+        reference.registry.is_none() && matches!(reference.path.as_str(), "python" | "pypy");
+    is_bare.then_some(Image {
+        entrypoint: None,
+        command: None,
+        shell: "sh",
+    })
 }
 
 /// The init that the base image's own `ENTRYPOINT` is, where nothing takes its place.
