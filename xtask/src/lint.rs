@@ -25,7 +25,7 @@ type Check = fn() -> Result<Verdict>;
 
 /// Runs every check. With `no_skip` a check that could not run fails: that is what CI wants.
 pub(crate) fn run(no_skip: bool) -> ExitCode {
-    let checks: [(&str, Check); 7] = [
+    let checks: [(&str, Check); 8] = [
         ("rustfmt", check_format),
         ("clippy", check_clippy),
         ("typos", check_typos),
@@ -33,6 +33,7 @@ pub(crate) fn run(no_skip: bool) -> ExitCode {
         ("file sizes", || check_sizes(root())),
         ("README size", || check_readme(&root().join("README.md"))),
         ("generated pages", check_generated),
+        ("judged findings", check_judgements),
     ];
     let mut failed = Vec::new();
     let mut skipped = Vec::new();
@@ -104,6 +105,15 @@ fn check_typos() -> Result<Verdict> {
         }
     };
     passes(Command::new(program).arg(".").current_dir(root()))
+}
+
+/// The tables of docs/check-quality.md are those of the judgements.
+fn check_judgements() -> Result<Verdict> {
+    passes(
+        Command::new("python3")
+            .args(["lab/quality/score.py", "--check"])
+            .current_dir(root()),
+    )
 }
 
 fn check_python() -> Result<Verdict> {
