@@ -198,7 +198,8 @@ pub(crate) fn holds(
         "starts_with" => text.starts_with(wanted),
         "not" => holds(value, there, here).is_err(),
         "any_of" => all().any(|value| holds(value, there, here).is_ok()),
-        "all" => all().all(|value| holds(value, there, here).is_ok()),
+        // the one that is not so says more than all of them
+        "all" => return all().try_for_each(|value| holds(value, there, here)),
         "by" => {
             let choice = [here.place.as_str(), here.cgroup.as_str(), "else"]
                 .iter()
