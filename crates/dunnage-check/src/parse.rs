@@ -28,7 +28,7 @@ pub enum Model {
     /// A shell script.
     Shell(shell::Script),
     /// Python source, gunicorn's configuration among it.
-    Python(python::Module),
+    Python(python::Facts),
     /// requirements.txt, pyproject.toml, setup.cfg, Pipfile, environment.yml.
     Requirements(requirements::Requirements),
     /// Other files that join images and Dockerfiles: skaffold.yaml, kustomization.yaml, CI workflows.
@@ -64,7 +64,7 @@ pub fn parse(source: &Source, id: FileId) -> Model {
         Kind::Kubernetes => kubernetes::parse(source, id).map(Model::Kubernetes),
         Kind::Compose => compose::parse(source, id).map(Model::Compose),
         Kind::Shell => Ok(Model::Shell(shell::parse(&source.text, 0, id))),
-        Kind::Python => python::parse(source, id).map(Model::Python),
+        Kind::Python => python::Facts::of(source, id).map(Model::Python),
         Kind::Requirements => requirements::parse(source, id).map(Model::Requirements),
         Kind::Links => other::parse(source, id).map(Model::Links),
         Kind::Template => Ok(Model::Template),

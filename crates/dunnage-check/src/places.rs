@@ -91,10 +91,12 @@ impl<'a> Places<'a> {
     fn lines(&self, file: FileId) -> &[u32] {
         self.lines[file.0 as usize].get_or_init(|| {
             let text = self.repository.file(file).source.text.as_bytes();
+            let is_newline = |byte: &&u8| **byte == b'\n';
+            let mut lines = Vec::with_capacity(1 + text.iter().filter(is_newline).count());
             let after = |(index, byte): (usize, &u8)| (*byte == b'\n').then_some(index as u32 + 1);
-            std::iter::once(0)
-                .chain(text.iter().enumerate().filter_map(after))
-                .collect()
+            lines.push(0);
+            lines.extend(text.iter().enumerate().filter_map(after));
+            lines
         })
     }
 }

@@ -1,12 +1,13 @@
 //! The files of a repository, each parsed by itself.
 
+use crate::parse::python::Module;
 use crate::parse::{self, Model};
 use crate::source::{FileId, Source};
 
 /// A file and what it was understood as.
 #[derive(Debug, Clone)]
 pub struct File {
-    /// Path and text. The text of a file that is none of ours is dropped.
+    /// Path and text. The text of a file that is none of ours, or that is not judged, is dropped.
     pub source: Source,
     /// What it is.
     pub model: Model,
@@ -22,10 +23,18 @@ impl File {
         };
         let model = parse::parse(&source, id);
         let mut file = Self { source, model };
-        if matches!(file.model, Model::Nothing) {
+        if matches!(file.model, Model::Nothing | Model::Template) {
             file.source.text = String::new();
         }
         file
+    }
+
+    /// The facts of a Python file, whose id this is.
+    pub fn module(&self, id: FileId) -> Option<&Module> {
+        match &self.model {
+            Model::Python(facts) => Some(facts.get(&self.source, id)),
+            _ => None,
+        }
     }
 }
 
@@ -88,6 +97,11 @@ impl Repository {
     /// The file with an id that came from here.
     pub fn file(&self, id: FileId) -> &File {
         &self.files[id.0 as usize]
+    }
+
+    /// The facts of a file, if it is Python.
+    pub fn module(&self, id: FileId) -> Option<&Module> {
+        self.file(id).module(id)
     }
 
     /// The file at a path.

@@ -55,9 +55,13 @@ fn a_whole_distribution_is_read_and_checked_and_the_fixes_fit() {
         read(&library, &library, &mut texts);
         let repository = Repository::parse(texts);
         let (mut modules, mut broken) = (0, 0);
-        for (_, file) in repository.files() {
+        for (id, file) in repository.files() {
             match &file.model {
-                Model::Python(_) => modules += 1,
+                Model::Python(_) => {
+                    // those of the tests too, which no rule asks for
+                    assert!(file.module(id).is_some());
+                    modules += 1;
+                }
                 // Written to be broken, or for Python 2.
                 Model::Unparsed { message, .. } => {
                     let path = &file.source.path;

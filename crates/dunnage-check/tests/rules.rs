@@ -203,3 +203,20 @@ fn every_rule_is_documented_under_the_same_headings() {
         }
     }
 }
+
+#[test]
+fn a_script_below_tools_is_judged_where_a_workload_runs_it_and_not_where_none_does() {
+    let found = |command: &str| {
+        let dockerfile = format!("FROM python:3.11\nCOPY . /app\nWORKDIR /app\nCMD {command}\n");
+        let script = "import multiprocessing\n\nwith multiprocessing.Pool() as pool:\n    pool.map(print, [1])\n";
+        let texts = [
+            ("Dockerfile", dockerfile.as_str()),
+            ("tools/resize.py", script),
+            ("serve.py", "print(1)\n"),
+        ];
+        let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        check(texts.into(), rules::find("CPU003").unwrap()).1.len()
+    };
+    assert_eq!(found(r#"["python", "tools/resize.py"]"#), 1);
+    assert_eq!(found(r#"["python", "serve.py"]"#), 0);
+}

@@ -91,15 +91,19 @@ pub fn set(target: Target<'_>, root: &Node, path: &[&str], value: &New) -> Optio
             is_bare.then(|| target.replace(Span::new(colon + 1..span.end as usize), after))
         }
         Value::Mapping(_) if !rest.is_empty() => set(target, found, rest, value),
-        Value::Scalar { .. } if rest.is_empty() => replace_scalar(target, found, value),
+        Value::Plain(_) | Value::Quoted(_) if rest.is_empty() => {
+            replace_scalar(target, found, value)
+        }
         _ => None,
     }
 }
 
 /// Puts a scalar in the place of a scalar, in the quotes that were there.
 pub fn replace_scalar(target: Target<'_>, node: &Node, value: &New) -> Option<Edit> {
-    let Value::Scalar { plain, .. } = node.value else {
-        return None;
+    let plain = match node.value {
+        Value::Plain(_) => true,
+        Value::Quoted(_) => false,
+        _ => return None,
     };
     if !plain && block_header(target, node.span).is_some() {
         return None;
@@ -346,8 +350,8 @@ fn block_header(target: Target<'_>, scalar: Span) -> Option<&str> {
 /// Does a block scalar at the end of this value keep its empty lines (`|+`)?
 fn keeps_newlines(target: Target<'_>, value: &Node) -> bool {
     match &value.value {
-        Value::Scalar { text, plain } => {
-            let is_blank = !plain && !text.is_empty() && text.trim().is_empty();
+        Value::Quoted(text) => {
+            let is_blank = !text.is_empty() && text.trim().is_empty();
             is_blank || block_header(target, value.span).is_some_and(|header| header.contains('+'))
         }
         Value::Mapping(_) => own_entries(value)
@@ -356,7 +360,7 @@ fn keeps_newlines(target: Target<'_>, value: &Node) -> bool {
         Value::Sequence(items) => items
             .last()
             .is_some_and(|item| keeps_newlines(target, item)),
-        Value::Null => false,
+        Value::Null | Value::Plain(_) => false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Options of a server that stand in Python instead of its command line: gunicorn.conf.py, Celery's configuration, and
 //! `uvicorn.run(…)` of a module that is started by itself. What the command line says wins, as it does in the servers.
 
-use super::imports::module_of;
 use crate::parse::command::{Server, ServerKind};
 use crate::parse::python::{Call, Module, Value};
 use crate::repository::Repository;
@@ -9,7 +8,7 @@ use crate::source::{FileId, Location, Stated};
 
 /// Fills in what gunicorn's configuration file says and the command line does not.
 pub fn gunicorn(repository: &Repository, file: FileId, server: &mut Server) {
-    let Some(module) = module_of(repository, file) else {
+    let Some(module) = repository.module(file) else {
         return;
     };
     let text = &repository.file(file).source.text;
@@ -35,7 +34,7 @@ fn with_name(text: &str, name: &str, value: Location) -> Location {
 /// Fills in what Celery's configuration says: assignments to `app.conf`, `app.conf.update(…)`, and settings with Django's
 /// prefix.
 pub fn celery(repository: &Repository, modules: &[FileId], server: &mut Server) {
-    for module in modules.iter().filter_map(|id| module_of(repository, *id)) {
+    for module in modules.iter().filter_map(|id| repository.module(*id)) {
         for (name, value, at) in &module.assignments {
             let last = name.rsplit('.').next().unwrap_or_default();
             // A plain name is Celery's only if it says so: any module may have a `timeout`.
@@ -68,7 +67,7 @@ fn celery_option(name: &str) -> &'static str {
 /// `python main.py` that calls `uvicorn.run("main:app", workers=4)` is uvicorn with these options. Changes nothing if the
 /// module does not start a server so.
 pub fn uvicorn(repository: &Repository, entry: FileId, server: &mut Server) {
-    let Some(module) = module_of(repository, entry) else {
+    let Some(module) = repository.module(entry) else {
         return;
     };
     let Some(call) = module

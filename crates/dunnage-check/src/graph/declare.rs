@@ -58,7 +58,7 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
         name: container.title(),
         at: container.at(),
         origin: Origin::Kubernetes {
-            kind: owner.kind.clone(),
+            kind: owner.kind.to_string(),
             object: container.owner.index,
             container: container.index,
             is_init: container.is_init,
@@ -223,9 +223,10 @@ fn words(repository: &Repository, file: FileId, node: &Node) -> Option<Vec<Word>
                 })
                 .collect(),
         ),
-        Value::Scalar { text, .. } => {
+        Value::Plain(_) | Value::Quoted(_) => {
+            let text = node.text()?;
             let written = repository.file(file).source.slice(node.span);
-            let inset = written.find(text.as_str());
+            let inset = written.find(text);
             let span = inset.map_or(node.span, |inset| Span {
                 start: node.span.start + inset as u32,
                 end: node.span.start + (inset + text.len()) as u32,

@@ -59,7 +59,7 @@ pub fn packages(repository: &Repository, modules: &[FileId]) -> BTreeMap<String,
     let mut found = BTreeMap::new();
     for import in modules
         .iter()
-        .filter_map(|id| module_of(repository, *id))
+        .filter_map(|id| repository.module(*id))
         .flat_map(|module| &module.imports)
     {
         let top = import.name.split('.').next().unwrap_or_default();
@@ -76,14 +76,6 @@ pub fn packages(repository: &Repository, modules: &[FileId]) -> BTreeMap<String,
         }
     }
     found
-}
-
-/// The facts of a Python file.
-pub fn module_of(repository: &Repository, file: FileId) -> Option<&Module> {
-    match &repository.file(file).model {
-        Model::Python(module) => Some(module),
-        _ => None,
-    }
 }
 
 struct Finder<'a> {
@@ -109,7 +101,7 @@ impl<'a> Finder<'a> {
 
     fn python_file(&self, path: &str) -> Option<FileId> {
         let file = self.repository.at(path)?;
-        module_of(self.repository, file).map(|_| file)
+        matches!(self.repository.file(file).model, Model::Python(_)).then_some(file)
     }
 
     /// The file of a module at a path without its ending: `a/b.py` or `a/b/__init__.py`.
@@ -197,7 +189,7 @@ impl<'a> Finder<'a> {
         let mut next = 0;
         while let Some(file) = found.get(next).copied() {
             next += 1;
-            let Some(module) = module_of(self.repository, file) else {
+            let Some(module) = self.repository.module(file) else {
                 continue;
             };
             let imported = module.imports.iter().flat_map(|import| {

@@ -13,7 +13,7 @@ mod selectors;
 use crate::parse::Model;
 use crate::parse::command::Word;
 use crate::parse::kubernetes::Object;
-use crate::parse::yaml::{Node, Value};
+use crate::parse::yaml::Node;
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated};
 pub use environment::Environment;
@@ -228,12 +228,8 @@ fn words(file: FileId, node: &Node) -> Option<Vec<Word>> {
         .items()
         .iter()
         .filter_map(|item| {
-            let text = match &item.value {
-                Value::Scalar { text, .. } => text.to_string(),
-                _ => return None,
-            };
             Some(Word {
-                text,
+                text: item.text()?.to_owned(),
                 at: place(file, item),
             })
         })

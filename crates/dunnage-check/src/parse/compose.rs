@@ -68,13 +68,12 @@ fn inherit(node: &mut Node, base: &Node) {
     let Value::Mapping(entries) = &mut node.value else {
         return;
     };
+    let mut all = std::mem::take(entries).into_vec();
     for (key, value) in base.entries() {
-        match entries
-            .iter_mut()
-            .find(|(name, _)| name.text() == key.text())
-        {
+        match all.iter_mut().find(|(name, _)| name.text() == key.text()) {
             Some((_, own)) => inherit(own, value),
-            None => entries.push((key.clone(), value.clone())),
+            None => all.push((key.clone(), value.clone())),
         }
     }
+    *entries = all.into();
 }

@@ -2,19 +2,18 @@
 
 use super::Problem;
 use super::yaml::{self, Document, Node, Value};
-use crate::source::Span;
-use crate::source::{FileId, Source};
+use crate::source::{FileId, Short, Source, Span};
 
 /// One object of a file.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// `Deployment`, `Service`, …
-    pub kind: String,
+    pub kind: Short,
     /// `metadata.name`, empty if there is none.
-    pub name: String,
+    pub name: Short,
     /// `metadata.namespace`.
-    pub namespace: Option<String>,
-    /// All of it, for kinds that rules look at; others keep only their names.
+    pub namespace: Option<Short>,
+    /// What rules look at: `spec`, `data`, a pod's `metadata`. Null for kinds that they do not.
     pub node: Node,
     /// Where it stands.
     pub span: Span,
@@ -76,15 +75,32 @@ impl Object {
     }
 
     fn of(node: Node) -> Option<Self> {
-        let kind = node.get("kind")?.text()?.to_owned();
-        let text = |path: &[&str]| node.at(path).and_then(Node::text).map(str::to_owned);
+        let kind: Short = node.get("kind")?.text()?.into();
+        let text = |path: &[&str]| node.at(path).and_then(Node::text).map(Short::from);
         Some(Self {
             name: text(&["metadata", "name"]).unwrap_or_default(),
             namespace: text(&["metadata", "namespace"]),
             span: node.span,
+            node: looked_at(node, &kind),
             kind,
-            node,
         })
+    }
+}
+
+/// An object's node without what no rule looks at: what a cluster adds to it (`status`, `managedFields`) is most of it.
+fn looked_at(node: Node, kind: &str) -> Node {
+    let Value::Mapping(entries) = node.value else {
+        return node;
+    };
+    let is_looked_at = |(key, _): &(Node, Node)| match key.text() {
+        // the labels of a pod
+        Some("metadata") => kind == "Pod",
+        Some(key) => matches!(key, "spec" | "data"),
+        None => false,
+    };
+    Node {
+        value: Value::Mapping(entries.into_iter().filter(is_looked_at).collect()),
+        ..node
     }
 }
 
@@ -97,16 +113,22 @@ pub fn parse(source: &Source, _id: FileId) -> Result<Vec<Object>, Problem> {
     use rayon::prelude::*;
     let documents = yaml::documents(&source.text);
     if source.text.len() < LARGE {
-        let objects: Result<Vec<_>, _> = documents.map(|document| read(&document)).collect();
-        return Ok(objects?.into_iter().flatten().collect());
+        return join(documents.map(|document| read(&document)));
     }
     let documents: Vec<_> = documents.collect();
     let read: Vec<_> = documents.par_iter().with_min_len(64).map(read).collect();
-    // in order, so that the first problem of the text is told
+    join(read.into_iter())
+}
+
+/// All of them, or the first problem of the text.
+fn join(
+    documents: impl Iterator<Item = Result<Vec<Object>, Problem>>,
+) -> Result<Vec<Object>, Problem> {
     let mut objects = Vec::new();
-    for document in read {
+    for document in documents {
         objects.extend(document?);
     }
+    objects.shrink_to_fit();
     Ok(objects)
 }
 
@@ -127,10 +149,10 @@ fn is_wanted(kind: &str, document: &Document<'_>) -> bool {
 }
 
 fn name_only(kind: &str, document: &Document<'_>) -> Object {
-    let name = |key| document.peek_below("metadata", key).map(str::to_owned);
+    let name = |key| document.peek_below("metadata", key).map(Short::from);
     let span = document.span();
     Object {
-        kind: kind.to_owned(),
+        kind: kind.into(),
         name: name("name").unwrap_or_default(),
         namespace: name("namespace"),
         node: Node {
@@ -166,7 +188,7 @@ fn unfold(node: Node) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     use super::{Object, parse};
-    use crate::source::{FileId, Source};
+    use crate::source::{FileId, Short, Source};
     use proptest::prelude::*;
 
     fn read(text: &str) -> Vec<Object> {
@@ -193,8 +215,23 @@ mod tests {
     #[test]
     fn lists_and_json_are_unfolded() {
         let list = r#"{"apiVersion": "v1", "kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "a"}}, {"kind": "Service"}]}"#;
-        let kinds: Vec<String> = read(list).into_iter().map(|object| object.kind).collect();
+        let kinds: Vec<Short> = read(list).into_iter().map(|object| object.kind).collect();
         assert_eq!(kinds, ["Pod", "Service"]);
+    }
+
+    #[test]
+    fn what_a_cluster_adds_to_an_object_is_not_kept() {
+        let text = "kind: Deployment\nmetadata:\n  name: a\n  managedFields: [{manager: kubectl}]\nspec: {replicas: 1}\nstatus: {replicas: 1}\n";
+        let objects = read(text);
+        let keys = objects[0]
+            .node
+            .entries()
+            .iter()
+            .filter_map(|(key, _)| key.text());
+        assert_eq!(keys.collect::<Vec<_>>(), ["spec"]);
+        assert_eq!(objects[0].name, "a");
+        let pod = read("kind: Pod\nmetadata: {name: a, labels: {app: a}}\nspec: {}\n");
+        assert_eq!(pod[0].pod_labels().len(), 1);
     }
 
     proptest! {

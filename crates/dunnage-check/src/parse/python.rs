@@ -1,6 +1,7 @@
 //! Python source, as facts that rules ask for. The syntax tree is dropped once they are drawn.
 
 mod depth;
+mod draw;
 mod facts;
 mod imports;
 mod value;
@@ -8,8 +9,9 @@ mod value;
 use super::Problem;
 use crate::source::{FileId, Location, Short, Source, Span};
 use depth::Depth;
-use ruff_python_ast::Mod;
+pub use facts::{Facts, is_program};
 use ruff_python_ast::token::Token;
+use ruff_python_ast::{Mod, ModModule};
 use ruff_python_parser::{Mode, ParseOptions};
 use std::sync::Arc;
 
@@ -59,7 +61,7 @@ pub struct Call {
     /// The callee, as bytes.
     pub callee: Location,
     /// Positional values first.
-    pub arguments: Vec<Argument>,
+    pub arguments: Box<[Argument]>,
     /// The whole call.
     pub at: Location,
     /// In which function it stands, with its classes and outer functions: `Worker.run`. Empty at the top level. All that
@@ -195,15 +197,20 @@ impl Module {
 /// Python 2, templates, and what is nested deeper than CPython itself would compile are problems, not panics.
 pub fn parse(source: &Source, id: FileId) -> Result<Module, Problem> {
     let text = source.text.as_str();
+    with_tree(text, |tree| draw::draw(tree, text, id))
+}
+
+/// Parses a text, and gives its tree to a function that may walk it by recursion.
+fn with_tree<T: Default>(text: &str, look: impl FnOnce(&ModModule) -> T) -> Result<T, Problem> {
     match depth::of_text(text) {
-        Depth::Usual => draw(text, id),
+        Depth::Usual => look_at(text, look),
         // The tree is walked and dropped by recursion. What is deep but legal gets a stack of its own.
-        Depth::Deep => stacker::grow(depth::DEEP_STACK_BYTES, || draw(text, id)),
+        Depth::Deep => stacker::grow(depth::DEEP_STACK_BYTES, || look_at(text, look)),
         Depth::Refused => Err(too_deep()),
     }
 }
 
-fn draw(text: &str, id: FileId) -> Result<Module, Problem> {
+fn look_at<T: Default>(text: &str, look: impl FnOnce(&ModModule) -> T) -> Result<T, Problem> {
     let options = ParseOptions::from(Mode::Module);
     let parsed = ruff_python_parser::parse_unchecked(text, options);
     if parsed.has_invalid_syntax()
@@ -221,8 +228,8 @@ fn draw(text: &str, id: FileId) -> Result<Module, Problem> {
         });
     }
     match parsed.syntax() {
-        Mod::Module(module) => Ok(facts::draw(module, text, id)),
-        Mod::Expression(_) => Ok(Module::default()),
+        Mod::Module(module) => Ok(look(module)),
+        Mod::Expression(_) => Ok(T::default()),
     }
 }
 

@@ -21,23 +21,22 @@ pub struct Node {
     pub span: Span,
 }
 
-/// What a node holds.
+/// What a node holds. A large bundle has millions: each is as large as a [`Short`], which no other variant may exceed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// Any scalar as text; `plain` if it was not quoted, so that `true` and `1` may be read as such.
-    Scalar {
-        /// Unquoted, folded.
-        text: Short,
-        /// Was it without quotes?
-        plain: bool,
-    },
+    /// A scalar without quotes, so that `true` and `1` may be read as such.
+    Plain(Short),
+    /// Any other scalar: unquoted, folded.
+    Quoted(Box<str>),
     /// A list.
-    Sequence(Vec<Node>),
+    Sequence(Box<[Node]>),
     /// Keys and values in order.
-    Mapping(Vec<(Node, Node)>),
+    Mapping(Box<[(Node, Node)]>),
 }
+
+const _: () = assert!(size_of::<Value>() == size_of::<Short>());
 
 impl Node {
     /// The value of a key of a mapping.
@@ -70,7 +69,8 @@ impl Node {
     /// A scalar's text.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } => Some(text),
+            Value::Plain(text) => Some(text),
+            Value::Quoted(text) => Some(text),
             _ => None,
         }
     }
@@ -91,7 +91,7 @@ impl Node {
     /// A plain `true` or `false`, in the spellings of YAML 1.1 too.
     pub fn flag(&self) -> Option<bool> {
         match &self.value {
-            Value::Scalar { text, plain: true } => match text.to_ascii_lowercase().as_str() {
+            Value::Plain(text) => match text.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" => Some(true),
                 "false" | "no" | "off" => Some(false),
                 _ => None,

@@ -2,7 +2,6 @@
 
 use crate::finding::Finding;
 use crate::fix::{Edit, Fix, Target, dockerfile, yaml};
-use crate::graph::imports::module_of;
 use crate::graph::kubernetes::container_node;
 use crate::graph::workload::{Origin, Python, Workload};
 use crate::parse::Model;
@@ -131,7 +130,7 @@ pub(super) fn modules<'a>(
     workload
         .modules
         .iter()
-        .filter_map(|id| Some((*id, module_of(repository, *id)?)))
+        .filter_map(|id| Some((*id, repository.module(*id)?)))
 }
 
 /// Does one of its modules import the package? A dependency that none imports may be another program's.

@@ -6,11 +6,10 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{self, Fix, Target};
 use crate::graph::Workload;
 use crate::graph::workload::{Origin, Python};
-use crate::parse::Model;
 use crate::parse::command::{Server, ServerKind};
-use crate::parse::python::{Argument, Call, Module, Value};
+use crate::parse::python::{Argument, Call, Module, Value, is_program};
 use crate::repository::Repository;
-use crate::source::{FileId, Location, Source};
+use crate::source::{FileId, Location};
 
 /// A module that may run in production.
 pub(super) struct Code<'a> {
@@ -35,13 +34,11 @@ pub(super) fn code<'a>(context: &Context<'a>) -> Vec<Code<'a>> {
         .repository
         .files()
         .filter_map(|(id, file)| {
-            let Model::Python(module) = &file.model else {
-                return None;
-            };
             let workloads = runs.remove(&id).unwrap_or_default();
-            (!workloads.is_empty() || is_program(&file.source)).then_some(Code {
+            let is_looked_at = !workloads.is_empty() || is_program(&file.source);
+            Some(Code {
                 file: id,
-                module,
+                module: is_looked_at.then(|| file.module(id))??,
                 workloads,
             })
         })
@@ -53,31 +50,6 @@ pub(super) fn reached<'a>(context: &Context<'a>) -> Vec<Code<'a>> {
     let mut all = code(context);
     all.retain(|code| !code.workloads.is_empty());
     all
-}
-
-/// Is it something else than a test, a build script, a page or an example?
-fn is_program(source: &Source) -> bool {
-    let name = source.name();
-    let is_aside = matches!(name, "setup.py" | "conftest.py" | "noxfile.py" | "conf.py")
-        || name.starts_with("test_")
-        || name.ends_with("_test.py");
-    let is_folder = |part: &str| {
-        matches!(
-            part,
-            "tests"
-                | "test"
-                | "testing"
-                | "docs"
-                | "doc"
-                | "examples"
-                | "example"
-                | "benchmarks"
-                | "benchmark"
-                | "scripts"
-                | "tools"
-        )
-    };
-    !is_aside && !source.folder().split('/').any(is_folder)
 }
 
 impl Code<'_> {
@@ -221,5 +193,5 @@ pub(super) fn entry<'a>(
     workload: &Workload,
 ) -> Option<(FileId, &'a Module)> {
     let file = *workload.modules.first()?;
-    crate::graph::imports::module_of(repository, file).map(|module| (file, module))
+    repository.module(file).map(|module| (file, module))
 }

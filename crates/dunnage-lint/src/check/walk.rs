@@ -218,6 +218,8 @@ fn read(path: &Path) -> io::Result<Content> {
     if length > limit {
         return Ok(Content::Large);
     }
+    // a vector that grows by doubling has room for half as much again on average, and texts are kept to the end
+    bytes.reserve_exact(length.saturating_sub(bytes.len() as u64) as usize);
     // the file may grow while it is read
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() > Source::MAX_BYTES {

@@ -35,7 +35,7 @@ pub(super) fn flow_end(target: Target<'_>, node: &Node) -> Option<usize> {
 pub(super) fn written_flow_end(target: Target<'_>, node: &Node) -> Option<usize> {
     match node.value {
         Value::Mapping(_) | Value::Sequence(_) => flow_end(target, node),
-        Value::Scalar { .. } => Some(node.span.end as usize),
+        Value::Plain(_) | Value::Quoted(_) => Some(node.span.end as usize),
         Value::Null => (node.span.start < node.span.end).then_some(node.span.end as usize),
     }
 }

@@ -11,7 +11,8 @@ use serde_json::{Value as Json, json};
 fn meaning(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
-        Value::Scalar { text, plain } => json!([plain, text.as_str()]),
+        Value::Plain(text) => json!([true, text.as_str()]),
+        Value::Quoted(text) => json!([false, text]),
         Value::Sequence(items) => items.iter().map(meaning).collect(),
         Value::Mapping(entries) => {
             let entries = entries
@@ -217,7 +218,7 @@ proptest! {
                         list.as_array_mut().unwrap().insert(0, json!([false, "1"]));
                     })?;
                 }
-                Value::Scalar { .. } => {
+                Value::Plain(_) | Value::Quoted(_) => {
                     holds(&text, &way, replace_scalar(target, node, &New::text("a: 'b' \"")), |old| {
                         *old = json!([false, "a: 'b' \""]);
                     })?;

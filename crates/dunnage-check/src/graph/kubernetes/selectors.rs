@@ -19,7 +19,7 @@ pub(super) fn lookup(object: &Object) -> Option<String> {
         }
         "HorizontalPodAutoscaler" | "ScaledObject" => target(object, "scaleTargetRef"),
         "VerticalPodAutoscaler" => target(object, "targetRef"),
-        "ConfigMap" => Some(object.name.clone()),
+        "ConfigMap" => Some(object.name.to_string()),
         "LimitRange" => Some(String::new()),
         _ => None,
     }

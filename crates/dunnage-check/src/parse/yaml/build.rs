@@ -156,11 +156,10 @@ impl Builder<'_> {
         let span = self.span(start, start + length);
         let value = if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
             Value::Null
+        } else if plain {
+            Value::Plain(text.into())
         } else {
-            Value::Scalar {
-                text: text.into(),
-                plain,
-            }
+            Value::Quoted(text.into())
         };
         Built::leaf(value, span)
     }
@@ -213,17 +212,15 @@ impl Builder<'_> {
     }
 
     fn end(&mut self, from: usize) -> Result<(), Problem> {
-        let Some(mut open) = self.open.pop() else {
+        let Some(open) = self.open.pop() else {
             return Ok(());
         };
         let start = self.collection_start(&open);
         let span = self.span(start, self.written);
         let value = if open.is_mapping {
-            Value::Mapping(merge(pairs(open.nodes)))
+            Value::Mapping(merge(pairs(open.nodes)).into())
         } else {
-            // most lists have one item, and a vector begins with room for four
-            open.nodes.shrink_to_fit();
-            Value::Sequence(open.nodes)
+            Value::Sequence(open.nodes.into())
         };
         let built = Built {
             node: Node { value, span },
@@ -321,7 +318,8 @@ fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
 
 /// The entries of `<<` behind those that are written, without those that are overridden.
 fn merge(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
-    let is_merge = |(key, _): &(Node, Node)| matches!(&key.value, Value::Scalar { text, plain: true } if text == "<<");
+    let is_merge =
+        |(key, _): &(Node, Node)| matches!(&key.value, Value::Plain(text) if text == "<<");
     if !entries.iter().any(is_merge) {
         return entries;
     }
@@ -332,7 +330,7 @@ fn merge(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
         .collect();
     let merged = merges.into_iter().flat_map(|(_, value)| match value.value {
         Value::Sequence(items) => items,
-        _ => vec![value],
+        _ => Box::new([value]),
     });
     for node in merged {
         let Value::Mapping(inherited) = node.value else {

@@ -2,7 +2,6 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Workload;
-use crate::parse::Model;
 use crate::parse::command::{ServerKind, Step};
 use crate::rules::about::pythons;
 use crate::rules::{Context, Family, Persona, rule};
@@ -116,10 +115,8 @@ fn handles_signals(context: &Context<'_>, workload: &Workload) -> bool {
         .any(|name| workload.packages.contains_key(*name));
     uses_framework
         || workload.modules.iter().any(|file| {
-            let Model::Python(module) = &context.repository.file(*file).model else {
-                return false;
-            };
-            module.calls.iter().any(|call| {
+            let module = context.repository.module(*file);
+            module.iter().flat_map(|module| &module.calls).any(|call| {
                 call.name == "signal.signal"
                     || call.name == "signal.sigwait"
                     || call.name.ends_with(".add_signal_handler")

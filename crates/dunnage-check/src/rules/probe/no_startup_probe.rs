@@ -140,8 +140,8 @@ fn is_action(key: &str) -> bool {
 /// The same value again; mappings of up to three entries, which is what a probe's action is.
 fn copy(node: &Node) -> Option<yaml::New> {
     Some(match &node.value {
-        Value::Scalar { text, plain: true } => yaml::New::plain(text),
-        Value::Scalar { text, .. } => yaml::New::text(text.as_str()),
+        Value::Plain(text) => yaml::New::plain(text),
+        Value::Quoted(text) => yaml::New::text(&**text),
         Value::Sequence(items) => yaml::New::List(items.iter().map(copy).collect::<Option<_>>()?),
         Value::Mapping(entries) => {
             let entries = entries
