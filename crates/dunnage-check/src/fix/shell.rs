@@ -55,10 +55,7 @@ mod tests {
     fn command(text: &str, word: &str) -> Command {
         let at = place(text, word);
         Command {
-            words: vec![Word {
-                text: word.to_owned(),
-                at,
-            }],
+            words: vec![Word::new(word, at)],
             has_exec: false,
             is_plain: true,
             has_redirection: false,
@@ -66,8 +63,11 @@ mod tests {
             is_piped: false,
             is_piped_on: false,
             is_tested: false,
+            is_alternative: false,
             is_last: true,
             depth: 0,
+            output: None,
+            document: None,
             at,
         }
     }

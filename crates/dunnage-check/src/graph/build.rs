@@ -3,14 +3,16 @@
 use super::effective::{self, Image, Line, Override};
 use super::files::{Files, lineage};
 use super::images::{Link, Reference};
+use super::kubernetes::Environment;
 use super::packages;
 use super::python::{Signs, judge};
-use super::steps;
+use super::steps::{self, Surroundings};
 use super::workload::{Built, Life, Limits, Origin, Probes, Python, StartPlace, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::{Init, Server, ServerKind, Step};
 use crate::parse::dockerfile::{Base, Stage};
+use crate::parse::shell::fill::Variables;
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated};
 use std::collections::BTreeMap;
@@ -27,9 +29,7 @@ pub(super) struct Declared {
     pub(super) over: Override,
     /// Where the two parts of `over` stand.
     pub(super) over_at: (Option<Location>, Option<Location>),
-    pub(super) environment: BTreeMap<String, Stated<String>>,
-    /// A source of variables that the files do not tell.
-    pub(super) unknown_environment: Option<Location>,
+    pub(super) environment: Environment,
     pub(super) workdir: Option<String>,
     pub(super) limits: Limits,
     pub(super) probes: Probes,
@@ -64,19 +64,21 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
         )
     });
     let base = base_of(stage, declared.image.as_ref());
-    let environment = environment(stage, std::mem::take(&mut declared.environment));
+    let said = std::mem::take(&mut declared.environment);
+    let variables = variables(stage, &said);
+    let mut environment = environment(stage, said.variables);
     let image = stage
         .map(image_of)
         .or_else(|| bare_python(declared.image.as_ref()));
     let line = effective::line(image, &declared.over);
     let mut path = line.as_ref().map(|line| {
-        steps::follow(
+        let around = Surroundings {
             repository,
-            files.as_ref(),
-            base.shell,
-            inherited_init(stage, &base, &declared),
-            line,
-        )
+            files: files.as_ref(),
+            shell: base.shell,
+            variables: variables.clone(),
+        };
+        steps::follow(around, inherited_init(stage, &base, &declared), line)
     });
     let (installed, installs) = files
         .as_ref()
@@ -92,6 +94,8 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
     if let Some(path) = path.take() {
         confidence = confidence.min(path.confidence);
         chain.extend(path.evidence(repository));
+        let exports = path.variables.exports();
+        environment.extend(exports.map(|(name, value)| (name.clone(), value.clone())));
         (steps, script, first) = (path.steps, path.script, path.first);
     }
     let python = judge(&Signs {
@@ -117,7 +121,7 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
         first,
         script,
         environment,
-        unknown_environment: declared.unknown_environment,
+        unknown_environment: said.unknown,
         modules: Vec::new(),
         packages: installed,
         limits: declared.limits,
@@ -188,6 +192,23 @@ fn environment(
         .unwrap_or_default();
     merged.extend(over);
     merged
+}
+
+/// What shells in the container know. What a manifest leaves to a Secret or an env file may take the place of `ENV`.
+fn variables(stage: Option<&Stage>, said: &Environment) -> Variables {
+    let is_open = said.unknown.is_some();
+    let of_image = stage
+        .map(|stage| stage.environment.iter())
+        .into_iter()
+        .flatten();
+    let mut held: BTreeMap<_, _> = of_image
+        .map(|(name, value)| (name.clone(), (!is_open).then(|| value.clone())))
+        .collect();
+    held.extend(said.variables.iter().map(|(name, value)| {
+        let is_known = !said.hidden.contains(name);
+        (name.clone(), is_known.then(|| value.clone()))
+    }));
+    Variables::of(held, is_open)
 }
 
 /// The links from the manifest inwards.

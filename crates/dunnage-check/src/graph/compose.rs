@@ -167,15 +167,20 @@ impl Service<'_> {
                     file: self.file,
                     span: value.span,
                 };
-                let value = text_of(value).unwrap_or_default();
-                let stated = Stated::new(value, at);
+                let value = text_of(value);
+                environment.hide(name, value.is_none());
+                let stated = Stated::new(value.unwrap_or_default(), at);
                 environment.variables.insert(name.to_owned(), stated);
             }
         }
         for item in node.items() {
             let text = item.text().unwrap_or_default();
-            let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            let value = interpolate(value).map(Cow::into_owned).unwrap_or_default();
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, interpolate(value)),
+                None => (text, None),
+            };
+            environment.hide(name, value.is_none());
+            let value = value.map(Cow::into_owned).unwrap_or_default();
             let stated = Stated::new(value, self.place(item));
             environment.variables.insert(name.to_owned(), stated);
         }
@@ -186,6 +191,36 @@ impl Service<'_> {
 /// A scalar with `${NAME:-default}` filled in; none if it is not known.
 fn text_of(node: &Node) -> Option<String> {
     interpolate(node.text()?).map(Cow::into_owned)
+}
+
+/// A word of a command, as the container gets it. What the file does not tell becomes `$(NAME)`, which no shell of ours
+/// fills in: it is not the container's variable.
+pub fn interpolate_word(text: &str) -> Cow<'_, str> {
+    if let Some(known) = interpolate(text) {
+        return known;
+    }
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('$') {
+        result.push_str(&rest[..start]);
+        rest = &rest[start + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            result.push('$');
+            rest = after;
+            continue;
+        }
+        let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let (inside, after) = braced.unwrap_or_else(|| {
+            rest.split_at(rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()))
+        });
+        let default = inside.split_once(":-").or_else(|| inside.split_once('-'));
+        let missing = || format!("$({inside})");
+        result.push_str(&default.map_or_else(missing, |(_, default)| default.to_owned()));
+        rest = after;
+    }
+    result.push_str(rest);
+    Cow::Owned(result)
 }
 
 /// `${NAME:-default}` and `${NAME-default}` as their default, `$$` as `$`; none if a name has no default: its value is not

@@ -4,15 +4,15 @@ use super::build::Declared;
 use super::compose::{self, Service};
 use super::effective::{Override, split};
 use super::images::{Build, Images, Link, join};
-use super::kubernetes::{Cluster, Container};
+use super::kubernetes::{Cluster, Container, Environment};
 use super::workload::{Built, Life, Limits, Origin, Probes};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::Word;
 use crate::parse::yaml::{Node, Value};
 use crate::repository::Repository;
-use crate::source::{FileId, Location, Span, Stated};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::source::{FileId, Location, Span};
+use std::collections::BTreeSet;
 
 /// A stop without a manifest: what `docker stop` waits.
 const DOCKER_GRACE: u32 = 10;
@@ -47,7 +47,10 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
     let link = image
         .as_ref()
         .and_then(|image| images.find(&image.value, image.at, &[container.name, &owner.name]));
-    let (command, arguments) = (container.command(), container.arguments());
+    let (mut command, mut arguments) = (container.command(), container.arguments());
+    for words in command.iter_mut().chain(&mut arguments) {
+        environment.expand_words(words);
+    }
     let place = |key: &str| {
         container.node.get(key).map(|node| Location {
             file: container.owner.file,
@@ -73,8 +76,7 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
             entrypoint: command,
             command: arguments,
         },
-        environment: environment.variables,
-        unknown_environment: environment.unknown,
+        environment,
         workdir: container
             .node
             .get("workingDir")
@@ -192,8 +194,7 @@ fn of_service(
             command: words("command"),
         },
         over_at: (place("entrypoint"), place("command")),
-        environment: environment.variables,
-        unknown_environment: environment.unknown,
+        environment,
         workdir: service
             .node
             .get("working_dir")
@@ -216,22 +217,20 @@ fn words(repository: &Repository, file: FileId, node: &Node) -> Option<Vec<Word>
                         file,
                         span: item.span,
                     };
-                    Some(Word {
-                        text: item.text()?.to_owned(),
-                        at,
-                    })
+                    Some(Word::new(compose::interpolate_word(item.text()?), at))
                 })
                 .collect(),
         ),
         Value::Plain(_) | Value::Quoted(_) => {
             let text = node.text()?;
             let written = repository.file(file).source.slice(node.span);
-            let inset = written.find(text);
+            let text = compose::interpolate_word(text);
+            let inset = written.find(&*text);
             let span = inset.map_or(node.span, |inset| Span {
                 start: node.span.start + inset as u32,
                 end: node.span.start + (inset + text.len()) as u32,
             });
-            Some(split(text, Location { file, span }, inset.is_some()))
+            Some(split(&text, Location { file, span }, inset.is_some()))
         }
         Value::Null | Value::Mapping(_) => None,
     }
@@ -276,8 +275,7 @@ fn dockerfiles(
             }),
             over: Override::default(),
             over_at: (None, None),
-            environment: BTreeMap::<String, Stated<String>>::new(),
-            unknown_environment: None,
+            environment: Environment::default(),
             workdir: None,
             limits: Limits::default(),
             probes: Probes::default(),

@@ -105,10 +105,7 @@ fn words_of(start: &Start, shell: &str) -> Vec<Word> {
         Form::Exec(words) => words.clone(),
         Form::Shell(text) => [shell, "-c", text]
             .into_iter()
-            .map(|text| Word {
-                text: text.to_owned(),
-                at: start.arguments,
-            })
+            .map(|text| Word::new(text, start.arguments))
             .collect(),
     }
 }
@@ -129,7 +126,7 @@ pub(super) fn split(text: &str, at: Location, is_verbatim: bool) -> Vec<Word> {
                     end: at.span.start + end as u32,
                 };
             }
-            words.push(Word { text, at: place });
+            words.push(Word::new(text, place));
         }
     };
     while let Some((index, character)) = characters.next() {
@@ -164,13 +161,7 @@ mod tests {
     }
 
     fn words(texts: &[&str]) -> Vec<Word> {
-        texts
-            .iter()
-            .map(|text| Word {
-                text: (*text).to_owned(),
-                at: place(),
-            })
-            .collect()
+        texts.iter().map(|text| Word::new(*text, place())).collect()
     }
 
     fn start(form: Form) -> Start {

@@ -2,9 +2,18 @@
 
 use super::images::{is_below, join, normalise};
 use crate::parse::Model;
-use crate::parse::dockerfile::Stage;
+use crate::parse::dockerfile::{Stage, Written};
 use crate::repository::Repository;
 use crate::source::FileId;
+
+/// Where programs are that are named without a folder.
+const PATH: [&str; 5] = [
+    "/usr/local/bin",
+    "/usr/bin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+];
 
 /// An image's files, as far as they come from the repository.
 #[derive(Debug, Clone)]
@@ -15,6 +24,17 @@ pub(super) struct Files<'a> {
     workdir: String,
     /// Sources below the repository's root and the absolute destination, the last `COPY` first.
     copies: Vec<(Vec<String>, String)>,
+    /// What the Dockerfile holds the text of, the last first.
+    written: Vec<&'a Written>,
+}
+
+/// A script of an image.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ScriptFile<'a> {
+    /// A file of the repository: of a shell, or of Python.
+    File(FileId),
+    /// A part of a Dockerfile.
+    Written(&'a Written),
 }
 
 impl<'a> Files<'a> {
@@ -53,7 +73,37 @@ impl<'a> Files<'a> {
             context: normalise(context),
             workdir: workdir.to_owned(),
             copies,
+            written: stages
+                .iter()
+                .flat_map(|stage| stage.written.iter().rev())
+                .collect(),
         }
+    }
+
+    /// The script at a path, or of a name that `PATH` is searched for.
+    pub(super) fn script(&self, path: &str) -> Option<ScriptFile<'a>> {
+        let written = self.written.iter().find(|file| {
+            let own = absolute("/", &file.path);
+            if path.contains('/') {
+                own == absolute(&self.workdir, path)
+            } else {
+                let folder = own.strip_suffix(path).and_then(|own| own.strip_suffix('/'));
+                folder.is_some_and(|folder| PATH.contains(&folder) || folder == self.workdir)
+            }
+        });
+        if let Some(written) = written {
+            return Some(ScriptFile::Written(written));
+        }
+        let id = if path.contains('/') {
+            self.find(path)
+        } else {
+            self.find_program(path)
+        }?;
+        let is_script = matches!(
+            self.repository.file(id).model,
+            Model::Shell(_) | Model::Python(_)
+        );
+        is_script.then_some(ScriptFile::File(id))
     }
 
     /// The file at a path of the image, absolute or from the working directory.
@@ -71,16 +121,9 @@ impl<'a> Files<'a> {
     /// A program that is named without a folder: found by `PATH`, so any copied file of the name, but not one of the working
     /// directory only.
     pub(super) fn find_program(&self, name: &str) -> Option<FileId> {
-        [
-            "/usr/local/bin",
-            "/usr/bin",
-            "/bin",
-            "/usr/local/sbin",
-            "/usr/sbin",
-        ]
-        .iter()
-        .find_map(|folder| self.find(&format!("{folder}/{name}")))
-        .or_else(|| self.find(name))
+        PATH.iter()
+            .find_map(|folder| self.find(&format!("{folder}/{name}")))
+            .or_else(|| self.find(name))
     }
 
     /// Folders of the repository that stand at a place of `sys.path`: what was copied to the working directory or above it.

@@ -227,12 +227,7 @@ fn words(file: FileId, node: &Node) -> Option<Vec<Word>> {
     let words: Vec<Word> = node
         .items()
         .iter()
-        .filter_map(|item| {
-            Some(Word {
-                text: item.text()?.to_owned(),
-                at: place(file, item),
-            })
-        })
+        .filter_map(|item| Some(Word::new(item.text()?, place(file, item))))
         .collect();
     (!words.is_empty()).then_some(words)
 }

@@ -1,44 +1,55 @@
 //! From the line that the kernel executes to the program: through inits, shells, wrappers, and scripts of the repository.
 
 use super::effective::Line;
-use super::files::Files;
+use super::files::{Files, ScriptFile};
+use super::workload::Entrypoint;
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::{self, Init, Server, ServerKind, Step, Word};
 use crate::parse::dockerfile::{Shell, becomes};
+use crate::parse::shell::fill::{Variables, fill};
 use crate::parse::shell::{Command, Script};
 use crate::repository::Repository;
-use crate::source::{FileId, Location, Stated};
+use crate::source::{Location, Span, Stated};
 
 /// Scripts that call scripts are followed this far.
 const MOST_SCRIPTS: usize = 4;
 
 /// Where the line leads.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Path {
     /// From process 1 to the program.
     pub(super) steps: Vec<Step>,
-    /// The first script that is a file of the repository.
-    pub(super) script: Option<FileId>,
+    /// The first script whose text is known.
+    pub(super) script: Option<Entrypoint>,
+    /// The instructions that write scripts, in words.
+    written: Vec<Evidence>,
     /// Which of the steps is process 1 once everything has started, where that is known.
     pub(super) first: Option<usize>,
     /// Lowered where a script may end in one of several programs.
     pub(super) confidence: Confidence,
+    /// What the program's environment holds.
+    pub(super) variables: Variables,
 }
 
-/// Follows a line.
-pub(super) fn follow(
-    repository: &Repository,
-    files: Option<&Files<'_>>,
-    shell: Shell,
-    init: Option<Init>,
-    line: &Line,
-) -> Path {
+/// What a line is followed in.
+pub(super) struct Surroundings<'a> {
+    pub(super) repository: &'a Repository,
+    /// The image's files, where it is built here.
+    pub(super) files: Option<&'a Files<'a>>,
+    /// What its `/bin/sh` is.
+    pub(super) shell: Shell,
+    /// What holds before anything has run.
+    pub(super) variables: Variables,
+}
+
+/// Follows a line. `init` is what stands before it in the image below.
+pub(super) fn follow(around: Surroundings<'_>, init: Option<Init>, line: &Line) -> Path {
     let mut walk = Walk {
-        repository,
-        files,
-        shell,
-        path: Path::empty(),
+        repository: around.repository,
+        files: around.files,
+        shell: around.shell,
+        path: Path::new(around.variables),
         is_first_open: true,
         scripts: 0,
     };
@@ -53,22 +64,31 @@ impl Path {
     /// The script and what starts last, in words.
     pub(super) fn evidence(&self, repository: &Repository) -> Vec<Evidence> {
         let mut found = Vec::new();
-        if let (Some(id), Some(at)) = (self.script, self.steps.iter().find_map(script_at)) {
-            let path = &repository.file(id).source.path;
+        if let (Some(script), Some((path, at))) =
+            (&self.script, self.steps.iter().find_map(script_at))
+        {
+            let path = if self.written.is_empty() {
+                &repository.file(script.at.file).source.path
+            } else {
+                path
+            };
             found.push(Evidence {
                 at,
                 note: format!("runs {path}"),
             });
         }
+        found.extend(self.written.iter().cloned());
         found
     }
 
-    fn empty() -> Self {
+    fn new(variables: Variables) -> Self {
         Self {
             steps: Vec::new(),
             script: None,
+            written: Vec::new(),
             first: None,
             confidence: Confidence::High,
+            variables,
         }
     }
 }
@@ -83,32 +103,37 @@ struct Walk<'a> {
     scripts: usize,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn line(&mut self, line: &Line) {
         match line {
             Line::Words(words) => self.words(words),
             Line::Shell { shell, text, at } => {
-                let steps = command::read_text(shell, text, *at);
+                let steps = command::read_text(shell, text, *at, &mut self.path.variables);
                 self.steps(steps, &[]);
             }
         }
     }
 
     fn words(&mut self, words: &[Word]) {
-        self.steps(command::read(words), words);
+        let steps = command::read_in(words, &mut self.path.variables);
+        self.steps(steps, words);
     }
 
     /// Steps that were read from words; the words behind a script are its arguments.
     fn steps(&mut self, steps: Vec<Step>, words: &[Word]) {
         let mut steps = steps.into_iter();
         while let Some(step) = steps.next() {
-            let script = match &step {
-                Step::Script { path, at } => self.script_at(path).map(|id| (id, *at)),
+            let named = match &step {
+                Step::Script { path, at } => Some((path.as_str(), *at)),
+                Step::Other { at, .. } => path_at(words, *at).map(|path| (path, *at)),
                 _ => None,
             };
-            if let Some((id, at)) = script {
+            let script =
+                named.and_then(|(path, at)| Some((self.script_at(path)?, path.to_owned(), at)));
+            if let Some((file, path, at)) = script {
                 let arguments = arguments_after(words, at);
-                self.script(step, id, &arguments, steps.collect());
+                let script = Step::Script { path, at };
+                self.script(script, file, &arguments, steps.collect());
                 return;
             }
             if matches!(step, Step::Script { .. }) && steps.len() > 0 {
@@ -120,19 +145,10 @@ impl Walk<'_> {
         }
     }
 
-    /// The file that a script of the image is.
-    fn script_at(&self, path: &str) -> Option<FileId> {
+    /// The script at a path of the image.
+    fn script_at(&self, path: &str) -> Option<ScriptFile<'a>> {
         let files = self.files.filter(|_| self.scripts < MOST_SCRIPTS)?;
-        let id = if path.contains('/') {
-            files.find(path)
-        } else {
-            files.find_program(path)
-        }?;
-        matches!(
-            self.repository.file(id).model,
-            Model::Shell(_) | Model::Python(_)
-        )
-        .then_some(id)
+        files.script(path)
     }
 
     fn push(&mut self, step: Step, stays: Option<bool>) {
@@ -143,16 +159,23 @@ impl Walk<'_> {
         self.path.steps.push(step);
     }
 
-    /// A script of the repository. `passed` are the steps that its arguments would be.
-    fn script(&mut self, step: Step, id: FileId, arguments: &[Word], passed: Vec<Step>) {
+    /// A script whose text is known. `passed` are the steps that its arguments would be.
+    fn script(&mut self, step: Step, file: ScriptFile<'_>, arguments: &[Word], passed: Vec<Step>) {
         self.scripts += 1;
-        let Model::Shell(script) = &self.repository.file(id).model else {
+        let Some(entry) = self.read(file) else {
             self.python(step);
             return;
         };
-        self.path.script.get_or_insert(id);
+        if let (ScriptFile::Written(written), Step::Script { path, .. }) = (file, &step) {
+            self.path.written.push(Evidence {
+                at: written.at,
+                note: format!("writes {path}"),
+            });
+        }
+        let script = entry.script.clone();
+        self.path.script.get_or_insert(entry);
         let has_arguments = !arguments.is_empty() || !passed.is_empty();
-        let Some((end, is_sure)) = end_of(script, has_arguments) else {
+        let Some((end, is_sure)) = end_of(&script, has_arguments) else {
             self.push(step, Some(true));
             return;
         };
@@ -164,6 +187,34 @@ impl Walk<'_> {
             self.steps(passed, &[]);
         } else {
             self.words(&expand(&end.words, arguments));
+        }
+    }
+
+    /// The text of a script in the environment that it starts in; none if it is Python's.
+    fn read(&mut self, file: ScriptFile<'_>) -> Option<Entrypoint> {
+        let variables = &mut self.path.variables;
+        match file {
+            ScriptFile::Written(written) if written.is_shell() => Some(Entrypoint {
+                at: written.lines,
+                script: written.script(variables),
+                is_verbatim: written.is_verbatim(),
+            }),
+            ScriptFile::Written(_) => None,
+            ScriptFile::File(id) => {
+                let file = self.repository.file(id);
+                let Model::Shell(script) = &file.model else {
+                    return None;
+                };
+                let text = &file.source.text;
+                let mut script = script.clone();
+                *variables = fill(&mut script, text, 0, variables);
+                let span = Span::new(0..text.len());
+                Some(Entrypoint {
+                    at: Location { file: id, span },
+                    script,
+                    is_verbatim: true,
+                })
+            }
         }
     }
 
@@ -182,11 +233,17 @@ impl Walk<'_> {
     }
 }
 
-fn script_at(step: &Step) -> Option<Location> {
+fn script_at(step: &Step) -> Option<(&String, Location)> {
     match step {
-        Step::Script { at, .. } => Some(*at),
+        Step::Script { path, at } => Some((path, *at)),
         _ => None,
     }
+}
+
+/// A program that is named by its path: it may be a script of any name.
+fn path_at(words: &[Word], at: Location) -> Option<&str> {
+    let word = words.iter().find(|word| word.at == at)?;
+    word.text.contains('/').then_some(word.text.as_str())
 }
 
 /// Does a process of this step stay when the next has started? None where the files do not tell.

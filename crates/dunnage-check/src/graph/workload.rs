@@ -3,6 +3,7 @@
 use crate::finding::{Confidence, Evidence};
 use crate::parse::command::{Init, Server, Step};
 use crate::parse::dockerfile::{Base, Start};
+use crate::parse::shell::Script;
 use crate::source::{FileId, Location, Stated};
 use std::collections::BTreeMap;
 
@@ -31,8 +32,8 @@ pub struct Workload {
     pub first: Option<usize>,
     /// The instruction or field that says the command, for fixes.
     pub start: Option<StartPlace>,
-    /// The script that one of the steps is, where it is a file of the repository.
-    pub script: Option<FileId>,
+    /// The first script among the steps whose text is known.
+    pub script: Option<Entrypoint>,
     /// What holds in the container: `ENV` under the manifest's `env`. A value that comes from a secret or a field is empty.
     pub environment: BTreeMap<String, Stated<String>>,
     /// A source of more variables whose names the files do not tell: a Secret, an env file.
@@ -51,6 +52,18 @@ pub struct Workload {
     pub chain: Vec<Evidence>,
     /// The weakest of the chain's links.
     pub confidence: Confidence,
+}
+
+/// A script that one of the steps is: a file of the repository, or lines that a Dockerfile writes into the image.
+#[derive(Debug, Clone)]
+pub struct Entrypoint {
+    /// Where its text stands: all of a file, or a part of a Dockerfile.
+    pub at: Location,
+    /// What it does, with the variables filled in that are known. Its places are those of the file.
+    pub script: Script,
+    /// Are the bytes at those places the script's own, so that an edit of them is one of the script? Not where a builder
+    /// or a shell makes them from what is written.
+    pub is_verbatim: bool,
 }
 
 /// What declares a workload.

@@ -9,6 +9,7 @@ mod shell;
 mod syntax;
 mod wrapper;
 
+use crate::parse::shell::fill::Variables;
 use crate::source::{Location, Stated};
 pub use program::file_name;
 pub use shell::read_text;
@@ -20,6 +21,30 @@ pub struct Word {
     pub text: String,
     /// With its quotes.
     pub at: Location,
+    /// The variables that a shell filled in here.
+    pub filled: Vec<Filled>,
+}
+
+/// A variable that a shell filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub value: String,
+    /// Where that is written.
+    pub at: Location,
+}
+
+impl Word {
+    /// A word that holds what is written.
+    pub fn new(text: impl Into<String>, at: Location) -> Self {
+        Self {
+            text: text.into(),
+            at,
+            filled: Vec::new(),
+        }
+    }
 }
 
 /// Which program an init is, and how it was told to work.
@@ -73,6 +98,19 @@ pub struct Server {
     pub at: Option<Location>,
     /// Names of options whose values could not be read.
     pub unknown: Vec<String>,
+    /// Options whose values are those of variables.
+    pub origins: Vec<Origin>,
+}
+
+/// An option whose value is a variable's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Where the variable's value is written: the option's own place in [`Server`].
+    pub at: Location,
+    /// Where the command asks for it.
+    pub asked: Location,
+    /// "--workers is $WORKERS".
+    pub note: String,
 }
 
 /// The servers that are told apart.
@@ -173,10 +211,15 @@ pub enum Step {
 /// Wrappers in front of wrappers are followed so far.
 const MAX_STEPS: usize = 16;
 
-/// The steps of a command line. Empty for no words.
+/// The steps of a command line. Empty for no words. Variables in the texts of shells stay as they are written.
 pub fn read(words: &[Word]) -> Vec<Step> {
+    read_in(words, &mut Variables::unknown())
+}
+
+/// The steps of a command line in an environment. What its shells put into it is there afterwards.
+pub fn read_in(words: &[Word], variables: &mut Variables) -> Vec<Step> {
     let mut steps = Vec::new();
-    follow(words, &mut steps);
+    follow(words, variables, &mut steps);
     steps
 }
 
@@ -188,13 +231,13 @@ enum Read<'a> {
     Ends(Vec<Step>),
 }
 
-fn follow(mut words: &[Word], steps: &mut Vec<Step>) {
+fn follow(mut words: &[Word], variables: &mut Variables, steps: &mut Vec<Step>) {
     while let Some(first) = words.first()
         && steps.len() < MAX_STEPS
     {
         let name = file_name(&first.text);
         let read = wrapper::read_init(name, words)
-            .or_else(|| shell::read(name, words))
+            .or_else(|| shell::read(name, words, variables))
             .or_else(|| wrapper::read(name, words))
             .or_else(|| program::read(name, words))
             .unwrap_or_else(|| other(name, words));

@@ -4,12 +4,16 @@
 //! `ARG` and `ENV` replaced where their values are known.
 
 mod base;
+mod copy;
 mod lines;
 mod paths;
+mod run;
 mod stages;
 mod words;
+mod written;
 
 pub use base::becomes;
+pub use written::Written;
 
 use super::Problem;
 use super::command::Word;
@@ -60,6 +64,8 @@ pub struct Stage {
     pub copies: Vec<(Vec<String>, String, Location)>,
     /// `RUN`: its text, for what is installed.
     pub runs: Vec<Stated<String>>,
+    /// Files that instructions hold the text of, in order, the last of each path.
+    pub written: Vec<Written>,
     /// From `FROM` to the last instruction.
     pub span: Span,
 }

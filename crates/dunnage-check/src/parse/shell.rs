@@ -4,7 +4,9 @@
 //! expanded. What comes out is flat: each simple command with what stands around it.
 
 mod compound;
+pub mod fill;
 mod read;
+mod redirect;
 mod settle;
 pub(super) mod word;
 
@@ -27,6 +29,41 @@ pub struct Script {
     pub has_pipefail: bool,
     /// The first of the commands whose failure is the script's: of `a; b && c` that is `b`.
     pub last_list: usize,
+    /// `NAME=value` that stands alone, and the names that loops set, in order.
+    pub assignments: Vec<Assignment>,
+}
+
+/// A variable that the text sets outside of a command.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Its name.
+    pub name: String,
+    /// The value as it is written, quotes and all; nothing where it is not a word: an array, `NAME+=value`, a loop's.
+    pub value: Option<Location>,
+    /// How many commands stand before it.
+    pub before: usize,
+    /// Does it happen whenever the text comes so far: in no branch, function or subshell?
+    pub is_sure: bool,
+}
+
+/// Where a command's output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The file's name, quotes taken off.
+    pub target: String,
+    /// `>>`.
+    pub appends: bool,
+}
+
+/// A here-document that a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document {
+    /// Its lines.
+    pub at: Location,
+    /// Is its end quoted (`<<'EOF'`), so that nothing in it is expanded?
+    pub is_quoted: bool,
+    /// `<<-`: tabs that begin a line do not count.
+    pub strips_tabs: bool,
 }
 
 /// One simple command.
@@ -48,10 +85,16 @@ pub struct Command {
     pub is_piped_on: bool,
     /// Is there a `||` or `!` about it, so that its failure is looked at?
     pub is_tested: bool,
+    /// Does it run only where another failed: behind `||`?
+    pub is_alternative: bool,
     /// May the script end here: is it the last command, the last of a branch that ends the script, or an `exec`?
     pub is_last: bool,
     /// In a function, a branch or a loop.
     pub depth: u32,
+    /// The file that it writes its standard output to; the last, if there are more.
+    pub output: Option<Output>,
+    /// The here-document that it reads; the last, if there are more.
+    pub document: Option<Document>,
     /// From its first word to its last. Before its first byte is where `exec` would stand.
     pub at: Location,
 }
@@ -99,7 +142,36 @@ impl Command {
     }
 }
 
+/// Gives a place instead of another.
+pub type Relocate<'a> = &'a dyn Fn(Location) -> Location;
+
 impl Script {
+    /// Gives each of its places another.
+    pub fn relocate(&mut self, place: Relocate<'_>) {
+        for (_, at) in &mut self.traps {
+            *at = place(*at);
+        }
+        for at in self
+            .assignments
+            .iter_mut()
+            .filter_map(|it| it.value.as_mut())
+        {
+            *at = place(*at);
+        }
+        for command in &mut self.commands {
+            command.at = place(command.at);
+            if let Some(document) = &mut command.document {
+                document.at = place(document.at);
+            }
+            for word in &mut command.words {
+                word.at = place(word.at);
+                for variable in &mut word.filled {
+                    variable.at = place(variable.at);
+                }
+            }
+        }
+    }
+
     /// The command that the script is for: the last in the foreground that is more than an aside. The others of branches
     /// that may end the script are found by `is_last`.
     pub fn main(&self) -> Option<&Command> {

@@ -34,7 +34,20 @@ pub(super) fn about(finding: Finding, workload: &Workload) -> Finding {
     let own = std::mem::take(&mut finding.evidence);
     let chain = workload.chain.iter().filter(|link| link.at != finding.at);
     finding.evidence = chain.cloned().chain(own).collect();
-    finding
+    asked_for(finding, workload)
+}
+
+/// A number that is a variable's is found where the variable is set: with the place that asks for it.
+fn asked_for(finding: Finding, workload: &Workload) -> Finding {
+    let origins = workload.server().map(|server| server.origins.iter());
+    let at = finding.at;
+    origins
+        .into_iter()
+        .flatten()
+        .filter(|origin| origin.at == at)
+        .fold(finding, |finding, origin| {
+            finding.because(origin.asked, origin.note.clone())
+        })
 }
 
 /// The container's or the service's node, and its file.
@@ -141,10 +154,13 @@ pub(super) fn is_imported(repository: &Repository, workload: &Workload, package:
 
 /// Does a text of its modules or of its script hold one of these words?
 pub(super) fn mentions(repository: &Repository, workload: &Workload, words: &[&str]) -> bool {
-    workload.modules.iter().chain(&workload.script).any(|id| {
-        let text = &repository.file(*id).source.text;
-        words.iter().any(|word| text.contains(word))
-    })
+    let modules = workload.modules.iter();
+    let modules = modules.map(|id| repository.file(*id).source.text.as_str());
+    let script = workload.script.as_ref();
+    let script = script.map(|script| repository.file(script.at.file).source.slice(script.at.span));
+    modules
+        .chain(script)
+        .any(|text| words.iter().any(|word| text.contains(word)))
 }
 
 /// Its server, the number of its workers, and the limit that they share, where the files tell all three.

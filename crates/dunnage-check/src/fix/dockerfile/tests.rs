@@ -8,10 +8,7 @@ use crate::source::Stated;
 fn start(text: &str, instruction: &str) -> Start {
     let at = place(text, instruction);
     let arguments = instruction.split_once(' ').unwrap().1;
-    let word = |word: &str| Word {
-        text: word.trim_matches('"').to_owned(),
-        at: place(text, word),
-    };
+    let word = |word: &str| Word::new(word.trim_matches('"'), place(text, word));
     let form = match arguments.strip_prefix('[') {
         Some(list) => Form::Exec(list.trim_end_matches(']').split(", ").map(word).collect()),
         None => Form::Shell(arguments.to_owned()),

@@ -2,18 +2,58 @@
 
 use super::{Cluster, Container, place};
 use crate::graph::workload::Limits;
+use crate::parse::command::{Filled, Word};
 use crate::parse::quantity;
 use crate::parse::yaml::Node;
 use crate::source::{FileId, Location, Stated};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Variables, and whether there are more.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// By name. A value that the files do not tell is empty.
     pub variables: BTreeMap<String, Stated<String>>,
+    /// Names whose values the files do not tell.
+    pub hidden: BTreeSet<String>,
     /// A source of variables whose names the files do not tell: a Secret, a ConfigMap that is not here, an env file.
     pub unknown: Option<Location>,
+}
+
+impl Environment {
+    /// Notes whether the value of a name that is set now is known.
+    pub fn hide(&mut self, name: &str, is_hidden: bool) {
+        if is_hidden {
+            self.hidden.insert(name.to_owned());
+        } else {
+            self.hidden.remove(name);
+        }
+    }
+
+    /// Fills in `$(NAME)` of `command` and `args`, as the kubelet does: by the manifest's variables only.
+    pub fn expand_words(&self, words: &mut [Word]) {
+        for word in words.iter_mut().filter(|word| word.text.contains("$(")) {
+            if self.refers_to_hidden(&word.text) {
+                continue;
+            }
+            let used = self.variables.iter().filter(|(name, _)| {
+                let reference = format!("$({name})");
+                word.text.contains(&reference) && !word.text.contains(&format!("${reference}"))
+            });
+            word.filled = used
+                .map(|(name, value)| Filled {
+                    name: name.clone(),
+                    value: value.value.clone(),
+                    at: value.at,
+                })
+                .collect();
+            word.text = expand(&word.text, &self.variables);
+        }
+    }
+
+    fn refers_to_hidden(&self, text: &str) -> bool {
+        let mut names = self.hidden.iter();
+        names.any(|name| text.contains(&format!("$({name})")))
+    }
 }
 
 impl Container<'_> {
@@ -37,11 +77,19 @@ impl Container<'_> {
             let Some(name) = entry.get("name").and_then(Node::text) else {
                 continue;
             };
-            let value = match entry.get("value") {
-                Some(value) => expand(value.text().unwrap_or_default(), &environment.variables),
-                None => self.value_from(cluster, entry, limits).unwrap_or_default(),
+            let written = entry
+                .get("value")
+                .map(|value| value.text().unwrap_or_default());
+            let value = match written {
+                Some(written) => Some(expand(written, &environment.variables)),
+                None if entry.get("valueFrom").is_some() => self.value_from(cluster, entry, limits),
+                // a name alone is an empty value
+                None => Some(String::new()),
             };
-            let stated = Stated::new(value, place(file, entry));
+            let is_hidden = value.is_none()
+                || written.is_some_and(|written| environment.refers_to_hidden(written));
+            environment.hide(name, is_hidden);
+            let stated = Stated::new(value.unwrap_or_default(), place(file, entry));
             environment.variables.insert(name.to_owned(), stated);
         }
         environment

@@ -44,7 +44,7 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
         "environment": environment(workload),
         "steps": workload.steps.iter().map(|step| of_step(repository, step)).collect::<Vec<_>>(),
         "pid1": workload.first,
-        "script": workload.script.map(|script| &repository.file(script).source.path),
+        "script": workload.script.as_ref().map(|script| &repository.file(script.at.file).source.path),
         "modules": workload.modules.iter().map(|id| &repository.file(*id).source.path).collect::<Vec<_>>(),
         "packages": workload.packages.keys().collect::<Vec<_>>(),
         "limits": {

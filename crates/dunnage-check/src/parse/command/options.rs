@@ -1,7 +1,7 @@
 //! What the options of a server's command line say.
 
 use super::syntax::{Means, Syntax, syntax};
-use super::{Server, ServerKind, Word};
+use super::{Filled, Origin, Server, ServerKind, Word};
 use crate::source::{Location, Stated};
 
 impl Server {
@@ -45,21 +45,39 @@ impl Server {
             if syntax.flags.contains(&name) || text == "--" {
                 continue;
             }
-            let (value, at) = match (value, rest.split_first()) {
-                (Some(value), _) => (value, word.at),
+            let (value, at, filled) = match (value, rest.split_first()) {
+                (Some(value), _) => (value, word.at, &word.filled),
                 (None, Some((next, after))) if !next.text.starts_with("--") => {
                     rest = after;
                     let span = word.at.span.to(next.at.span);
                     let file = word.at.file;
-                    (next.text.as_str(), Location { file, span })
+                    (next.text.as_str(), Location { file, span }, &next.filled)
                 }
                 _ => continue,
             };
             let means = syntax.known.iter().find(|(known, _)| *known == name);
             if let Some((_, means)) = means {
+                let at = self.origin(name, value, at, filled);
                 self.set(*means, name, value, at);
             }
         }
+    }
+
+    /// Where a value is written: the option's own place, or that of the variable that it is.
+    fn origin(&mut self, name: &str, value: &str, asked: Location, filled: &[Filled]) -> Location {
+        let [variable] = filled else {
+            return asked;
+        };
+        if !variable.value.contains(value) {
+            return asked;
+        }
+        let note = format!("{name} is ${}", variable.name);
+        self.origins.push(Origin {
+            at: variable.at,
+            asked,
+            note,
+        });
+        variable.at
     }
 
     fn take_word(&mut self, word: &Word, seen: usize, syntax: &Syntax) {

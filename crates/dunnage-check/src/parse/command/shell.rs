@@ -1,11 +1,16 @@
 //! A shell among the words: `sh -c TEXT`, and a script that a shell is asked to run.
 
 use super::{Read, Step, Tail, Word, follow, hand_over};
+use crate::parse::shell::fill::{Variables, fill};
 use crate::parse::shell::{Command, Script, parse};
 use crate::source::Location;
 
 /// A shell with a text or a script.
-pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
+pub(super) fn read<'a>(
+    name: &str,
+    words: &'a [Word],
+    variables: &mut Variables,
+) -> Option<Read<'a>> {
     if !matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh") {
         return None;
     }
@@ -34,7 +39,12 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
     };
     if takes_text {
         let mut steps = Vec::new();
-        text_of(name, text, arguments, exits_on_error, &mut steps);
+        let asked = Asked {
+            shell: name,
+            arguments,
+            exits_on_error,
+        };
+        text_of(&asked, text, variables, &mut steps);
         return Some(Read::Ends(steps));
     }
     let script = Step::Script {
@@ -45,34 +55,36 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
 }
 
 /// The steps of a text that a shell runs, as `CMD` in shell form: first the shell, then what its last command is.
-pub fn read_text(shell: &str, text: &str, at: Location) -> Vec<Step> {
-    let word = Word {
-        text: text.to_owned(),
-        at,
-    };
+pub fn read_text(shell: &str, text: &str, at: Location, variables: &mut Variables) -> Vec<Step> {
     let mut steps = Vec::new();
-    text_of(shell, &word, &[], false, &mut steps);
+    let asked = Asked {
+        shell,
+        arguments: &[],
+        exits_on_error: false,
+    };
+    text_of(&asked, &Word::new(text, at), variables, &mut steps);
     steps
 }
 
-fn text_of(
-    shell: &str,
-    text: &Word,
-    arguments: &[Word],
+/// How a shell was asked to run a text.
+struct Asked<'a> {
+    shell: &'a str,
+    arguments: &'a [Word],
     exits_on_error: bool,
-    steps: &mut Vec<Step>,
-) {
-    let script = parse_word(text);
+}
+
+fn text_of(asked: &Asked<'_>, text: &Word, variables: &mut Variables, steps: &mut Vec<Step>) {
+    let script = parse_word(text, variables);
     let Some(main) = script.main() else {
-        let (name, at) = (shell.to_owned(), text.at);
+        let (name, at) = (asked.shell.to_owned(), text.at);
         steps.push(Step::Other { name, at });
         return;
     };
     let tail = tail(&script, main);
     steps.push(Step::Shell {
-        name: shell.to_owned(),
+        name: asked.shell.to_owned(),
         execs: tail == Tail::Exec,
-        exits_on_error: exits_on_error || script.exits_on_error,
+        exits_on_error: asked.exits_on_error || script.exits_on_error,
         commands_before: script
             .commands
             .iter()
@@ -84,9 +96,13 @@ fn text_of(
     });
     if main.is_arguments() {
         // `sh -c 'exec "$@"' name program …`: the word after the text is `$0`
-        follow(arguments.get(1..).unwrap_or_default(), steps);
+        follow(
+            asked.arguments.get(1..).unwrap_or_default(),
+            variables,
+            steps,
+        );
     } else {
-        follow(&main.words, steps);
+        follow(&main.words, variables, steps);
     }
 }
 
@@ -110,24 +126,27 @@ pub(super) fn tail(script: &Script, main: &Command) -> Tail {
     }
 }
 
-/// The text's commands with their places in the file. Where the word was not written as it is read (escapes, a folded
-/// block), every place is the whole word's.
-fn parse_word(word: &Word) -> Script {
+/// The text's commands with their places in the file, variables filled in. Where the word was not written as it is read
+/// (escapes, a folded block), every place is the whole word's.
+fn parse_word(word: &Word, variables: &mut Variables) -> Script {
     let span = word.at.span;
     let written = (span.end - span.start) as usize;
     let inset = written.checked_sub(word.text.len());
-    match inset {
-        Some(0) => parse(&word.text, span.start, word.at.file),
-        Some(2) => parse(&word.text, span.start + 1, word.at.file),
-        _ => {
-            let mut script = parse(&word.text, 0, word.at.file);
-            for command in &mut script.commands {
-                command.at = word.at;
-                for inner in &mut command.words {
-                    inner.at = word.at;
-                }
+    let offset = match inset {
+        Some(0) => Some(span.start),
+        Some(2) => Some(span.start + 1),
+        _ => None,
+    };
+    let begin = offset.unwrap_or_default();
+    let mut script = parse(&word.text, begin, word.at.file);
+    *variables = fill(&mut script, &word.text, begin, variables);
+    if offset.is_none() {
+        for command in &mut script.commands {
+            command.at = word.at;
+            for inner in &mut command.words {
+                inner.at = word.at;
             }
-            script
         }
     }
+    script
 }

@@ -11,10 +11,7 @@ fn words(line: &[&str]) -> Vec<Word> {
             at += text.len() + 2;
             let span = Span::new(start..at);
             let file = FileId(0);
-            Word {
-                text: (*text).to_owned(),
-                at: Location { file, span },
-            }
+            Word::new(*text, Location { file, span })
         })
         .collect()
 }

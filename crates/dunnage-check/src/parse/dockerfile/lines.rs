@@ -22,8 +22,21 @@ pub(super) struct Instruction {
     pub range: Range<usize>,
     /// The same, of the same length, with [`NOTHING`] for what does not count.
     pub arguments: String,
-    /// The texts of here-documents.
-    pub documents: Vec<Range<usize>>,
+    /// Here-documents, in the order in which they are asked for.
+    pub documents: Vec<Document>,
+}
+
+/// A here-document.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    /// The word that ends it, without quotes.
+    pub name: String,
+    /// Its lines, as bytes of the file.
+    pub range: Range<usize>,
+    /// `<<'EOF'`.
+    pub is_quoted: bool,
+    /// `<<-EOF`.
+    pub strips_tabs: bool,
 }
 
 impl Instruction {
@@ -156,7 +169,7 @@ fn documents(text: &str, instruction: &mut Instruction, mut at: usize) -> Result
     if !matches!(keyword.as_str(), "RUN" | "COPY" | "ADD") {
         return Ok(at);
     }
-    for (end, strips_tabs) in wanted(&instruction.arguments) {
+    for (end, is_quoted, strips_tabs) in wanted(&instruction.arguments) {
         let begin = at;
         loop {
             if at >= text.len() {
@@ -174,7 +187,12 @@ fn documents(text: &str, instruction: &mut Instruction, mut at: usize) -> Result
             };
             at = next;
             if content == end {
-                instruction.documents.push(begin..line.start);
+                instruction.documents.push(Document {
+                    name: end,
+                    range: begin..line.start,
+                    is_quoted,
+                    strips_tabs,
+                });
                 break;
             }
         }
@@ -182,8 +200,9 @@ fn documents(text: &str, instruction: &mut Instruction, mut at: usize) -> Result
     Ok(at)
 }
 
-/// Words of the form `<<END` or `<<-END`, outside quotes: what ends each, and whether tabs are stripped.
-fn wanted(arguments: &str) -> Vec<(String, bool)> {
+/// Words of the form `<<END` or `<<-END`, outside quotes: what ends each, whether that is quoted, and whether tabs are
+/// stripped.
+fn wanted(arguments: &str) -> Vec<(String, bool, bool)> {
     let mut found = Vec::new();
     let mut at = 0;
     let bytes = arguments.as_bytes();
@@ -195,7 +214,8 @@ fn wanted(arguments: &str) -> Vec<(String, bool)> {
             let (end, after) = word::read(arguments, at);
             // `<< END` is none, as the builder reads it
             if after > at {
-                found.push((end, strips_tabs));
+                let is_quoted = end != arguments[at..after];
+                found.push((end, is_quoted, strips_tabs));
                 at = after;
             }
             continue;

@@ -1,6 +1,6 @@
 //! Paths in the image: where what was copied is, through stages that copy from stages.
 
-use super::Stage;
+use super::{Stage, Written};
 use crate::source::Stated;
 
 /// What an earlier stage had copied from the context below `source`, and where it is now that this was copied on.
@@ -24,6 +24,28 @@ pub(super) fn passed_on(
                 .map(|source| format!("{}{below}", source.trim_end_matches('/')));
             found.push((inner.collect(), destination.to_owned()));
         }
+    }
+    found
+}
+
+/// What an earlier stage wrote at or below `source`, where it is now.
+pub(super) fn written_on(from: &Stage, source: &str, destination: &str) -> Vec<Written> {
+    let source = absolute(None, source);
+    let source = source.trim_end_matches('/');
+    let mut found = Vec::new();
+    for file in &from.written {
+        let Some(below) = below(&file.path, source) else {
+            continue;
+        };
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let into = destination.trim_end_matches('/');
+        let path = match (below, destination.ends_with('/')) {
+            ("", true) => format!("{into}/{name}"),
+            _ => format!("{into}{below}"),
+        };
+        let mut file = file.clone();
+        file.path = path;
+        found.push(file);
     }
     found
 }

@@ -1,7 +1,7 @@
 //! From instructions to stages: what each sets, and what it has from an earlier one.
 
 use super::lines::{self, Instruction, NOTHING};
-use super::paths::{absolute, passed_on};
+use super::paths::absolute;
 use super::words::{self, stated};
 use super::{Dockerfile, Form, Stage, Start};
 use crate::parse::Problem;
@@ -9,9 +9,6 @@ use crate::source::{FileId, Location, Source, Span, Stated};
 
 /// No person writes a longer one, and stages that inherit are copied.
 const MAX_BYTES: usize = 1 << 20;
-
-/// More than this is not followed through stages that copy from stages.
-const MAX_COPIES: usize = 1000;
 
 /// Parses a Dockerfile.
 pub(super) fn parse(source: &Source, file: FileId) -> Result<Dockerfile, Problem> {
@@ -34,18 +31,18 @@ pub(super) fn parse(source: &Source, file: FileId) -> Result<Dockerfile, Problem
     Ok(builder.result)
 }
 
-struct Builder<'a> {
-    text: &'a str,
-    file: FileId,
-    result: Dockerfile,
+pub(super) struct Builder<'a> {
+    pub(super) text: &'a str,
+    pub(super) file: FileId,
+    pub(super) result: Dockerfile,
     /// `ARG`s of the current stage with their defaults.
-    arguments: Vec<(String, Option<String>)>,
+    pub(super) arguments: Vec<(String, Option<String>)>,
     /// Did the current stage have a `CMD` of its own?
     sets_command: bool,
 }
 
 impl Builder<'_> {
-    fn location(&self, span: Span) -> Location {
+    pub(super) fn location(&self, span: Span) -> Location {
         Location {
             file: self.file,
             span,
@@ -79,7 +76,7 @@ impl Builder<'_> {
         self.set(&mut stage, instruction);
         stage.span = stage.span.to(instruction.span());
         if let Some(document) = instruction.documents.last() {
-            stage.span = stage.span.to(Span::new(document.clone()));
+            stage.span = stage.span.to(Span::new(document.range.clone()));
         }
         self.result.stages.push(stage);
         Ok(())
@@ -115,7 +112,7 @@ impl Builder<'_> {
         self.expand_in(stage, text)
     }
 
-    fn expand_in(&self, stage: Option<&Stage>, text: &str) -> String {
+    pub(super) fn expand_in(&self, stage: Option<&Stage>, text: &str) -> String {
         words::expand(text, &|name| {
             let Some(stage) = stage else {
                 return self.global(name);
@@ -228,9 +225,10 @@ impl Builder<'_> {
                 let mut text = whole();
                 for document in &instruction.documents {
                     text.push('\n');
-                    text.push_str(&self.text[document.clone()]);
+                    text.push_str(&self.text[document.range.clone()]);
                 }
                 stage.runs.push(whole_stated(text));
+                self.run(stage, instruction);
             }
             _ => {}
         }
@@ -281,56 +279,11 @@ impl Builder<'_> {
             }
         }
     }
-
-    fn copy(&self, stage: &mut Stage, instruction: &Instruction) {
-        let (flags, begin) = words::flags(&instruction.arguments);
-        let at = self.location(instruction.span());
-        let listed = words::array(instruction, self.file)
-            .map(|words| words.into_iter().map(|word| word.text).collect::<Vec<_>>());
-        let found = listed.unwrap_or_else(|| {
-            let words = words::split(&instruction.arguments[begin..]);
-            words.into_iter().map(|(_, word)| word).collect()
-        });
-        let found: Vec<String> = found
-            .iter()
-            .map(|word| self.expand_in(Some(stage), word))
-            .collect();
-        let Some((destination, sources)) = found.split_last() else {
-            return;
-        };
-        let destination = absolute(stage.workdir.as_ref(), destination);
-        let Some((_, from)) = flags.iter().find(|(name, _)| name == "from") else {
-            let sources: Vec<String> = sources
-                .iter()
-                .filter(|source| !source.starts_with("<<"))
-                .cloned()
-                .collect();
-            if !sources.is_empty() {
-                stage.copies.push((sources, destination, at));
-            }
-            return;
-        };
-        let from = self.result.stages.iter().position(|stage| {
-            stage
-                .name
-                .as_ref()
-                .is_some_and(|name| name.value.eq_ignore_ascii_case(from))
-        });
-        let from = from.and_then(|index| self.result.stages.get(index));
-        for source in sources {
-            let through = from
-                .map(|from| passed_on(from, source, &destination))
-                .unwrap_or_default();
-            let room = MAX_COPIES.saturating_sub(stage.copies.len());
-            let through = through.into_iter().map(|(sources, to)| (sources, to, at));
-            stage.copies.extend(through.take(room));
-        }
-    }
 }
 
 /// The arguments as the shell gets them, of the same length: a line that goes on does so by a backslash, a comment
 /// between lines is blank.
-fn for_shell(arguments: &str) -> String {
+pub(super) fn for_shell(arguments: &str) -> String {
     let mut text = String::with_capacity(arguments.len());
     let mut since = 0;
     for letter in arguments.chars() {
@@ -365,6 +318,7 @@ impl Stage {
             exposed: Vec::new(),
             copies: Vec::new(),
             runs: Vec::new(),
+            written: Vec::new(),
         }
     }
 

@@ -25,10 +25,7 @@ pub(super) fn array(instruction: &Instruction, file: FileId) -> Option<Vec<Word>
         let (range, value) = string(text, at)?;
         at = skip(range.end);
         let span = instruction.within(range);
-        words.push(Word {
-            text: value,
-            at: Location { file, span },
-        });
+        words.push(Word::new(value, Location { file, span }));
         if next(at, ']') {
             return (skip(at + 1) == text.len()).then_some(words);
         }
@@ -163,7 +160,7 @@ pub(super) fn expand(text: &str, variables: Variables<'_>) -> String {
 const MAX_VALUE: usize = 1 << 16;
 
 /// The value of the variable at the beginning, and how many bytes it is written in.
-fn variable(text: &str, variables: Variables<'_>) -> (Option<String>, usize) {
+pub(super) fn variable(text: &str, variables: Variables<'_>) -> (Option<String>, usize) {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let after = &text[1..];
     if let Some(inside) = after.strip_prefix('{') {

@@ -76,6 +76,8 @@ impl Reader<'_> {
 
     pub(super) fn counted(&mut self) -> Ends {
         let rest = &self.text[self.at..];
+        let name = rest.split([' ', '\t', ';', '\n']).nth(1);
+        self.assign(name.unwrap_or_default(), None);
         // `for name in words; do`: the words are no commands
         let body = find_word(rest, "do").map_or(rest.len(), |found| found + 2);
         self.at += body;

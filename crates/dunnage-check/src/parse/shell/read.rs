@@ -1,7 +1,8 @@
 //! From a shell text to its simple commands.
 
+use super::redirect::Pending;
 use super::word;
-use super::{Command, Script};
+use super::{Assignment, Command, Output, Script};
 use crate::parse::command::Word;
 use crate::source::{FileId, Location, Span};
 use std::collections::HashMap;
@@ -22,8 +23,12 @@ pub(super) struct Reader<'a> {
     file: FileId,
     pub(super) script: Script,
     pub(super) depth: u32,
-    /// Here-documents whose text begins after this line: where it ends, and whether tabs before that are nothing.
-    documents: Vec<(String, bool)>,
+    /// What stands behind `&&` and `||` may be left out.
+    conditions: u32,
+    /// Here-documents whose text begins after this line.
+    pub(super) documents: Vec<Pending>,
+    /// Where the command that is being read writes to.
+    pub(super) output: Option<Output>,
     pub(super) functions: HashMap<String, Ends>,
 }
 
@@ -36,7 +41,9 @@ impl<'a> Reader<'a> {
             file,
             script: Script::default(),
             depth: 0,
+            conditions: 0,
             documents: Vec::new(),
+            output: None,
             functions: HashMap::new(),
         }
     }
@@ -84,7 +91,7 @@ impl<'a> Reader<'a> {
         self.at += rest.chars().next().map_or(0, char::len_utf8);
     }
 
-    fn location(&self, start: usize, end: usize) -> Location {
+    pub(super) fn location(&self, start: usize, end: usize) -> Location {
         let base = self.offset as usize;
         Location {
             file: self.file,
@@ -127,26 +134,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn newline(&mut self) {
-        self.at += 1;
-        for (end, strips_tabs) in std::mem::take(&mut self.documents) {
-            while self.at < self.text.len() {
-                let rest = &self.text[self.at..];
-                let line = rest.split_inclusive('\n').next().unwrap_or_default();
-                self.at += line.len();
-                let line = line.trim_end_matches(['\n', '\r']);
-                let line = if strips_tabs {
-                    line.trim_start_matches('\t')
-                } else {
-                    line
-                };
-                if line == end {
-                    break;
-                }
-            }
-        }
-    }
-
     /// The bare word at this place, for keywords. Does not move.
     pub(super) fn peek_word(&self) -> &'a str {
         let rest = &self.text[self.at.min(self.text.len())..];
@@ -170,6 +157,7 @@ impl<'a> Reader<'a> {
                 return ends;
             }
             let before = (self.at, self.script.commands.len());
+            let assigned = self.script.assignments.len();
             if self.depth == 0 {
                 self.script.last_list = before.1;
             }
@@ -180,6 +168,7 @@ impl<'a> Reader<'a> {
                 for command in &mut self.script.commands[before.1..] {
                     command.is_background = true;
                 }
+                self.doubt(assigned);
                 ends = Ends::new();
             } else if self.script.commands.len() > before.1 || !of_this.is_empty() {
                 ends = of_this;
@@ -205,12 +194,19 @@ impl<'a> Reader<'a> {
                 }
             }
             self.skip_lines();
+            self.conditions += 1;
+            let behind = self.script.commands.len();
             ends = self.pipeline();
+            for command in &mut self.script.commands[behind..] {
+                command.is_alternative |= is_or;
+            }
+            self.conditions -= 1;
         }
     }
 
     fn pipeline(&mut self) -> Ends {
         let begin = self.script.commands.len();
+        let assigned = self.script.assignments.len();
         self.skip_blanks();
         let is_negated = self.peek_word() == "!" && self.eat("!");
         let mut ends = self.command();
@@ -232,7 +228,27 @@ impl<'a> Reader<'a> {
             command.is_piped |= is_pipe;
             command.is_tested |= is_negated;
         }
+        if is_pipe {
+            self.doubt(assigned);
+        }
         ends
+    }
+
+    /// What was assigned since then is so in a process of its own.
+    fn doubt(&mut self, since: usize) {
+        for assignment in &mut self.script.assignments[since..] {
+            assignment.is_sure = false;
+        }
+    }
+
+    /// Notes a variable that is set here.
+    pub(super) fn assign(&mut self, name: &str, value: Option<Location>) {
+        self.script.assignments.push(Assignment {
+            name: name.to_owned(),
+            value,
+            before: self.script.commands.len(),
+            is_sure: self.depth == 0 && self.conditions == 0,
+        });
     }
 
     pub(super) fn command(&mut self) -> Ends {
@@ -262,60 +278,11 @@ impl<'a> Reader<'a> {
         ends
     }
 
-    /// Redirections here; true if there was one.
-    pub(super) fn redirections(&mut self) -> bool {
-        let mut any = false;
-        while {
-            self.skip_blanks();
-            self.redirection()
-        } {
-            any = true;
-        }
-        any
-    }
-
-    fn redirection(&mut self) -> bool {
-        let begin = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.starts_with("&>") {
-            self.at += 1;
-        }
-        if !matches!(self.peek(), Some(b'<' | b'>'))
-            || self.starts_with("<(")
-            || self.starts_with(">(")
-        {
-            self.at = begin;
-            return self.process_substitution();
-        }
-        let is_document = self.starts_with("<<") && !self.starts_with("<<<");
-        while matches!(self.peek(), Some(b'<' | b'>' | b'&' | b'|')) {
-            self.at += 1;
-        }
-        let strips_tabs = is_document && self.eat("-");
-        self.skip_blanks();
-        let (target, end) = word::read(self.text, self.at);
-        self.at = end;
-        if is_document {
-            self.documents.push((target, strips_tabs));
-        }
-        self.process_substitution();
-        true
-    }
-
-    /// `<(…)`: a file that another command writes.
-    fn process_substitution(&mut self) -> bool {
-        let is_one = self.starts_with("<(") || self.starts_with(">(");
-        if is_one {
-            self.at = word::bracketed(self.bytes(), self.at + 1);
-        }
-        is_one
-    }
-
     fn simple(&mut self) -> Ends {
         let (mut words, mut has_exec) = (Vec::<Word>::new(), false);
-        let (mut has_redirection, mut has_assignment) = (false, false);
+        let (mut has_redirection, mut assigned) = (false, Vec::new());
+        let documents = self.documents.len();
+        self.output = None;
         loop {
             has_redirection |= self.redirections();
             let start = self.at;
@@ -326,8 +293,12 @@ impl<'a> Reader<'a> {
             }
             self.at = end;
             if words.is_empty() && is_assignment(raw) {
-                has_assignment = true;
-                self.array();
+                let is_word = !self.array();
+                let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
+                let is_whole = is_word && !name.ends_with('+');
+                let begin = end.min(start + raw.len() - value.len());
+                let value = is_whole.then(|| self.location(begin, end));
+                assigned.push((name.trim_end_matches('+').to_owned(), value));
             } else if words.is_empty() && !has_exec && text == "exec" {
                 has_exec = true;
             } else if words.is_empty() && has_exec && text.starts_with('-') {
@@ -338,12 +309,18 @@ impl<'a> Reader<'a> {
                 }
             } else {
                 let at = self.location(start, end);
-                words.push(Word { text, at });
+                words.push(Word::new(text, at));
             }
         }
         let (Some(first), Some(last)) = (words.first(), words.last()) else {
+            for (name, value) in assigned {
+                self.assign(&name, value);
+            }
             return Ends::new();
         };
+        for document in &mut self.documents[documents..] {
+            document.reader = Some(self.script.commands.len());
+        }
         let span = first.at.span.to(last.at.span);
         self.script.commands.push(Command {
             at: Location {
@@ -352,23 +329,28 @@ impl<'a> Reader<'a> {
             },
             words,
             has_exec,
-            is_plain: !has_redirection && !has_assignment,
+            is_plain: !has_redirection && assigned.is_empty(),
             has_redirection,
             is_background: false,
             is_piped: false,
             is_piped_on: false,
             is_tested: false,
+            is_alternative: false,
             is_last: false,
             depth: self.depth,
+            output: self.output.take(),
+            document: None,
         });
         vec![self.script.commands.len() - 1]
     }
 
     /// `NAME=(a b)` of bash.
-    fn array(&mut self) {
-        if self.peek() == Some(b'(') {
+    fn array(&mut self) -> bool {
+        let is_one = self.peek() == Some(b'(');
+        if is_one {
             self.at = word::bracketed(self.bytes(), self.at);
         }
+        is_one
     }
 }
 

@@ -96,7 +96,7 @@ fn escape(bytes: &[u8], at: usize, result: &mut Vec<u8>) -> usize {
 }
 
 /// In double quotes a backslash is one but before these.
-fn is_escapable(byte: Option<&u8>) -> bool {
+pub(super) fn is_escapable(byte: Option<&u8>) -> bool {
     matches!(byte, Some(b'"' | b'\\' | b'$' | b'`' | b'\n' | b'\r'))
 }
 

@@ -187,10 +187,7 @@ fn in_shell(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>
         Step::Shell { at, .. } => Some(*at),
         _ => None,
     });
-    let scripts = workload.script.map(|file| Location {
-        file,
-        span: Span::new(0..context.repository.file(file).source.text.len()),
-    });
+    let scripts = workload.script.as_ref().map(|script| script.at);
     for place in shells.chain(scripts) {
         let text = context.repository.file(place.file).source.slice(place.span);
         let Some(at) = text.find("nproc") else {

@@ -11,6 +11,11 @@ rule! {
     /// Many more worker processes than the CPU limit can run: over 2 × CPUs + 1 and at least 4 for each CPU of the limit. It
     /// is an error from 32 for each CPU on.
     ///
+    /// The number may be a variable's that a shell fills in: `$WORKERS` from the manifest's `env` or Compose's
+    /// `environment`, else from the image's `ENV`, else from what the script assigns; `${WORKERS:-16}` is 16 where none of
+    /// them sets it. A value that comes from a Secret, an env file or a ConfigMap that is not among the files is not
+    /// known, and not guessed.
+    ///
     /// ## Why
     /// A worker that computes is one thread that wants a CPU. With a limit of 500m the kernel gives all of them together 50
     /// ms in each period of 100 ms. 4 busy workers on 4 CPUs use them up in 12.5 ms and stand still for 87.5 ms, all of them

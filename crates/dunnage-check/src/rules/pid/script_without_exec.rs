@@ -2,7 +2,6 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Target, shell as edits};
-use crate::parse::Model;
 use crate::parse::command::{self, ServerKind, Step};
 use crate::parse::shell::{Command, Script};
 use crate::rules::about::{about, pythons, runs_dunnage, use_dunnage};
@@ -11,7 +10,8 @@ use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
-    /// An entrypoint script that ends in the server, or in `"$@"`, without `exec`.
+    /// An entrypoint script that ends in the server, or in `"$@"`, without `exec`: a file that the image copies, or one that
+    /// the Dockerfile itself writes (`COPY <<EOF /entrypoint.sh`, `RUN cat <<'EOF' > …`, `RUN printf '…' > …`).
     ///
     /// ## Why
     /// The shell that runs the script stays as process 1 and waits for its child. It has no handler for SIGTERM, so the
@@ -36,7 +36,8 @@ rule! {
     /// ```
     ///
     /// ## Fix
-    /// Safe: `exec` before the command. Nothing after it would have run but at the server's end.
+    /// Safe: `exec` before the command. Nothing after it would have run but at the server's end. None where the script is
+    /// made of what is written, by `printf` for example.
     ///
     /// ## References
     /// - <https://docs.docker.com/build/building/best-practices/#entrypoint>
@@ -55,16 +56,14 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context).filter(|workload| workload.is_service()) {
-        let Some(id) = workload.script.filter(|_| !runs_dunnage(workload)) else {
+        let Some(entry) = workload.script.as_ref().filter(|_| !runs_dunnage(workload)) else {
             continue;
         };
-        let Model::Shell(script) = &context.repository.file(id).model else {
-            continue;
-        };
+        let script = &entry.script;
         if handles_term(script) {
             continue;
         }
-        let target = Target::of(context.repository, id);
+        let target = Target::of(context.repository, entry.at.file);
         for command in &script.commands {
             let Some(what) = keeps_the_shell(script, command) else {
                 continue;
@@ -72,7 +71,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let between = between(workload, &what);
             let message = format!("this script stays {between}, and passes no SIGTERM on");
             let edit = edits::insert_exec(target, command)
-                .filter(|_| command.is_last && !command.is_tested);
+                .filter(|_| command.is_last && !command.is_tested && entry.is_verbatim);
             let finding = Finding::new(&RULE, command.at, message)
                 .fix(edit.map(become_program))
                 .fix(use_dunnage(context.repository, workload));

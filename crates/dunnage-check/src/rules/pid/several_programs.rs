@@ -2,10 +2,8 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::workload::Workload;
-use crate::parse::Model;
 use crate::parse::command::{self, ServerKind, Step};
 use crate::parse::shell::Command;
-use crate::repository::Repository;
 use crate::rules::about::{about, pythons};
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
@@ -54,7 +52,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 findings.push(about(Finding::new(&RULE, *at, message), workload));
             }
         }
-        if let Some((background, at, other)) = beside(context.repository, workload) {
+        if let Some((background, at, other)) = beside(workload) {
             let message =
                 format!("{background} runs in the background beside {other} in one container");
             findings.push(about(Finding::new(&RULE, at, message), workload));
@@ -63,10 +61,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// A server that the workload's script starts in the background beside another.
-fn beside(repository: &Repository, workload: &Workload) -> Option<(String, Location, String)> {
-    let Model::Shell(script) = &repository.file(workload.script?).model else {
-        return None;
-    };
+fn beside(workload: &Workload) -> Option<(String, Location, String)> {
+    let script = &workload.script.as_ref()?.script;
     let background = script
         .commands
         .iter()
