@@ -4,7 +4,8 @@
     lab/quality/score.py                              # write the tables from labels.tsv and peers.json
     lab/quality/score.py --check                      # say whether they are stale
     lab/quality/score.py --corpus DIR --program FILE  # check DIR/github/OWNER/NAME, DIR/pypi/NAME, DIR/debian/NAME,
-                                                      # and name what has no judgement yet or is not found any more
+                                                      # name what has no judgement yet or is not found any more, and
+                                                      # count the findings of each Python container
 
 The files themselves are not here: corpus.tsv says where each comes from, with its SHA-256.
 """
@@ -16,6 +17,8 @@ import hashlib
 import json
 import math
 import pathlib
+import re
+import statistics
 import subprocess
 import sys
 
@@ -37,6 +40,11 @@ def rows(name):
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
+def of(labels, name):
+    """Those of one corpus: `first`, on which the rules were mended, or `holdout`, read afterwards."""
+    return [row for row in labels if row["set"] == name]
+
+
 def percent(share):
     return f"{100 * share:.1f} %"
 
@@ -49,40 +57,72 @@ def head(*names):
     return [line(*names), "|" + "---|" * len(names)]
 
 
+def shares(name, found):
+    """One line of a table: the counts, the share that is right with its interval, the share that is not wrong."""
+    counts = collections.Counter(found)
+    number = len(found)
+    interval = " to ".join(percent(end) for end in wilson(counts["true"], number))
+    not_wrong = percent(1 - counts["false"] / number)
+    kinds = (counts[verdict] for verdict in VERDICTS)
+    return line(name, number, *kinds, percent(counts["true"] / number), interval, not_wrong)
+
+
+def once(labels):
+    """The worst judgement of each rule in each repository: what one cause says many times counts once."""
+    worst = {}
+    for row in labels:
+        place = row["repository"], row["rule"]
+        worst[place] = max(worst.get(place, "true"), row["verdict"], key=VERDICTS.index)
+    return list(worst.values())
+
+
 def precision(labels):
-    """The shares by severity, before and after the rules were mended."""
+    """The shares by corpus and severity, before and after the rules were mended by it."""
     lines = head("", "findings", "right", "debatable", "wrong", "precision", "95 % interval", "not wrong")
-    for state in ("before", "after"):
-        column = "severity_before" if state == "before" else "severity"
-        for severity in ("error", "warning"):
-            found = [row for row in labels if row[state] == "yes" and row[column] == severity]
-            counts = collections.Counter(row["verdict"] for row in found)
-            number = len(found)
-            interval = " to ".join(percent(end) for end in wilson(counts["true"], number))
-            shares = percent(counts["true"] / number), interval, percent(1 - counts["false"] / number)
-            lines.append(line(f"{severity}s {state}", number, *(counts[verdict] for verdict in VERDICTS), *shares))
+    for name in ("holdout", "first"):
+        title = {"holdout": "hold-out", "first": "first corpus"}[name]
+        for state in ("before", "after"):
+            column = "severity_before" if state == "before" else "severity"
+            for severity in ("error", "warning"):
+                found = [row for row in of(labels, name) if row[state] == "yes" and row[column] == severity]
+                when = {"before": "as found", "after": "after mending"}[state]
+                lines.append(shares(f"{title}, {when}: {severity}s", [row["verdict"] for row in found]))
+                if (name, state) == ("holdout", "before"):
+                    lines.append(shares("each rule once a repository", once(found)))
     return lines
 
 
 def by_rule(labels):
-    """What became of each rule."""
-    lines = head("rule", "read", "right", "debatable", "wrong", "found now")
+    """What the hold-out says of each rule, and what the first corpus said, as found and now."""
+    lines = head("rule", "found", "right", "debatable", "wrong", "95 % interval", "now", "first corpus, now")
     for rule in sorted({row["rule"] for row in labels}):
-        found = [row for row in labels if row["rule"] == rule]
+        here, first = ([row for row in of(labels, name) if row["rule"] == rule] for name in ("holdout", "first"))
+        found = [row for row in here if row["before"] == "yes"]
         counts = collections.Counter(row["verdict"] for row in found)
-        now = sum(row["after"] == "yes" for row in found)
-        lines.append(line(f"[{rule}](rules/{rule}.md)", len(found), *(counts[verdict] for verdict in VERDICTS), now))
+        interval = " to ".join(percent(end) for end in wilson(counts["true"], len(found))) if found else ""
+        kinds = (counts[verdict] for verdict in VERDICTS)
+        lines.append(line(f"[{rule}](rules/{rule}.md)", len(found), *kinds, interval, now(here), now(first)))
     return lines
 
 
+def now(labels):
+    """How many of what is found now are right."""
+    found = [row for row in labels if row["after"] == "yes"]
+    return f"{sum(row['verdict'] == 'true' for row in found)} of {len(found)}" if found else ""
+
+
 def not_right(labels):
-    """Every judgement that is not "right", with its reason."""
+    """Every judgement that is not "right": of the hold-out all, of the first corpus what is still found."""
     lines = head("rule", "where", "judgement", "reason", "found now")
+    alike = collections.defaultdict(list)
     for row in labels:
-        if row["verdict"] != "true":
-            place = f"{row['repository']} `{row['path']}:{row['line']}`"
-            verdict = {"false": "wrong"}.get(row["verdict"], row["verdict"])
-            lines.append(line(row["rule"], place, verdict, row["reason"], row["after"]))
+        if row["verdict"] != "true" and (row["set"] == "holdout" or row["after"] == "yes"):
+            alike[tuple(row[key] for key in ("set", "repository", "rule", "verdict", "reason", "after"))].append(row)
+    for (name, repository, rule, verdict, reason, after), found in sorted(alike.items(), reverse=True):
+        place = f"{found[0]['path']}:{found[0]['line']}"
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        place = f"{repository} `{place}`{more}{' (first)' if name == 'first' else ''}"
+        lines.append(line(rule, place, {"false": "wrong"}.get(verdict, verdict), reason, after))
     return lines
 
 
@@ -137,28 +177,56 @@ def key(row):
     return row["corpus"], row["repository"], row["rule"], row["path"], row["line"], row["workload"]
 
 
+def check(program, folder, *arguments):
+    """What the program says of one folder by itself: images of one must not be linked to Dockerfiles of another."""
+    command = [program, "check", ".", "--fail-on", "never", "--config", "/dev/null", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=True, text=True).stdout
+
+
 def compare(corpus, program, labels):
-    """Runs the program in each repository by itself: images of one must not be linked to Dockerfiles of another."""
+    """What is found in the folders of a corpus, beside its judgements."""
     for row in rows("corpus.tsv"):
         path = corpus / row["corpus"] / row["name"] / row["path"]
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
             print(f"{path} is not the file of the corpus")
-    found = set()
-    folders = [*corpus.glob("github/*/*"), *corpus.glob("pypi/*"), *corpus.glob("debian/*")]
-    for folder in sorted(folders):
-        command = [program, "check", ".", "--format", "json", "--fail-on", "never", "--config", "/dev/null"]
-        output = subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
+    found, here = set(), set()
+    folders = sorted([*corpus.glob("github/*/*"), *corpus.glob("pypi/*"), *corpus.glob("debian/*")])
+    for folder in folders:
         family, name = folder.relative_to(corpus).as_posix().split("/", 1)
-        for finding in json.loads(output)["findings"]:
+        here.add((family, name))
+        for finding in json.loads(check(program, folder, "--format", "json"))["findings"]:
             at = finding["location"]
             found.add((family, name, finding["rule"], at["path"], str(at["start"]["line"]), finding["workload"] or ""))
     judged = {key(row): row for row in labels}
     for place in sorted(found - judged.keys()):
         print("not judged:", *place)
-    for place in sorted(place for place, row in judged.items() if row["after"] == "yes" and place not in found):
-        print("not found any more:", *place)
+    for place in sorted(place for place, row in judged.items() if row["after"] == "yes" and place[:2] in here):
+        if place not in found:
+            print("not found any more:", *place)
     verdicts = collections.Counter(judged[place]["verdict"] for place in found & judged.keys())
     print(f"{len(found)} findings in {len(folders)} repositories: {dict(verdicts)}")
+    counts = [count for folder in folders if folder.parts[-3] == "github" for count in burden(program, folder)]
+    if counts:
+        print(f"{len(counts)} Python containers: median {statistics.median(counts)}, most {max(counts)}")
+
+
+def burden(program, folder):
+    """How many findings each Python container of a manifest or Compose file has, those that it shares among them."""
+    graph = json.loads(check(program, folder, "--graph", "--format", "json"))["workloads"]
+    names = [row["name"] for row in graph if row["python"] == "yes" and row["kind"] != "Dockerfile"]
+    counts = dict.fromkeys(names, 0)
+    owner = ""
+    text = check(program, folder, "--color", "never")
+    # a finding stands under its first workload, and names the others in a note that may be broken over lines
+    for entry in re.split(r"\n(?=\S)", re.sub(r"\n {6,}(?=\S)(?![^\n|]*\|)", " ", text)):
+        heading = re.match(r"(\S.*?)(?: \(likely\))? at\s", entry)
+        if heading and not re.match(r"(error|warning|info)\[", entry):
+            owner = heading[1]
+        elif re.match(r"(error|warning)\[", entry):
+            also = re.search(r"note: also of ([^\n]*)", entry)
+            for name in {owner, *(also[1].split(", ") if also else ())} & counts.keys():
+                counts[name] += 1
+    return list(counts.values())
 
 
 def main():
@@ -176,7 +244,7 @@ def main():
         "precision": precision(labels),
         "rules": by_rule(labels),
         "not right": not_right(labels),
-        "peers": peers(labels, data),
+        "peers": peers(of(labels, "first"), data),
         "speed": speed(data),
     }
     text = PAGE.read_text(encoding="utf-8")
