@@ -153,6 +153,11 @@ impl Case {
         self.name == name || self.folder == name
     }
 
+    /// Why none of these, a place, a cgroup version, a kind of machine or a Python, may host it.
+    pub(crate) fn why_not_in(&self, keys: &[&str]) -> Option<String> {
+        keys.iter().find_map(|key| self.not_in.get(*key)).cloned()
+    }
+
     /// Whether it disturbs others that are played at the same time.
     pub(crate) fn is_alone(&self) -> bool {
         self.steps

@@ -10,26 +10,31 @@ use crate::tools::{Result, find_program, say, stdout_of, succeeds};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const PROGRAM: &str = "qemu-system-x86_64";
 const PACKAGE: &str = "qemu-system-x86";
-/// Longest time for all that one machine does, in seconds.
-const LIMIT_SECONDS: u32 = 1800;
+/// What a machine that is told to end has for it, in seconds.
+const GRACE_SECONDS: &str = "30";
 /// Where the packages keep what the program looks for at run time.
 const FIRMWARE: [&str; 2] = ["usr/share/qemu", "usr/share/seabios"];
 const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 
-/// The emulator, ready for its options; a machine that does not end is ended.
+/// What the emulator leaves with when its deadline has ended it.
+pub(crate) const ENDED_BY_DEADLINE: i32 = 124;
+
+/// The emulator, ready for its options; a machine that does not end by its deadline is ended, and so is one whose lab is
+/// gone.
 ///
 /// # Errors
 /// When it is neither installed nor to be had from apt-get.
-pub(crate) fn command() -> Result<Command> {
+pub(crate) fn command(deadline: Duration) -> Result<Command> {
     if find_program(PROGRAM).is_some() {
-        return Ok(limited(Path::new(PROGRAM)));
+        return Ok(limited(Path::new(PROGRAM), deadline));
     }
     let folder = make_once(cache().join("qemu"), unpack)?;
     let libraries = LIBRARIES.map(|name| folder.join(name).display().to_string());
-    let mut command = limited(&folder.join("usr/bin").join(PROGRAM));
+    let mut command = limited(&folder.join("usr/bin").join(PROGRAM), deadline);
     command.env("LD_LIBRARY_PATH", libraries.join(":"));
     for name in FIRMWARE {
         command.arg("-L").arg(folder.join(name));
@@ -37,9 +42,13 @@ pub(crate) fn command() -> Result<Command> {
     Ok(command)
 }
 
-fn limited(program: &Path) -> Command {
-    let mut command = Command::new("timeout");
-    command.arg(LIMIT_SECONDS.to_string()).arg(program);
+fn limited(program: &Path, deadline: Duration) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "TERM"])
+        .args(["timeout", "--kill-after", GRACE_SECONDS])
+        .arg(deadline.as_secs().to_string())
+        .arg(program);
     command
 }
 

@@ -9,6 +9,7 @@ use crate::tools::{Result, say, stdout_of};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Counts changes of the image's recipe.
 const RECIPE: u32 = 2;
@@ -68,7 +69,7 @@ impl Kernel {
         if !is_root()? {
             return Err("needs root: to make the image".into());
         }
-        emulator::command()?;
+        emulator::command(Duration::ZERO)?;
         install(&[
             ("cpio", "cpio"),
             ("mkfs.ext4", "e2fsprogs"),

@@ -3,6 +3,7 @@
 //! A case is a folder under `lab/cases/`; `docs/lab.md` tells how to write one and what each place proves. Here is
 //! what plays them.
 
+mod boots;
 pub(crate) mod case;
 pub(crate) mod cgroup;
 pub(crate) mod command;
@@ -10,11 +11,13 @@ mod emulator;
 mod example;
 mod expect;
 mod image;
+mod job;
 mod mutants;
 mod oci;
 mod options;
 mod place;
 mod request;
+mod results;
 mod rootfs;
 mod run;
 mod seccomp;
@@ -27,8 +30,8 @@ use crate::tools::{Result, complain, say, target_dir};
 use case::Case;
 use options::{Options, Set};
 use place::{Place, Setting};
+use results::{Outcome, Results, Row, summarize};
 use rootfs::Python;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,30 +39,6 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-/// What came of a case in a place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Outcome {
-    Pass,
-    Fail(Vec<String>),
-    /// The place cannot show what the case is about.
-    NotApplicable(String),
-    /// The place could not be made here.
-    Skipped(String),
-}
-
-/// A line of the result.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Row {
-    pub(crate) case: String,
-    /// The case's folder, which cases that vary share.
-    #[serde(default)]
-    pub(crate) folder: String,
-    pub(crate) promise: String,
-    pub(crate) place: String,
-    pub(crate) python: String,
-    pub(crate) outcome: Outcome,
-}
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if let Some(("record-truth", rest)) =
@@ -73,7 +52,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let began = Instant::now();
     let mut cases = chosen(&options)?;
-    let title = options.table.then(table::title).transpose()?;
+    let results = Results::new(&options)?;
     let work = Work::new(&options)?;
     if options.guest.is_none() {
         if options.program.is_none() && cases.iter().any(|case| case.example.is_some()) {
@@ -83,18 +62,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let mut rows = Vec::new();
     for place in &options.places {
-        rows.extend(play_in(*place, &cases, &options, &work)?);
+        rows.extend(play_in(*place, &cases, &options, &work, &results)?);
+        results.write()?;
     }
     for machine in &options.machines {
-        rows.extend(vm::play(*machine, &cases, options.set, &work)?);
-    }
-    if options.guest.is_some() {
-        for row in &rows {
-            say(&format!("{}{}", vm::ROW, serde_json::to_string(row)?));
-        }
-    }
-    if let Some(title) = title {
-        table::write(&title, &rows)?;
+        rows.extend(vm::play(*machine, &cases, options.set, &work, &results)?);
     }
     let failed = summarize(&rows, began, &options);
     Ok(if failed {
@@ -167,90 +139,118 @@ impl Drop for Work {
 }
 
 /// Plays the cases in one place.
-fn play_in(place: Place, cases: &[Case], options: &Options, work: &Work) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    let row = |case: &Case, python: &str, outcome| Row {
-        case: case.name.clone(),
-        folder: case.folder.clone(),
-        promise: case.promise.clone(),
-        place: place.name().to_owned(),
-        python: python.to_owned(),
-        outcome,
-    };
+fn play_in(
+    place: Place,
+    cases: &[Case],
+    options: &Options,
+    work: &Work,
+    results: &Results,
+) -> Result<Vec<Row>> {
     let prepared = place.prepare().and_then(|()| rootfs::packages());
     let packages = match prepared {
         Ok(packages) => packages,
         Err(why) => {
             let why = why.to_string();
             complain(&format!("skipped: place {}: {why}", place.name()));
-            let skipped = |case: &Case| row(case, "", Outcome::Skipped(why.clone()));
-            return Ok(cases.iter().map(skipped).collect());
+            let skipped =
+                |case: &Case| Row::new(case, place.name(), "", Outcome::Skipped(why.clone()));
+            let rows: Vec<Row> = cases.iter().map(skipped).collect();
+            rows.iter().for_each(|row| results.tell(row));
+            return Ok(rows);
         }
     };
-    let version = cgroup::version().name();
+    let (mut rows, chosen) = plays(place, cases, options, results);
+    rows.iter().for_each(|row| results.tell(row));
     let mut tasks = Vec::new();
     let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
-    for (index, case) in cases.iter().enumerate() {
-        let machine = if options.guest.is_some() {
-            "vm"
-        } else {
-            "real"
+    for (case, python) in chosen {
+        let rootfs = match (place, &options.rootfs) {
+            (Place::Host, _) => PathBuf::from("/"),
+            (_, Some(rootfs)) => rootfs.clone(),
+            (_, None) => match made.get(python.version) {
+                Some(rootfs) => rootfs.clone(),
+                None => made
+                    .entry(python.version)
+                    .or_insert(rootfs::rootfs(python)?)
+                    .clone(),
+            },
         };
-        let why = [place.name(), version, machine]
-            .iter()
-            .find_map(|key| case.not_in.get(*key));
-        if let Some(why) = why {
-            rows.push(row(case, "", Outcome::NotApplicable(why.clone())));
-            continue;
-        }
-        for python in pythons(place, index, options) {
-            if let Some(why) = case.not_in.get(python.version) {
-                let why = Outcome::NotApplicable(why.clone());
-                rows.push(row(case, python.version, why));
-                continue;
-            }
-            let rootfs = match (place, &options.rootfs) {
-                (Place::Host, _) => PathBuf::from("/"),
-                (_, Some(rootfs)) => rootfs.clone(),
-                (_, None) => match made.get(python.version) {
-                    Some(rootfs) => rootfs.clone(),
-                    None => made
-                        .entry(python.version)
-                        .or_insert(rootfs::rootfs(python)?)
-                        .clone(),
-                },
-            };
-            let setting = Setting {
-                place,
-                python: python.version.to_owned(),
-                rootfs,
-                program: work.program.clone(),
-                lab: work.lab.clone(),
-                packages: packages.clone(),
-                slowness: options.slowness,
-                guest: options.guest,
-            };
-            tasks.push((case, setting));
-        }
+        let setting = Setting {
+            place,
+            python: python.version.to_owned(),
+            rootfs,
+            program: work.program.clone(),
+            lab: work.lab.clone(),
+            packages: packages.clone(),
+            slowness: options.slowness,
+            guest: options.guest,
+        };
+        tasks.push((case, setting));
     }
-    let outcomes = play_all(&tasks, options.jobs, &work.folder);
-    let played = tasks.iter().zip(outcomes);
-    rows.extend(played.map(|((case, setting), outcome)| row(case, &setting.python, outcome)));
+    rows.extend(play_all(&tasks, options.jobs, &work.folder, results));
     Ok(rows)
 }
 
+/// What is to be played in a place, and rows of what it does not host.
+fn plays<'a>(
+    place: Place,
+    cases: &'a [Case],
+    options: &Options,
+    results: &Results,
+) -> (Vec<Row>, Vec<(&'a Case, Python)>) {
+    let machine = if options.guest.is_some() {
+        "vm"
+    } else {
+        "real"
+    };
+    let (mut rows, mut chosen, mut held) = (Vec::new(), Vec::new(), 0);
+    let name = place.name();
+    for (index, case) in cases.iter().enumerate() {
+        if let Some(why) = case.why_not_in(&[name, cgroup::version().name(), machine]) {
+            rows.push(Row::new(case, name, "", Outcome::NotApplicable(why)));
+            continue;
+        }
+        for python in pythons(place, index, options) {
+            if let Some(why) = case.why_not_in(&[python.version]) {
+                let outcome = Outcome::NotApplicable(why);
+                rows.push(Row::new(case, name, python.version, outcome));
+            } else if results.holds(name, case, python.version) {
+                held += 1;
+            } else {
+                chosen.push((case, python));
+            }
+        }
+    }
+    if held > 0 {
+        say(&format!(
+            "{name}: {held} plays passed before, {} are left",
+            chosen.len()
+        ));
+    }
+    (rows, chosen)
+}
+
 /// Plays the tasks, some at a time: most of the time they wait.
-fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome> {
+fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path, results: &Results) -> Vec<Row> {
     let next = AtomicUsize::new(0);
-    let outcomes: Vec<OnceLock<Outcome>> = tasks.iter().map(|_| OnceLock::new()).collect();
+    let rows: Vec<OnceLock<Row>> = tasks.iter().map(|_| OnceLock::new()).collect();
+    let row = |(case, setting): &(&Case, Setting), outcome| {
+        Row::new(case, setting.place.name(), &setting.python, outcome)
+    };
+    let play = |index: usize, task: &(&Case, Setting)| {
+        results.begin(task.1.place, task.0);
+        let row = row(task, play_case(task.0, &task.1, work));
+        results.tell(&row);
+        let _ = rows[index].set(row);
+    };
     let player = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((case, setting)) = tasks.get(index) else {
+            let Some(task) = tasks.get(index) else {
                 break;
             };
-            if !case.is_alone() {
-                let _ = outcomes[index].set(play_case(case, setting, work));
+            if !task.0.is_alone() {
+                play(index, task);
             }
         }
     };
@@ -259,15 +259,21 @@ fn play_all(tasks: &[(&Case, Setting)], jobs: usize, work: &Path) -> Vec<Outcome
             scope.spawn(player);
         }
     });
-    for ((case, setting), outcome) in tasks.iter().zip(&outcomes) {
-        if case.is_alone() {
-            let _ = outcome.set(play_case(case, setting, work));
+    for (index, task) in tasks.iter().enumerate() {
+        if task.0.is_alone() {
+            play(index, task);
         }
     }
-    let lost = || Outcome::Fail(vec!["the player of this case ended early".to_owned()]);
-    outcomes
-        .into_iter()
-        .map(|outcome| outcome.into_inner().unwrap_or_else(lost))
+    let lost = |task| {
+        let why = "the player of this case ended early".to_owned();
+        let row = row(task, Outcome::Fail(vec![why]));
+        results.tell(&row);
+        row
+    };
+    let ended = rows.into_iter().map(OnceLock::into_inner);
+    let ended = tasks.iter().zip(ended);
+    ended
+        .map(|(task, row)| row.unwrap_or_else(|| lost(task)))
         .collect()
 }
 
@@ -376,25 +382,4 @@ fn keep(folder: &Path, logs: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(logs);
     fs::create_dir_all(logs.parent().unwrap_or(logs))?;
     run::must(Command::new("mv").arg(folder).arg(logs))
-}
-
-/// The last lines; whether anything failed.
-fn summarize(rows: &[Row], began: Instant, options: &Options) -> bool {
-    let count = |is: fn(&Outcome) -> bool| rows.iter().filter(|row| is(&row.outcome)).count();
-    let failed = count(|outcome| matches!(outcome, Outcome::Fail(_)));
-    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
-    for row in rows {
-        if let Outcome::Fail(wrong) = &row.outcome {
-            let first = wrong.first().map(String::as_str).unwrap_or_default();
-            say(&format!("failed: {} in {}: {first}", row.case, row.place));
-        }
-    }
-    say(&format!(
-        "lab: {} passed, {failed} failed, {} not applicable, {skipped} skipped, in {:.0} s",
-        count(|outcome| *outcome == Outcome::Pass),
-        count(|outcome| matches!(outcome, Outcome::NotApplicable(_))),
-        began.elapsed().as_secs_f64()
-    ));
-    // a set that is asked for by name must be whole
-    failed > 0 || (skipped > 0 && options.set != Set::Default)
 }

@@ -9,8 +9,9 @@ use super::case::Case;
 use super::image::Kernel;
 use super::options::Options;
 use super::place::Place;
+use super::results::{Outcome, Results, Row};
 use super::vm::{self, Trial};
-use super::{Outcome, Row, Work, case, play_in};
+use super::{Work, boots, case, play_in};
 use crate::tools::{Result, cargo, must_succeed, root, say, stdout_of, target_dir};
 use serde::Deserialize;
 use std::fs;
@@ -76,7 +77,7 @@ impl Mutant {
     }
 }
 
-/// The emulated machines: one boot plays all programs, the unbroken one first.
+/// The emulated machines: a boot plays many programs, the unbroken one first.
 struct Emulated<'a> {
     cases: &'a [Case],
     unbroken: PathBuf,
@@ -124,7 +125,7 @@ impl<'a> Emulated<'a> {
             let is_its = |name: &String| mutant.cases.contains(name);
             trials.push(trial(program, mutant.inner_places(), &is_its));
         }
-        let mut played = vm::play_trials(machine, &trials, work)?.into_iter();
+        let mut played = vm::play_trials(machine, &trials, work, &Results::default())?.into_iter();
         let mut failed = failing(&played.next().unwrap_or_default());
         for ((mutant, _), rows) in self.mutants.iter().zip(played) {
             failed.extend(mutant.judge(&unnoticed(&rows)));
@@ -253,7 +254,7 @@ fn unnoticed(rows: &[Row]) -> Vec<String> {
     }
     let missed = |row: &Row| {
         let how = match &row.outcome {
-            Outcome::Fail(wrong) if wrong.iter().any(|why| why == vm::LOST) => "was not played",
+            Outcome::Fail(wrong) if wrong.iter().any(|why| was_unplayed(why)) => "was not played",
             Outcome::Fail(_) => return None,
             Outcome::Skipped(_) => "is skipped",
             Outcome::Pass | Outcome::NotApplicable(_) => "passes",
@@ -261,6 +262,10 @@ fn unnoticed(rows: &[Row]) -> Vec<String> {
         Some(format!("{} in {} {how}", row.case, row.place))
     };
     hosted.filter_map(missed).collect()
+}
+
+fn was_unplayed(why: &str) -> bool {
+    [boots::LOST, boots::ENDED].contains(&why)
 }
 
 fn played(
@@ -271,9 +276,9 @@ fn played(
 ) -> Result<Vec<Row>> {
     let mut cases = case::read_all(&root().join("lab"))?;
     cases.retain(|case| is_wanted(&case.name));
-    let mut rows = Vec::new();
+    let (mut rows, results) = (Vec::new(), Results::default());
     for place in places {
-        rows.extend(play_in(*place, &cases, options, work)?);
+        rows.extend(play_in(*place, &cases, options, work, &results)?);
     }
     Ok(rows)
 }
@@ -318,8 +323,10 @@ mod tests {
             python: String::new(),
             outcome,
         };
-        let lost = row(Outcome::Fail(vec![vm::LOST.to_owned()]));
-        assert_eq!(unnoticed(&[lost]), ["c in vm host was not played"]);
+        for why in [boots::LOST, boots::ENDED] {
+            let lost = row(Outcome::Fail(vec![why.to_owned()]));
+            assert_eq!(unnoticed(&[lost]), ["c in vm host was not played"]);
+        }
         let noticed = row(Outcome::Fail(vec!["exit code".to_owned()]));
         assert!(unnoticed(&[noticed]).is_empty());
     }

@@ -13,7 +13,8 @@ usage: cargo xtask lab [PLACE...] [OPTION...]
   --case NAME          only this case; repeatable
   --python VERSION     in containers: 3.11, 3.13, 3.14, 3.15 or all; default 3.11
   --set ci|vm-ci|full  ci: the Pythons take turns over the cases; vm-ci: the few cases with `ci_vm`; full: each with each
-  --table              write the result into docs/lab.md
+  --table              write the result into docs/lab.md, as it comes
+  --rest               as --table, without what this commit's table holds as passed: goes on where a run stopped
   --mutants            break the program on purpose, see whether the cases notice; --mutant NAME: only this one
   --program FILE       test this program instead of building one; for examples/, dunnage-check must lie beside it
   --rootfs FOLDER      use this root file system for containers
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) pythons: Vec<Python>,
     pub(crate) set: Set,
     pub(crate) table: bool,
+    /// Play only what the table of this commit does not hold as passed.
+    pub(crate) rest: bool,
     pub(crate) with_mutants: bool,
     pub(crate) mutants: Vec<String>,
     pub(crate) program: Option<PathBuf>,
@@ -67,6 +70,10 @@ impl Options {
             }
             match word.as_str() {
                 "--table" => options.table = true,
+                "--rest" => {
+                    options.table = true;
+                    options.rest = true;
+                }
                 "--mutants" => options.with_mutants = true,
                 _ => {
                     let value = args.next().ok_or_else(|| {
@@ -138,6 +145,9 @@ mod tests {
         assert_eq!(options.set, Set::Ci);
         assert_eq!(parse("--python all").unwrap().pythons.len(), 4);
         assert_eq!(parse("--table").unwrap().places, Place::ALL);
+        assert!(!parse("vm --table").unwrap().rest);
+        let options = parse("vm --rest").unwrap();
+        assert!(options.rest && options.table);
         let options = parse("vm vm-trixie").unwrap();
         assert!(options.machines.len() == 2 && options.places.is_empty());
     }

@@ -1,33 +1,29 @@
 //! The place `vm`: a stock Debian kernel with pure cgroup v2 and PSI, in QEMU's software emulation.
 //!
-//! The machine is booted once per kernel. This very program runs in it, as on any other machine, and plays the cases on its `host`
-//! and in its `runc`; the rows of the result come back over the serial console. Emulation is some ten times slower and
-//! keeps no time that could be asserted: counters and order hold there.
+//! This very program runs in the machine, as on any other, and plays the cases on its `host` and in its `runc`. The rows
+//! of the result come back over the serial console, each when its case has ended, and `boots.rs` says what each boot
+//! plays. Emulation is some ten times slower and keeps no time that could be asserted: counters and order hold there.
 
+use super::boots::{Boot, Play, Progress, Queue};
 use super::case::Case;
+use super::cgroup::Version;
 use super::image::Kernel;
+use super::job::{self, TRIAL};
 use super::options::Set;
 use super::place::Place;
-use super::rootfs::{BUILT, packages};
-use super::run::must;
-use super::{Outcome, Row, Work, emulator};
+use super::results::{BEGIN, Outcome, ROW, Results, Row};
+use super::{Work, emulator};
 use crate::tools::{Result, complain, say};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
 /// Places inside the machine.
 pub(crate) const INNER: [Place; 2] = [Place::Host, Place::Runc];
-/// How a row looks on the console.
-pub(crate) const ROW: &str = "lab-row ";
 /// For the cases about swap.
 const SWAP_BYTES: u64 = 256 << 20;
-/// Comes before the rows of a trial.
-const TRIAL: &str = "lab-trial ";
 const END: &str = "lab-end ";
-/// What is wrong with a case that was not played to its end.
-pub(crate) const LOST: &str = "the machine ended before this case";
 /// How much longer than usual cases may take. An emulated machine is some ten times slower, but a case's patience is far
 /// more than ten times what it takes.
 const SLOWNESS: u32 = 5;
@@ -42,29 +38,14 @@ pub(crate) struct Trial<'a> {
     pub(crate) cases: Vec<&'a Case>,
 }
 
-impl Trial<'_> {
-    /// A row for each place and case.
-    fn rows(&self, kernel: Kernel, outcome: &Outcome) -> Vec<Row> {
-        let row = |place: Place, case: &Case| Row {
-            case: case.name.clone(),
-            folder: case.folder.clone(),
-            promise: case.promise.clone(),
-            place: kernel.named(place.name()),
-            python: String::new(),
-            outcome: outcome.clone(),
-        };
-        let of_place = |place: &Place| {
-            self.cases
-                .iter()
-                .map(|case| row(*place, case))
-                .collect::<Vec<_>>()
-        };
-        self.places.iter().flat_map(of_place).collect()
-    }
-}
-
 /// Plays the cases in the emulated machine: each in every place inside, with `--set ci` each in one.
-pub(crate) fn play(kernel: Kernel, cases: &[Case], set: Set, work: &Work) -> Result<Vec<Row>> {
+pub(crate) fn play(
+    kernel: Kernel,
+    cases: &[Case],
+    set: Set,
+    work: &Work,
+    results: &Results,
+) -> Result<Vec<Row>> {
     let program = &work.program;
     let trial = |places: &[Place], cases| Trial {
         places: places.to_vec(),
@@ -78,7 +59,7 @@ pub(crate) fn play(kernel: Kernel, cases: &[Case], set: Set, work: &Work) -> Res
     } else {
         vec![trial(&INNER, cases.iter().collect())]
     };
-    Ok(play_trials(kernel, &trials, work)?.concat())
+    Ok(play_trials(kernel, &trials, work, results)?.concat())
 }
 
 /// The cases of `host` and those of `runc`: by turns, where both can host them; the next kernel has them the other way
@@ -96,97 +77,194 @@ fn take_turns(cases: &[Case], turn: usize) -> [Vec<&Case>; 2] {
     taken
 }
 
-/// Boots once for all trials; the rows of each.
-pub(crate) fn play_trials(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<Vec<Vec<Row>>> {
+/// Boots as often as all trials need; the rows of each.
+pub(crate) fn play_trials(
+    kernel: Kernel,
+    trials: &[Trial],
+    work: &Work,
+    results: &Results,
+) -> Result<Vec<Vec<Row>>> {
+    let mut rows = vec![Vec::new(); trials.len()];
+    let mut add = |trial: usize, row: Row, is_told: bool| {
+        if !is_told {
+            results.tell(&row);
+        }
+        rows[trial].push(row);
+    };
+    let row = |play: &Play, outcome| {
+        let place = kernel.named(play.place.name());
+        Row::new(play.case, &place, kernel.python.version, outcome)
+    };
+    let (chosen, unhosted) = plays(kernel, trials, results);
+    for (trial, row) in unhosted {
+        add(trial, row, false);
+    }
+    if chosen.is_empty() {
+        results.write()?;
+        return Ok(rows);
+    }
     let image = match kernel.prepare() {
         Ok(image) => image,
         Err(why) => {
             complain(&format!("skipped: place {}: {why}", kernel.name));
-            let skipped = Outcome::Skipped(why.to_string());
-            return Ok(trials
-                .iter()
-                .map(|trial| trial.rows(kernel, &skipped))
-                .collect());
+            for play in &chosen {
+                add(
+                    play.trial,
+                    row(play, Outcome::Skipped(why.to_string())),
+                    false,
+                );
+            }
+            results.write()?;
+            return Ok(rows);
         }
     };
-    let job = job(kernel, trials, work)?;
-    let swap = work.folder.join(format!("swap-{}", kernel.name));
-    fs::File::create(&swap)?.set_len(SWAP_BYTES)?;
-    let mut played = boot(kernel, &image, &[&job, &swap], trials.len())?;
-    let lost = Outcome::Fail(vec![LOST.to_owned()]);
-    for (trial, rows) in trials.iter().zip(&mut played) {
-        for row in trial.rows(kernel, &lost) {
-            let is_there = |other: &Row| other.case == row.case && other.place == row.place;
-            if !rows.iter().any(is_there) {
-                rows.push(row);
+    let mut queue = Queue::new(chosen);
+    while let Some(boot) = queue.next() {
+        let seen = play_boot(kernel, &image, trials, &boot, work, results)?;
+        for (play, why) in queue.settle(boot, |play| seen.progress(kernel, play)) {
+            let outcome = Outcome::Fail(vec![why.to_owned()]);
+            add(play.trial, row(&play, outcome), false);
+        }
+        for (trial, row) in seen.rows {
+            add(trial, row, true);
+        }
+        results.write()?;
+    }
+    Ok(rows)
+}
+
+/// What is to be played, and rows of what these places do not host, with their trials.
+fn plays<'a>(
+    kernel: Kernel,
+    trials: &[Trial<'a>],
+    results: &Results,
+) -> (Vec<Play<'a>>, Vec<(usize, Row)>) {
+    let (mut chosen, mut unhosted, mut held) = (Vec::new(), Vec::new(), 0);
+    let python = kernel.python.version;
+    for (number, trial) in trials.iter().enumerate() {
+        for place in &trial.places {
+            let named = kernel.named(place.name());
+            for case in &trial.cases {
+                let here = [place.name(), Version::V2.name(), "vm"];
+                let row = |python, why| Row::new(case, &named, python, Outcome::NotApplicable(why));
+                if let Some(why) = case.why_not_in(&here) {
+                    unhosted.push((number, row("", why)));
+                } else if let Some(why) = case.why_not_in(&[python]) {
+                    unhosted.push((number, row(python, why)));
+                } else if results.holds(&named, case, python) {
+                    held += 1;
+                } else {
+                    chosen.push(Play::new(number, *place, case, trial.slowness));
+                }
             }
         }
     }
-    Ok(played)
-}
-
-/// What the machine is to do, as an archive: this program, the programs under test, the cases, the packages.
-fn job(kernel: Kernel, trials: &[Trial], work: &Work) -> Result<PathBuf> {
-    let folder = work.folder.join(format!("job-{}", kernel.name));
-    let packages = packages()?;
-    let cached = folder.join("cache/dunnage-lab");
-    fs::create_dir_all(&cached)?;
-    fs::copy(std::env::current_exe()?, folder.join("xtask"))?;
-    must(
-        Command::new("cp")
-            .arg("-r")
-            .arg(&work.lab)
-            .arg(folder.join("lab")),
-    )?;
-    // its memory is small
-    let kept = cached.join(packages.file_name().unwrap_or_default());
-    must(Command::new("cp").arg("-r").arg(packages).arg(cached))?;
-    for (group, _) in BUILT {
-        let _ = fs::remove_dir_all(kept.join(group));
-    }
-    let mut script =
-        // only groups that ask for it may swap
-        "mkswap /dev/vdc >/dev/null && swapon /dev/vdc\ncd /tmp/job\nexport XDG_CACHE_HOME=/tmp/job/cache CARGO_TARGET_DIR=/tmp/target\n"
-            .to_owned();
-    for (number, trial) in trials.iter().enumerate() {
-        let program = format!("dunnage-{number}");
-        fs::copy(trial.program, folder.join(&program))?;
-        let places: Vec<_> = trial.places.iter().map(|place| place.name()).collect();
-        let names = trial.cases.iter().map(|case| case.name.as_str());
-        script.push_str(&format!(
-            "echo '{TRIAL}{number}'\n\
-             ./xtask lab {} --guest {} --lab /tmp/job/lab --program /tmp/job/{program} --rootfs /tmp/root --python {} --slowness {} --case {}\n",
-            places.join(" "),
-            kernel.name,
-            kernel.python.version,
-            trial.slowness,
-            names.collect::<Vec<_>>().join(" --case ")
+    if held > 0 {
+        let left = chosen.len();
+        say(&format!(
+            "{}: {held} plays passed before, {left} are left",
+            kernel.name
         ));
     }
-    fs::write(folder.join("run"), script)?;
-    let archive = work.folder.join(format!("job-{}.tar", kernel.name));
-    must(
-        Command::new("tar")
-            .arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(&folder)
-            .arg("."),
-    )?;
-    Ok(archive)
+    (chosen, unhosted)
 }
 
-/// Boots, shows what the machine says, collects the rows of each trial.
-fn boot(
+/// What a console has told, by number of the trial.
+#[derive(Default)]
+struct Seen {
+    trial: usize,
+    /// Place inside, blank, case.
+    begun: Vec<(usize, String)>,
+    rows: Vec<(usize, Row)>,
+}
+
+impl Seen {
+    fn progress(&self, kernel: Kernel, play: &Play) -> Progress {
+        let (place, case) = (play.place.name(), &play.case.name);
+        let is_its = |(trial, row): &(usize, Row)| {
+            *trial == play.trial && row.case == *case && row.place == kernel.named(place)
+        };
+        if self.rows.iter().any(is_its) {
+            return Progress::Done;
+        }
+        let begun = (play.trial, format!("{place} {case}"));
+        if self.begun.contains(&begun) {
+            return Progress::Begun;
+        }
+        Progress::Untouched
+    }
+
+    /// Takes a line of the console; what is for a person is given back.
+    fn take<'a>(&mut self, line: &'a str, kernel: Kernel, results: &Results) -> Option<&'a str> {
+        if let Some(number) = line.strip_prefix(TRIAL) {
+            self.trial = number.parse().unwrap_or_default();
+        } else if let Some(begun) = line.strip_prefix(BEGIN) {
+            self.begun.push((self.trial, begun.to_owned()));
+        } else if let Some(row) = line.strip_prefix(ROW) {
+            match serde_json::from_str::<Row>(row) {
+                Ok(mut row) => {
+                    row.place = kernel.named(&row.place);
+                    results.tell(&row);
+                    self.rows.push((self.trial, row));
+                }
+                // its case is played again
+                Err(error) => complain(&format!("a row that cannot be read ({error}): {line}")),
+            }
+        } else if !line.is_empty() && !line.starts_with(END) {
+            return Some(line);
+        }
+        None
+    }
+}
+
+/// Boots, shows what the machine says, and collects what came of it.
+fn play_boot(
     kernel: Kernel,
     image: &Path,
-    [job, swap]: &[&Path; 2],
-    trials: usize,
-) -> Result<Vec<Vec<Row>>> {
+    trials: &[Trial],
+    boot: &Boot,
+    work: &Work,
+    results: &Results,
+) -> Result<Seen> {
+    let job = job::archive(kernel, trials, boot, work)?;
+    let swap = work.folder.join(format!("swap-{}", kernel.name));
+    fs::File::create(&swap)?.set_len(SWAP_BYTES)?;
+    let number = boot.plays.len();
+    say(&format!(
+        "booting the emulated machine {} for {number} plays, {:.0} min at most; {} are left for later boots",
+        kernel.name,
+        boot.deadline().as_secs_f64() / 60.0,
+        boot.left
+    ));
+    let mut machine = start(image, &[&job, &swap], boot)?;
+    let console = machine.stdout.take().ok_or("no console")?;
+    let mut seen = Seen::default();
+    for line in BufReader::new(console).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(line) = seen.take(line.trim_end(), kernel, results) {
+            say(&format!("{}: {line}", kernel.name));
+        }
+    }
+    let status = machine.wait()?;
+    let done = seen.rows.len();
+    if done < number || !status.success() {
+        let why = match status.code() {
+            Some(emulator::ENDED_BY_DEADLINE) => "by its deadline".to_owned(),
+            _ => status.to_string(),
+        };
+        complain(&format!(
+            "the emulated machine {} ended ({why}) after {done} of {number} plays",
+            kernel.name
+        ));
+    }
+    Ok(seen)
+}
+
+fn start(image: &Path, [job, swap]: &[&Path; 2], boot: &Boot) -> Result<Child> {
     let drive = |file: &Path| format!("file={},format=raw,if=virtio", file.display());
     let fixed = |file: &Path| format!("{},readonly=on", drive(file));
-    say(&format!("booting the emulated machine {}", kernel.name));
-    let mut machine = emulator::command()?
+    let machine = emulator::command(boot.deadline())?
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
         .args([
             "-m",
@@ -210,30 +288,7 @@ fn boot(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
-    let console = machine.stdout.take().ok_or("no console")?;
-    let mut played = vec![Vec::new(); trials];
-    let mut current = 0;
-    for line in BufReader::new(console).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        let line = line.trim_end();
-        if let Some(number) = line.strip_prefix(TRIAL) {
-            current = number.parse()?;
-        } else if let Some(row) = line.strip_prefix(ROW) {
-            match serde_json::from_str::<Row>(row) {
-                Ok(mut row) => {
-                    row.place = kernel.named(&row.place);
-                    let rows = played.get_mut(current).ok_or("a row of no trial")?;
-                    rows.push(row);
-                }
-                Err(error) => complain(&format!("a row that cannot be read ({error}): {line}")),
-            }
-        } else if !line.is_empty() && !line.starts_with(END) {
-            say(&format!("{}: {line}", kernel.name));
-        }
-    }
-    machine.wait()?;
-    Ok(played)
+    Ok(machine)
 }
 
 #[cfg(test)]
@@ -248,6 +303,8 @@ mod tests {
         let cases = super::super::case::read_all(&crate::tools::root().join("lab")).unwrap();
         let chosen: Vec<_> = cases.iter().filter(|case| case.ci_vm).collect();
         assert!((12..=24).contains(&chosen.len()), "{}", chosen.len());
+        // one boot is enough
+        assert!(chosen.len() * INNER.len() <= super::super::boots::MOST);
         for case in chosen {
             let name = &case.name;
             let is_timed = |step: &Step| matches!(step, Step::Sleep { .. } | Step::SetClock { .. });
@@ -284,5 +341,54 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_row_counts_where_it_came_whole_and_a_case_that_only_began_may_have_ended_the_machine() {
+        let text = r#"{"promise":"p","start":["true"],"expect":{"code":0}}"#;
+        let cases = ["ended", "cut", "begun", "waits"].map(|name| {
+            let mut case: Case = serde_json::from_str(text).unwrap();
+            case.name = name.to_owned();
+            case
+        });
+        let kernel = Kernel::ALL[0];
+        let row = |name: &str| {
+            let case = cases.iter().find(|case| case.name == name).unwrap();
+            let row = Row::new(case, "host", "3.11", Outcome::Pass);
+            format!("{ROW}{}", serde_json::to_string(&row).unwrap())
+        };
+        let begin = |name: &str| format!("{BEGIN}host {name}");
+        let cut = row("cut");
+        let console = [
+            format!("{TRIAL}1"),
+            begin("ended"),
+            begin("cut"),
+            "pass  host-3.11-ended (0.1 s)".to_owned(),
+            row("ended"),
+            begin("begun"),
+            cut[..cut.len() / 2].to_owned(),
+        ];
+        let mut seen = Seen::default();
+        let results = Results::default();
+        let shown: Vec<_> = console
+            .iter()
+            .filter_map(|line| seen.take(line, kernel, &results))
+            .collect();
+        assert_eq!(shown, ["pass  host-3.11-ended (0.1 s)"]);
+        let progress = |trial, place| {
+            let play = |case| Play::new(trial, place, case, 1);
+            cases
+                .each_ref()
+                .map(|case| seen.progress(kernel, &play(case)))
+        };
+        let wanted = [
+            Progress::Done,
+            Progress::Begun,
+            Progress::Begun,
+            Progress::Untouched,
+        ];
+        assert_eq!(progress(1, Place::Host), wanted);
+        assert_eq!(progress(0, Place::Host), [Progress::Untouched; 4]);
+        assert_eq!(progress(1, Place::Runc), [Progress::Untouched; 4]);
     }
 }
