@@ -14,7 +14,7 @@ pub(crate) const MOST: usize = 60;
 /// What each play adds to a boot's deadline; some four times what it takes on a busy machine.
 const EACH: Duration = Duration::from_secs(30);
 /// For the boot itself; a quiet machine needs some seconds.
-const START: Duration = Duration::from_secs(240);
+const START: Duration = Duration::from_mins(4);
 
 /// What is wrong with a case that the machine never came to.
 pub(crate) const LOST: &str = "the machine ended before this case";
@@ -188,7 +188,7 @@ mod tests {
         let cases = cases(MOST);
         let mut queue = queue(&cases);
         let mut boot = queue.next().unwrap();
-        assert_eq!(boot.deadline(), Duration::from_secs(240 + 60 * 30 + 300));
+        assert_eq!(boot.deadline(), Duration::from_mins(4 + 30 + 5));
         boot.plays.truncate(1);
         assert_eq!(boot.deadline(), Duration::from_secs(240 + 30 + 300));
     }

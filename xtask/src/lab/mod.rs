@@ -155,12 +155,12 @@ fn play_in(
             let skipped =
                 |case: &Case| Row::new(case, place.name(), "", Outcome::Skipped(why.clone()));
             let rows: Vec<Row> = cases.iter().map(skipped).collect();
-            rows.iter().for_each(|row| results.tell(row));
+            results.tell_all(&rows);
             return Ok(rows);
         }
     };
     let (mut rows, chosen) = plays(place, cases, options, results);
-    rows.iter().for_each(|row| results.tell(row));
+    results.tell_all(&rows);
     let mut tasks = Vec::new();
     let mut made: BTreeMap<&str, PathBuf> = BTreeMap::new();
     for (case, python) in chosen {
@@ -223,7 +223,7 @@ fn plays<'a>(
     }
     if held > 0 {
         say(&format!(
-            "{name}: {held} plays passed before, {} are left",
+            "{name}: passed before: {held}, left: {}",
             chosen.len()
         ));
     }

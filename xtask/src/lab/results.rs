@@ -115,6 +115,12 @@ impl Results {
         }
     }
 
+    pub(crate) fn tell_all(&self, rows: &[Row]) {
+        for row in rows {
+            self.tell(row);
+        }
+    }
+
     /// Puts into the table what it has not got yet.
     pub(crate) fn write(&self) -> Result<()> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

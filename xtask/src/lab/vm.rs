@@ -162,7 +162,7 @@ fn plays<'a>(
     if held > 0 {
         let left = chosen.len();
         say(&format!(
-            "{}: {held} plays passed before, {left} are left",
+            "{}: passed before: {held}, left: {left}",
             kernel.name
         ));
     }
@@ -231,7 +231,7 @@ fn play_boot(
     fs::File::create(&swap)?.set_len(SWAP_BYTES)?;
     let number = boot.plays.len();
     say(&format!(
-        "booting the emulated machine {} for {number} plays, {:.0} min at most; {} are left for later boots",
+        "booting the emulated machine {} for {number} plays, {:.0} min at most; left for later boots: {}",
         kernel.name,
         boot.deadline().as_secs_f64() / 60.0,
         boot.left
