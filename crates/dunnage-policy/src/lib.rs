@@ -8,6 +8,7 @@ pub mod agent;
 pub mod event;
 pub mod ladder;
 pub mod message;
+pub mod oom;
 pub mod plan;
 pub mod pressure;
 pub mod process;

@@ -7,6 +7,8 @@
 //! loop sees that it does not get on, and says so.
 
 mod book;
+mod headroom;
+mod pen;
 mod pulse;
 mod request;
 mod take;

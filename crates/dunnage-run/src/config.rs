@@ -9,6 +9,7 @@ use dunnage_cgroup::Overrides;
 use dunnage_policy::agent::Agent;
 use dunnage_policy::event::Level;
 use dunnage_policy::ladder;
+use dunnage_policy::oom::Kills;
 use dunnage_policy::plan::PlanOptions;
 use dunnage_policy::shutdown::Rules;
 use dunnage_policy::signal::Signal;
@@ -47,6 +48,8 @@ pub struct Config {
     pub memory: Option<ladder::Rules>,
     /// The folder of records.
     pub report_dir: Option<PathBuf>,
+    /// What an OOM kill takes, where that is not to be looked for.
+    pub oom_kills: Option<Kills>,
     /// Who may ask how it goes.
     pub health: Health,
     /// Variables called `DUNNAGE_…` that mean nothing, to be named at start.

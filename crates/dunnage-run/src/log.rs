@@ -36,6 +36,7 @@ pub struct Log {
     threshold: Option<Level>,
     waiting: VecDeque<Vec<u8>>,
     lost: u64,
+    is_held: bool,
 }
 
 impl Log {
@@ -48,7 +49,14 @@ impl Log {
             threshold,
             waiting: VecDeque::new(),
             lost: 0,
+            is_held: false,
         }
+    }
+
+    /// Lets every line wait until it is let go: a pipe takes memory for it.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+        self.flush();
     }
 
     /// Says something.
@@ -73,12 +81,15 @@ impl Log {
     pub fn blocked_on(&self) -> Option<BorrowedFd<'_>> {
         self.sink
             .as_ref()
-            .filter(|_| !self.waiting.is_empty())
+            .filter(|_| !self.waiting.is_empty() && !self.is_held)
             .map(AsFd::as_fd)
     }
 
     /// Writes what can be written now.
     pub fn flush(&mut self) {
+        if self.is_held {
+            return;
+        }
         while let (Some(sink), Some(line)) = (&mut self.sink, self.waiting.front()) {
             match sink.write(line) {
                 WriteOutcome::Written => drop(self.waiting.pop_front()),
@@ -107,6 +118,7 @@ impl Log {
 
     /// Gives the last lines a moment, then lets go.
     pub fn finish(mut self) {
+        self.hold(false);
         let end = Instant::now() + LAST_WORDS;
         while let Some(fd) = self.blocked_on() {
             let left = end.saturating_duration_since(Instant::now());
@@ -217,6 +229,18 @@ mod tests {
         );
         let text = text_line(&event);
         assert!(text.len() <= StderrSink::LINE_LIMIT && text.ends_with("…\n"));
+    }
+
+    #[test]
+    fn while_it_is_held_no_line_is_written_and_none_is_waited_for() {
+        let mut log = Log::new(LogFormat::Json, Some(Level::Debug));
+        log.hold(true);
+        log.say(&Event::OomKill { count: 1 });
+        log.flush();
+        assert_eq!(log.waiting.len(), 1);
+        assert!(log.blocked_on().is_none());
+        log.hold(false);
+        assert!(log.waiting.is_empty());
     }
 
     #[test]

@@ -20,12 +20,14 @@ use std::time::Duration;
 use dunnage_cgroup::{Memory, Pressure, ReadError};
 use dunnage_policy::event::Event;
 use dunnage_policy::ladder::{Ladder, OnBrink, Rules, Rung, Sample, Step};
+use dunnage_policy::oom::{Hold, Kills, is_full};
 use dunnage_policy::pressure::Level;
 
 use crate::control;
 use crate::own_cgroup::OwnCgroup;
 use crate::setup::milliseconds;
 use gauge::Gauge;
+pub(crate) use gauge::working_set;
 use history::History;
 use still::Stillness;
 use telling::{Telling, Word};
@@ -38,6 +40,10 @@ const LONGEST: Duration = Duration::from_millis(100);
 
 /// Growth that takes longer than this to fill memory is none that a person must know.
 const FAR_OFF: Duration = Duration::from_hours(1);
+
+/// How long the loop needs nothing new while the container is full. A kill takes 24 to 344 ms, and who asks whether we
+/// live waits longer than this.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a look has brought.
 #[derive(Debug, Default)]
@@ -81,15 +87,24 @@ pub struct MemoryWatch {
     rung: Rung,
     telling: Telling,
     failed: bool,
+    hold: Hold,
+    is_held: bool,
 }
 
 impl MemoryWatch {
-    /// `stated` is a limit that the user knows of and the kernel does not show; `first` is when to look first.
-    pub fn new(cgroup: OwnCgroup, rules: Rules, stated: Option<u64>, first: Duration) -> Self {
+    /// `stated` is a limit that the user knows of and the kernel does not show, `kills` what the user says that an OOM kill
+    /// takes; `first` is when to look first.
+    pub fn new(
+        cgroup: OwnCgroup,
+        rules: Rules,
+        stated: Option<u64>,
+        kills: Option<Kills>,
+        first: Duration,
+    ) -> Self {
         // only the reserve for a stop depends on how many threads there are
         let counts_threads = rules.on_brink != OnBrink::Continue;
         Self {
-            gauge: Gauge::open(cgroup, stated, counts_threads),
+            gauge: Gauge::open(cgroup, stated, kills, counts_threads),
             ladder: Ladder::new(rules),
             history: History::default(),
             stillness: Stillness::default(),
@@ -98,6 +113,8 @@ impl MemoryWatch {
             rung: Rung::Calm,
             telling: Telling::default(),
             failed: false,
+            hold: Hold::new(PATIENCE),
+            is_held: false,
         }
     }
 
@@ -119,6 +136,17 @@ impl MemoryWatch {
     /// How high memory stands.
     pub fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Whether nothing may be done now that needs memory: the container is full, and whoever asks for a page may be killed
+    /// after the one that is ([`dunnage_policy::oom`]).
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether an OOM kill leaves us alive, and it has come near.
+    pub fn may_outlive_a_kill(&self) -> bool {
+        self.gauge.outlives() && self.rung > Rung::Calm
     }
 
     /// The level that Python's hooks know how high memory stands by.
@@ -170,6 +198,7 @@ impl MemoryWatch {
             }
             Ok(None) => {
                 let resized = self.latest.capacity != 0;
+                self.is_held = false;
                 self.latest = Sample::default();
                 self.next = None;
                 self.telling.forget();
@@ -203,12 +232,17 @@ impl MemoryWatch {
 
     fn take(&mut self, sample: Sample, resized: bool, now: Duration) -> Looked {
         self.latest = sample;
+        let is_full = self.gauge.outlives() && is_full(self.working_set(), sample.capacity);
+        self.is_held = self.hold.look(is_full, now);
         self.history.add(now, self.working_set());
         let steps = self.ladder.observe(&sample, now);
         let interval = self.ladder.next_look();
         let interval = self.stillness.stretch(interval, &sample, now);
         self.next = Some(now + interval.min(LONGEST));
         let rung = self.ladder.rung();
+        if self.rung == Rung::Calm && rung > Rung::Calm && self.gauge.outlives() {
+            self.gauge.warm_up();
+        }
         let word = self.telling.look(rung, self.working_set(), now);
         let event = word.map(|word| self.event(word, rung, now));
         Looked {

@@ -7,6 +7,7 @@
 mod flat;
 mod fragment;
 mod grow;
+mod outlive;
 mod play;
 pub(crate) mod statistics;
 
@@ -19,16 +20,17 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask growth [PART...] [OPTION...]
-  parts: growth, threads, flat, fragments; all without one
+  parts: growth, threads, outlive, flat, fragments; all without one
   --runs N           of growth; default 299, which prove 99 % if none misses
-  --at-once N        so many runs of growth at a time, which is faster and harder; default 1
+  --at-once N        so many runs of growth or outlive at a time, which is faster and harder; default 1
   --thread-runs N    of a process with 20 threads; default 100
+  --outlive-runs N   of four threads that a kill of one process ends; default 200
   --flat-seconds N   for each piece of work that is no pressure; default 20
   --program FILE     measure this program instead of building one
   --table            write the result into docs/memory.md";
 /// NumPy and pandas of fixed releases, so that two runs compare.
 const PACKAGES: &str = "numpy==2.4.6 pandas==3.1.1";
-const PARTS: [&str; 4] = ["growth", "threads", "flat", "fragments"];
+const PARTS: [&str; 5] = ["growth", "threads", "outlive", "flat", "fragments"];
 const FRAGMENT_RUNS: usize = 5;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +39,7 @@ struct Options {
     runs: usize,
     at_once: usize,
     thread_runs: usize,
+    outlive_runs: usize,
     flat_seconds: u32,
     program: Option<PathBuf>,
     table: bool,
@@ -49,6 +52,7 @@ impl Options {
             runs: 299,
             at_once: 1,
             thread_runs: 100,
+            outlive_runs: 200,
             flat_seconds: 20,
             program: None,
             table: false,
@@ -65,6 +69,7 @@ impl Options {
                 "--runs" => options.runs = value()?.parse()?,
                 "--at-once" => options.at_once = value()?.parse()?,
                 "--thread-runs" => options.thread_runs = value()?.parse()?,
+                "--outlive-runs" => options.outlive_runs = value()?.parse()?,
                 "--flat-seconds" => options.flat_seconds = value()?.parse()?,
                 "--program" => options.program = Some(value()?.into()),
                 _ => return Err(format!("{word} is no part and no option\n{USAGE}").into()),
@@ -97,14 +102,15 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         let (text, is_met) = match part.as_str() {
             "growth" => grow::play(&stage, &grow::plan(options.runs), options.at_once)?,
             "threads" => grow::play(&stage, &grow::plan_threads(options.thread_runs), 1)?,
+            "outlive" => outlive::play(&stage, options.outlive_runs, options.at_once)?,
             "flat" => flat::play(&stage, &flat::plan(options.flat_seconds))?,
             _ => fragment::play(&stage, FRAGMENT_RUNS)?,
         };
         let at_once = match (part.as_str(), options.at_once) {
-            ("growth", 2..) => format!(" {} runs at a time.", options.at_once),
+            ("growth" | "outlive", 2..) => format!(" {} runs at a time.", options.at_once),
             _ => String::new(),
         };
-        let text = format!("{}{at_once}\n\n{text}", describe(&machine));
+        let text = format!("{}{at_once}\n\n{text}", describe(&machine, part));
         say(&format!("\n{part}\n\n{text}"));
         if options.table {
             write(part, &text)?;
@@ -119,7 +125,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 }
 
 /// Where and when it was counted, as one line.
-fn describe(machine: &[(&str, String)]) -> String {
+fn describe(machine: &[(&str, String)], part: &str) -> String {
     let wanted = [
         "date",
         "tree",
@@ -132,10 +138,11 @@ fn describe(machine: &[(&str, String)]) -> String {
     let rows: Vec<String> = rows
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
-    format!(
-        "{}; memory controller on cgroup v1, a group kill played.",
-        rows.join("; ")
-    )
+    let kill = match part {
+        "growth" | "threads" => ", a group kill played",
+        _ => "",
+    };
+    format!("{}; memory controller on cgroup v1{kill}.", rows.join("; "))
 }
 
 /// Puts a part between its markers in the page.
@@ -179,7 +186,7 @@ mod tests {
         let options = parse("--runs 10 --table").unwrap();
         assert_eq!(
             (options.runs, options.table, options.parts.len()),
-            (10, true, 4)
+            (10, true, 5)
         );
         assert_eq!(parse("flat --flat-seconds 3").unwrap().parts, ["flat"]);
         for line in ["moon", "--runs", "--runs x"] {

@@ -126,6 +126,10 @@ impl Stage {
             words.extend(["--log-format", "json", "--log-level", "debug"].map(str::to_owned));
             words.push("--report-dir".to_owned());
             words.push(folder.join("report").display().to_string());
+            if run.group_kill {
+                // the kernel of cgroup v1 would say that it kills one process
+                words.extend(["--oom-kills", "group"].map(str::to_owned));
+            }
             words.extend(options.iter().map(|word| fill(word, folder)));
             words.push("--".to_owned());
         }

@@ -171,6 +171,24 @@ impl BoundFiles {
         })
     }
 
+    /// Whether an OOM kill takes the whole leaf: v2, where the leaf or a level between it and the one that binds says so
+    /// (`mem_cgroup_get_oom_group`). `None` where that cannot be read.
+    pub fn kills_group(&self, opener: &Opener, buffer: &mut Buffer) -> Option<bool> {
+        if self.version == Version::V1 {
+            return Some(false);
+        }
+        let mut is_known = true;
+        for folder in self.folders.iter().take(self.chosen.index + 1) {
+            let file = opener.keep(folder.join("memory.oom.group"));
+            match file.parse(buffer, parse_u64) {
+                Ok(0) => {}
+                Ok(_) => return Some(true),
+                Err(_) => is_known = false,
+            }
+        }
+        is_known.then_some(false)
+    }
+
     /// v2: the file that the kernel tells changes of.
     pub fn events(&self) -> Option<PathBuf> {
         let folder = self.folders.get(self.chosen.index)?;

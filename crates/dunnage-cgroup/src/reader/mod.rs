@@ -60,6 +60,8 @@ pub struct Reader {
     buffer: Box<Buffer>,
     checked: Instant,
     check_every: Duration,
+    /// Nothing is opened for now.
+    is_held: bool,
     reopened: u64,
 }
 
@@ -106,6 +108,7 @@ impl Reader {
             buffer: Box::new([0; size_of::<Buffer>()]),
             checked: Instant::now(),
             check_every: CHECK_EVERY,
+            is_held: false,
             reopened: 0,
         }
     }
@@ -115,6 +118,11 @@ impl Reader {
     pub fn check_every(mut self, interval: Duration) -> Self {
         self.check_every = interval;
         self
+    }
+
+    /// Opens nothing but what was never read, until it is let go: where memory has run out, what is kept open can be read.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// How often the process was looked up anew, because its cgroup was gone or it was moved.
@@ -165,7 +173,11 @@ impl Reader {
     /// What is dear to read (free swap of the machine, v1's limit over hidden levels) is read again when a limit has
     /// changed, and else as often as the process's cgroup is looked at.
     pub fn memory_bound(&mut self, stated: Option<u64>) -> Result<Option<MemoryBound>, ReadError> {
-        let max_age = self.check_every;
+        let max_age = if self.is_held {
+            Duration::MAX
+        } else {
+            self.check_every
+        };
         self.read(|open, opener, buffer| open.bound(opener)?.find(stated, max_age, opener, buffer))
     }
 
@@ -183,6 +195,18 @@ impl Reader {
     /// How often the level that binds was about to go over its limit (`max` of `memory.events`; v1: `memory.failcnt`).
     pub fn bound_hits(&mut self) -> Result<Option<u64>, ReadError> {
         self.read(|open, opener, buffer| open.bound(opener)?.hits(buffer))
+    }
+
+    /// Whether an OOM kill takes the whole container (`memory.oom.group`, v2) or one process (v1, and v2 without it), at the
+    /// level that binds. `None` where that is not told.
+    pub fn bound_kills_group(&mut self) -> Option<bool> {
+        let Self {
+            open,
+            opener,
+            buffer,
+            ..
+        } = self;
+        open.bound(opener).ok()?.kills_group(opener, buffer)
     }
 
     /// The file that the kernel tells changes of to inotify (v2 `memory.events`), at the level that binds.
@@ -227,7 +251,7 @@ impl Reader {
     }
 
     fn is_stale(&mut self) -> bool {
-        if self.checked.elapsed() < self.check_every {
+        if self.is_held || self.checked.elapsed() < self.check_every {
             return false;
         }
         self.checked = Instant::now();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dunnage_policy::process::{Identity, Process};
 use dunnage_python::{Error, Target};
 
+use super::headroom::Headroom;
 use crate::procfs::{
     describe, is_python, read_minor_faults, read_process_table_up_to, read_program, read_rss_anon,
 };
@@ -77,13 +78,17 @@ pub struct Book {
 
 impl Book {
     /// Looks who is there and how large, and finds the interpreter in those that are new.
-    pub fn refresh(&mut self, supervisor: i32, now: Instant) {
+    ///
+    /// Each of them waits for room: what is opened in `/proc` is charged.
+    pub fn refresh(&mut self, supervisor: i32, now: Instant, headroom: &mut Headroom) {
+        headroom.wait();
         let table = read_process_table_up_to(MAX_LOOKED_AT);
         let old = std::mem::take(&mut self.processes).into_iter();
         let mut old: BTreeMap<Identity, Known> =
             old.map(|known| (known.process.identity, known)).collect();
         for process in table.descendants(supervisor) {
             if !process.is_zombie() {
+                headroom.wait();
                 let mut known = old
                     .remove(&process.identity)
                     .unwrap_or_else(|| Known::new(process));
@@ -100,19 +105,25 @@ impl Book {
         self.processes.truncate(MAX_PROCESSES);
         let mut pythons = 0;
         for known in &mut self.processes {
+            headroom.wait();
             known.look(pythons < MAX_PYTHONS);
             pythons += usize::from(known.is_python());
         }
         let growing = self.find_growing(now);
         if let Some(known) = growing.and_then(|index| self.processes.get_mut(index)) {
             let pid = known.process.identity.pid;
+            headroom.wait();
             known.faults = read_minor_faults(pid, MAX_THREADS, &mut self.buffer);
         }
     }
 
-    /// Measures those that are known, and no others; gives out the Pythons that have ended since the last look.
-    pub fn measure(&mut self, now: Instant) -> Vec<Known> {
+    /// Measures those that are known, and no others; gives out the Pythons that have ended since the last look. Where there
+    /// is no room, the sizes stay as they were.
+    pub fn measure(&mut self, now: Instant, headroom: &mut Headroom) -> Vec<Known> {
         for known in &mut self.processes {
+            if headroom.is_short() {
+                break;
+            }
             known.measure(&mut self.buffer, now);
         }
         let is_over = |known: &mut Known| known.rss.is_none() || known.has_no_memory();
@@ -238,12 +249,12 @@ impl Known {
             ended: true,
             thread: None,
             growing,
-            ..self.describe(false, now)
+            ..self.describe(false, false, now)
         }
     }
 
-    /// What a record says of it.
-    pub fn describe(&self, growing: bool, now: Instant) -> ProcessNow {
+    /// What a record says of it. `looks` at its threads, if it grows.
+    pub fn describe(&self, growing: bool, looks: bool, now: Instant) -> ProcessNow {
         let grew = self.grew(now);
         ProcessNow {
             pid: self.process.identity.pid,
@@ -255,7 +266,7 @@ impl Known {
             grew_ms: grew.map(|(_, passed)| crate::setup::milliseconds(passed)),
             growing,
             ended: false,
-            thread: if growing {
+            thread: if growing && looks {
                 self.find_growing_thread()
             } else {
                 None

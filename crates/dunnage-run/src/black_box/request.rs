@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dunnage_cgroup::{Memory, Pressure, Throttling};
+use dunnage_policy::oom::Kills;
 
 use crate::record::Released;
 
@@ -18,6 +19,10 @@ pub struct Settings {
     pub command: String,
     /// The memory limit, in bytes.
     pub limit: Option<u64>,
+    /// A limit that the user knows of and the kernel does not show, in bytes.
+    pub stated: Option<u64>,
+    /// What an OOM kill takes, where the user says so.
+    pub kills: Option<Kills>,
     /// The process below which it looks: ours.
     pub supervisor: i32,
 }

@@ -5,22 +5,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::book::{Known, MAX_PYTHONS, Reader};
+use super::pen::{MAX_RECORD, Pen};
 use super::traceback::{describe_python, write_traceback};
 use super::words::{self, Best};
 use super::worker::Worker;
 use super::{Answer, RecordRequest, Recorded};
 use crate::procfs::read_pss;
 use crate::record::{
-    Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Writer,
-    encode, now,
+    Begin, Complete, Curve, Decision, Part, ProcessNow, Pss, Python, Read, Released, Writer, now,
 };
 use crate::termination_log;
-
-/// The most bytes of a record.
-pub const MAX_RECORD: usize = 512 << 10;
-
-/// What of them only the lines that end something may use.
-const RESERVE: usize = 16 << 10;
 
 /// The most points of the curve.
 const MAX_POINTS: usize = 600;
@@ -35,47 +29,6 @@ const ENDED_BEFORE: &str = "the process ended before it could be read";
 /// The time for all proportional sizes, and what a GiB of resident memory takes of it.
 const PSS_TIME: Duration = Duration::from_millis(20);
 const PSS_TIME_PER_GIB: f64 = 0.012;
-
-/// The record on its way to the file: never more than [`MAX_RECORD`], and nothing after the first failure.
-pub(super) struct Pen<'w> {
-    writer: Option<&'w mut Writer>,
-    left: usize,
-    left_out: u32,
-    error: Option<std::io::Error>,
-}
-
-impl Pen<'_> {
-    pub(super) fn put(&mut self, part: &Part) {
-        self.put_keeping(part, RESERVE);
-    }
-
-    /// Writes a line that ends something.
-    pub(super) fn put_end(&mut self, part: &Part) {
-        self.put_keeping(part, 0);
-    }
-
-    fn put_keeping(&mut self, part: &Part, reserve: usize) {
-        let Some(writer) = &mut self.writer else {
-            return;
-        };
-        let line = match encode(part) {
-            Ok(line) if line.len() + reserve <= self.left => line,
-            _ => {
-                self.left_out += 1;
-                return;
-            }
-        };
-        self.left -= line.len();
-        if let Err(error) = writer.put_line(&line) {
-            self.error = Some(error);
-            self.writer = None;
-        }
-    }
-
-    fn room(&self) -> usize {
-        self.left.saturating_sub(RESERVE)
-    }
-}
 
 /// What is known of the record while it is taken.
 #[derive(Default)]
@@ -99,30 +52,19 @@ impl Story {
 impl Worker {
     /// Takes a record and answers when its `complete` stands; what takes long and matters less comes after.
     pub(super) fn take(&mut self, request: &RecordRequest, asked: Instant) {
-        let room = self.writer.as_ref().map_or(MAX_RECORD as u64, Writer::room);
         // out of `self` while the rest of it is used
-        let mut writer = self.writer.take();
-        let mut pen = Pen {
-            left: MAX_RECORD.min(usize::try_from(room).unwrap_or(0)),
-            writer: writer.as_mut(),
-            left_out: 0,
-            error: None,
-        };
+        let (writer, headroom) = (self.writer.take(), std::mem::take(&mut self.headroom));
+        let mut pen = Pen::new(writer, headroom, std::mem::take(&mut self.kept));
         let story = self.write_record(request, asked, &mut pen);
-        let (error, is_whole) = (pen.error.take(), pen.left_out == 0);
+        let written = pen.finish();
+        (self.writer, self.headroom, self.kept) = (written.writer, written.headroom, written.kept);
         self.records += 1;
-        self.writer = writer;
-        self.answer(request, asked, &story, is_whole, error);
+        self.answer(request, asked, &story, written.is_whole, written.error);
         self.write_pss(request.number);
         self.make_room(MAX_RECORD as u64);
     }
 
-    fn write_record(
-        &mut self,
-        request: &RecordRequest,
-        asked: Instant,
-        pen: &mut Pen<'_>,
-    ) -> Story {
+    fn write_record(&mut self, request: &RecordRequest, asked: Instant, pen: &mut Pen) -> Story {
         let mut story = Story {
             time: now(),
             growing: None,
@@ -135,7 +77,7 @@ impl Worker {
         let suspect = book.find_growing(measured);
         let suspect = suspect.and_then(|index| book.processes.get(index));
         let suspect = suspect.map(|known| known.process.identity);
-        let mut ended = book.measure(measured);
+        let mut ended = book.measure(measured, &mut pen.headroom);
         // the kernel may have been faster
         let lost = ended
             .iter()
@@ -151,10 +93,11 @@ impl Worker {
             write_growing(known, measured, pen, &mut story);
             read.push(known.process.identity);
         }
-        if story.growing.is_some() {
-            self.write_termination_log(request, &story);
+        if story.growing.is_some() && !pen.headroom.is_short() {
+            self.write_termination_log(request, &story, pen.path().as_deref());
         }
-        self.book.refresh(self.settings.supervisor, measured);
+        self.book
+            .refresh(self.settings.supervisor, measured, &mut pen.headroom);
         // one that was not known before may have grown more
         let again = self.book.find_growing(measured);
         let again = again.filter(|_| !is_lost || self.book.grows(measured));
@@ -169,7 +112,7 @@ impl Worker {
             .filter(|known| !read.contains(&known.process.identity))
             .collect();
         for known in &others {
-            pen.put(&Part::Process(known.describe(false, measured)));
+            pen.put(&Part::Process(known.describe(false, false, measured)));
         }
         for known in ended {
             write_ended(known, false, measured, pen, &mut Story::default());
@@ -179,14 +122,14 @@ impl Worker {
         others.truncate(MAX_PYTHONS);
         let mut left = others.len();
         for known in others {
-            let room = pen.room() / left.max(1);
+            let room = pen.left() / left.max(1);
             let _ = write_traceback(known, room, pen, &mut Best::default());
             left -= 1;
         }
         pen.put_end(&Part::Complete(Complete {
             number: request.number,
             took_usec: u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX),
-            left_out: pen.left_out,
+            left_out: pen.left_out(),
             processes_left_out: u32::try_from(self.book.left_out).unwrap_or(u32::MAX),
             pythons_left_out: u32::try_from(unread).unwrap_or(u32::MAX),
         }));
@@ -213,7 +156,8 @@ impl Worker {
             self.complain(path, error);
         }
         let path = path.filter(|_| error.is_none());
-        self.write_termination_log(request, story);
+        let file = self.writer.as_ref().map(Writer::path);
+        self.write_termination_log(request, story, file.as_deref());
         let growing = story.growing.as_ref();
         self.post.send(Answer::Recorded(Box::new(Recorded {
             number: request.number,
@@ -232,12 +176,11 @@ impl Worker {
     }
 
     /// Writes it as soon as there is something to tell: the kernel may be next.
-    fn write_termination_log(&mut self, request: &RecordRequest, story: &Story) {
+    fn write_termination_log(&self, request: &RecordRequest, story: &Story, file: Option<&Path>) {
         let Some(log) = &self.settings.termination_log else {
             return;
         };
-        let path = self.writer.as_ref().map(Writer::path);
-        let text = story.text(request, path.as_deref());
+        let text = story.text(request, file);
         // the loop writes there at the end, and says so then if it cannot be done
         let _ = termination_log::write(log, &text);
     }
@@ -260,7 +203,7 @@ impl Worker {
     }
 }
 
-fn write_head(request: &RecordRequest, time: &str, pen: &mut Pen<'_>) {
+fn write_head(request: &RecordRequest, time: &str, pen: &mut Pen) {
     let throttling = request.throttling;
     let pressure = request.pressure.unwrap_or_default();
     let begin = Begin {
@@ -311,26 +254,21 @@ fn cut(text: &str) -> String {
 }
 
 /// The process that grows gets half of the room.
-fn write_growing(known: &mut Known, measured: Instant, pen: &mut Pen<'_>, story: &mut Story) {
+fn write_growing(known: &mut Known, measured: Instant, pen: &mut Pen, story: &mut Story) {
     if matches!(known.reader(), Reader::Unknown) {
         // of very many Pythons only the largest are known beforehand
         known.look_again();
     }
-    let process = known.describe(true, measured);
+    let looks = !pen.headroom.is_short();
+    let process = known.describe(true, looks, measured);
     pen.put(&Part::Process(process.clone()));
     story.best = Best::of(process.thread);
     story.growing = Some(process);
-    story.unread = write_traceback(known, pen.room() / 2, pen, &mut story.best);
+    story.unread = write_traceback(known, pen.left() / 2, pen, &mut story.best);
 }
 
 /// One of which nothing but its end is known.
-fn write_ended(
-    known: Known,
-    growing: bool,
-    measured: Instant,
-    pen: &mut Pen<'_>,
-    story: &mut Story,
-) {
+fn write_ended(known: Known, growing: bool, measured: Instant, pen: &mut Pen, story: &mut Story) {
     let (version, gil) = describe_python(&known);
     let process = known.describe_ended(growing, measured);
     let (pid, command) = (process.pid, process.command.clone());

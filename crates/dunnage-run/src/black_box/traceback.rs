@@ -4,7 +4,8 @@
 use dunnage_python::{Error, ThreadDump, shorten};
 
 use super::book::{Known, Reader};
-use super::take::Pen;
+use super::headroom::Headroom;
+use super::pen::Pen;
 use super::words::Best;
 use crate::procfs::{is_still, read_rss_anon};
 use crate::record::{Part, Python, Read, Thread};
@@ -19,7 +20,7 @@ const NO_THREAD: &str = "no thread of it is in Python: it is starting or ending"
 pub(super) fn write_traceback(
     known: &mut Known,
     room: usize,
-    pen: &mut Pen<'_>,
+    pen: &mut Pen,
     best: &mut Best,
 ) -> Option<String> {
     if !known.is_python() {
@@ -38,7 +39,9 @@ pub(super) fn write_traceback(
         .is_some_and(|thread| !thread.frames.is_empty());
     let (threads_torn, error) = match read {
         // what of it was read before its end is real, but it may be next to nothing
-        _ if is_over(known) => (true, Some(ENDED_MEANWHILE.to_owned())),
+        // where there is no room to look, what was read to its end was there
+        Ok(threads_torn) if saw_any && pen.headroom.is_short() => (threads_torn, None),
+        _ if has_ended(known, &mut pen.headroom) => (true, Some(ENDED_MEANWHILE.to_owned())),
         Ok(threads_torn) if saw_any => (threads_torn, None),
         Ok(threads_torn) => (threads_torn, Some(NO_THREAD.to_owned())),
         Err(error) => (false, Some(error)),
@@ -51,8 +54,9 @@ pub(super) fn write_traceback(
     error
 }
 
-/// Whether a process has ended, or is ending: its memory goes first.
-fn is_over(known: &Known) -> bool {
+/// Whether a process has ended, or is ending: its memory goes first. Looks when there is room.
+fn has_ended(known: &Known, headroom: &mut Headroom) -> bool {
+    headroom.wait();
     let identity = known.process.identity;
     let rss = read_rss_anon(identity.pid, &mut Vec::with_capacity(256));
     !is_still(identity) || rss.is_none_or(|bytes| bytes == 0)
@@ -69,7 +73,7 @@ pub(super) fn describe_python(known: &Known) -> (Option<String>, Option<bool>) {
 fn read_threads(
     known: &Known,
     room: usize,
-    pen: &mut Pen<'_>,
+    pen: &mut Pen,
     best: &mut Best,
 ) -> Result<bool, String> {
     let pid = known.process.identity.pid;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use dunnage_policy::event::Event;
 
 use super::book::{Book, Reader};
+use super::headroom::Headroom;
+use super::pen::room_to_keep;
 use super::{Answer, Post, Request, Seen, Settings};
 use crate::record::{
     Continued, Ended, Part, Place, ReportFolder, Run, SCHEMA, Seen as SeenPart, Writer, now,
@@ -33,6 +35,9 @@ pub(super) struct Worker {
     preparing: Arc<AtomicBool>,
     pub(super) book: Book,
     pub(super) writer: Option<Writer>,
+    pub(super) headroom: Headroom,
+    /// Where lines are kept while there is no room to write them.
+    pub(super) kept: Vec<u8>,
     /// Records in the file that is being written.
     pub(super) records: u32,
     /// When each of these may be done again.
@@ -47,21 +52,24 @@ impl Worker {
     pub fn new(settings: Settings, post: Post, preparing: Arc<AtomicBool>) -> Self {
         let now = Instant::now();
         Self {
-            settings,
             post,
             preparing,
             book: Book::default(),
             writer: None,
+            headroom: Headroom::new(settings.kills, settings.stated),
+            kept: room_to_keep(),
             records: 0,
             look_at: now,
             warm_at: now,
             try_at: now,
             is_said: false,
+            settings,
         }
     }
 
     /// Meets requests until the end, or until nobody can make any, and counts them.
     pub fn run(mut self, inbox: &Receiver<Request>, met: &AtomicU64) {
+        self.headroom.find();
         self.open_folder();
         met.fetch_add(1, Ordering::Release);
         while let Ok(request) = inbox.recv() {
@@ -154,8 +162,13 @@ impl Worker {
     fn prepare(&mut self, seen: Seen) {
         self.preparing.store(false, Ordering::Release);
         let started = Instant::now();
+        if self.headroom.is_short() {
+            return;
+        }
         if started >= self.look_at {
-            self.book.refresh(self.settings.supervisor, started);
+            self.headroom.find();
+            self.book
+                .refresh(self.settings.supervisor, started, &mut self.headroom);
             if started >= self.warm_at {
                 self.warm_up(started);
                 self.warm_at = started + WARM_EVERY;
@@ -167,6 +180,9 @@ impl Worker {
     }
 
     fn see(&mut self, seen: Seen) {
+        if self.headroom.is_short() {
+            return;
+        }
         if let Some(writer) = &mut self.writer {
             // a file that cannot be written is noticed where it matters
             let _ = writer.see(&SeenPart {

@@ -98,6 +98,7 @@ fn plain(command: &[OsString], conduct: Conduct, threshold: Level) -> Invocation
         control: Control::Off,
         memory: None,
         report_dir: None,
+        oom_kills: None,
         health: Health::default(),
         unknown_variables: Vec::new(),
         notes: Vec::new(),

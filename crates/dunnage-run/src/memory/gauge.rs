@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dunnage_cgroup::{Memory, MemoryBound, Pressure, PressureKind, ReadError, Reader};
 use dunnage_policy::ladder::{Ladder, Rung, Sample};
+use dunnage_policy::oom::{Kills, is_full};
 use dunnage_sys::FileWatch;
 
 use crate::own_cgroup::OwnCgroup;
@@ -48,6 +49,10 @@ struct Stat {
 pub struct Gauge {
     cgroup: OwnCgroup,
     stated: Option<u64>,
+    /// What an OOM kill takes, where the user says so.
+    kills: Option<Kills>,
+    /// Whether we outlive one.
+    outlives: bool,
     bound: Option<MemoryBound>,
     limits_at: Option<Duration>,
     stat: Option<Stat>,
@@ -60,10 +65,17 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    pub fn open(cgroup: OwnCgroup, stated: Option<u64>, counts_threads: bool) -> Self {
+    pub fn open(
+        cgroup: OwnCgroup,
+        stated: Option<u64>,
+        kills: Option<Kills>,
+        counts_threads: bool,
+    ) -> Self {
         Self {
             cgroup,
             stated,
+            kills,
+            outlives: false,
             bound: None,
             limits_at: None,
             stat: None,
@@ -83,6 +95,33 @@ impl Gauge {
         self.events.as_ref().is_some_and(FileWatch::take_changed)
     }
 
+    /// Whether an OOM kill takes one process, so that we outlive it.
+    pub fn outlives(&self) -> bool {
+        self.outlives
+    }
+
+    /// Reads all that a record is made of: the kernel takes memory for a file when it is read first.
+    pub fn warm_up(&mut self) {
+        let _ = (self.memory(), self.pressure());
+    }
+
+    /// Where little is left and we are to outlive the kill, nothing is opened: neither what tells of a move to another cgroup
+    /// nor what swap is free.
+    fn hold_where_full(&self, ladder: &Ladder) {
+        if !self.outlives {
+            return;
+        }
+        let is_full = ladder.rung() >= Rung::Record
+            && self.bound.is_some_and(|bound| {
+                self.cgroup.read(|reader| {
+                    reader.hold(true);
+                    let usage = reader.bound_usage();
+                    usage.is_ok_and(|usage| is_full(usage, bound.capacity))
+                })
+            });
+        self.cgroup.read(|reader| reader.hold(is_full));
+    }
+
     /// Looks; `None` without a limit.
     pub fn look(
         &mut self,
@@ -91,6 +130,7 @@ impl Gauge {
         alarmed: bool,
         now: Duration,
     ) -> Result<Option<Look>, ReadError> {
+        self.hold_where_full(ladder);
         let every = if is_still {
             LIMITS_EVERY_STILL
         } else {
@@ -158,7 +198,14 @@ impl Gauge {
         self.limits_at = Some(now);
         self.follow_events();
         let limits = |bound: Option<MemoryBound>| bound.map(|bound| (bound.limit, bound.high));
-        Ok(!is_first && limits(before) != limits(self.bound))
+        let is_other = limits(before) != limits(self.bound);
+        if is_other {
+            self.outlives = match self.kills {
+                Some(kills) => kills == Kills::Process,
+                None => self.cgroup.read(Reader::bound_kills_group) == Some(false),
+            };
+        }
+        Ok(!is_first && is_other)
     }
 
     /// Where the kernel cannot tell of events (v1, no inotify left), looks alone must do.
@@ -202,7 +249,7 @@ impl Gauge {
 
 /// What the kernel cannot take back by dropping page cache, and what is in swap where that counts; where it is not told how
 /// much is page cache, all that is charged.
-fn working_set(memory: &Memory, bound: MemoryBound, usage: u64) -> u64 {
+pub(crate) fn working_set(memory: &Memory, bound: MemoryBound, usage: u64) -> u64 {
     let swapped = if bound.swap == 0 {
         0
     } else {

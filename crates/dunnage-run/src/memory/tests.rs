@@ -57,7 +57,7 @@ impl Container {
 
 fn watch_below(root: &Root, stated: Option<u64>) -> MemoryWatch {
     let cgroup = OwnCgroup::below(root.clone());
-    MemoryWatch::new(cgroup, Rules::default(), stated, Duration::ZERO)
+    MemoryWatch::new(cgroup, Rules::default(), stated, None, Duration::ZERO)
 }
 
 /// Looks once, when it is next due and not before `at`.
@@ -302,4 +302,48 @@ fn without_cgroups_nothing_is_said_or_looked_at_unless_a_limit_was_stated() {
         watch.look(Duration::from_mins(1)).unwrap().event.is_none(),
         "it was said"
     );
+}
+
+#[test]
+fn in_a_full_container_nothing_new_is_needed_where_one_process_is_killed_and_never_for_long() {
+    let container = Container::new();
+    let group = |value: &str| container.put("sys/fs/cgroup/app/memory.oom.group", value);
+    let held_at = |used: u64, kills: Option<Kills>| {
+        container.use_mb(used, 0);
+        let cgroup = OwnCgroup::below(Root::at(container.0.path()));
+        let mut watch = MemoryWatch::new(cgroup, Rules::default(), None, kills, Duration::ZERO);
+        let mut at = Duration::ZERO;
+        look(&mut watch, &mut at);
+        (watch.is_held(), watch.may_outlive_a_kill())
+    };
+    assert_eq!(
+        held_at(999, None),
+        (false, false),
+        "it is not told what is killed"
+    );
+    group("1\n");
+    assert_eq!(held_at(999, None), (false, false));
+    assert_eq!(held_at(999, Some(Kills::Process)), (true, true));
+    group("0\n");
+    assert_eq!(held_at(999, None), (true, true));
+    assert_eq!(held_at(900, None), (false, true));
+    assert_eq!(held_at(300, None), (false, false));
+    assert_eq!(held_at(999, Some(Kills::Group)), (false, false));
+
+    container.use_mb(999, 0);
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    let mut held_for = Duration::ZERO;
+    while at < MS * 2000 {
+        look(&mut watch, &mut at);
+        if watch.is_held() {
+            held_for = at;
+        }
+    }
+    assert!(held_for > MS * 100 && held_for <= PATIENCE, "{held_for:?}");
+    container.use_mb(900, 0);
+    look(&mut watch, &mut at);
+    container.use_mb(999, 0);
+    at += MS * 100;
+    look(&mut watch, &mut at);
+    assert!(watch.is_held(), "anew after there was room");
 }

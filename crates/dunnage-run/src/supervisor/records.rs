@@ -33,6 +33,8 @@ impl Supervisor<'_> {
             termination_log: self.config.voice.termination_log.clone(),
             command: shown_command(&self.config.command),
             limit: rungs.watch.as_ref().map(MemoryWatch::capacity),
+            stated: self.config.overrides.memory_bytes,
+            kills: self.config.oom_kills,
             supervisor: dunnage_sys::current_pid(),
         };
         match BlackBox::start(settings) {

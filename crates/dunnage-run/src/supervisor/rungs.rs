@@ -50,6 +50,8 @@ pub struct Rungs {
     pub records: u32,
     releases: u64,
     released_bytes: u64,
+    /// What is done once it may need memory.
+    deferred: Vec<Step>,
 }
 
 impl Rungs {
@@ -61,7 +63,8 @@ impl Rungs {
             Some(_) => Duration::ZERO,
             None => FIRST_LOOK,
         };
-        let watch = |rules| MemoryWatch::new(cgroup.clone(), rules, stated, first);
+        let kills = config.oom_kills;
+        let watch = |rules| MemoryWatch::new(cgroup.clone(), rules, stated, kills, first);
         Self {
             watch: config.memory.map(watch),
             ..Self::default()
@@ -79,6 +82,17 @@ impl Rungs {
             self.frozen.as_ref().map(Frozen::until),
         ];
         times.into_iter().flatten().min()
+    }
+
+    /// Whether nothing may be done now that needs memory.
+    pub fn is_held(&self) -> bool {
+        self.watch.as_ref().is_some_and(MemoryWatch::is_held)
+    }
+
+    /// Whether pages that are in memory are kept there, since getting them again may cost our life.
+    pub fn keeps_pages(&self) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(MemoryWatch::may_outlive_a_kill)
     }
 
     /// What wakes the loop: the kernel's word that a limit was met, and the black box's answers.
@@ -131,7 +145,9 @@ impl Supervisor<'_> {
         {
             self.thaw(log);
         }
-        if let Some(event) = self.rungs.recycler.look(now) {
+        if !self.rungs.is_held()
+            && let Some(event) = self.rungs.recycler.look(now)
+        {
             self.say_decision(&event, log);
         }
         let black_box = self.rungs.black_box.as_mut();
@@ -180,13 +196,28 @@ impl Supervisor<'_> {
         if let Some(event) = looked.event {
             log.say(&event);
         }
-        for step in looked.steps {
+        for step in self.steps_for_now(looked.steps) {
             if self.config.conduct.observe {
                 self.say_step(step, now, log);
             } else {
                 self.take_step(step, now, log);
             }
         }
+    }
+
+    /// While nothing may need memory only a record is begun, which keeps to that itself; the rest waits its turn.
+    fn steps_for_now(&mut self, steps: Vec<Step>) -> Vec<Step> {
+        let deferred = &mut self.rungs.deferred;
+        if !self.rungs.watch.as_ref().is_some_and(MemoryWatch::is_held) {
+            let mut all = std::mem::take(deferred);
+            all.extend(steps);
+            return all;
+        }
+        let (now, later) = steps
+            .into_iter()
+            .partition(|step| matches!(step, Step::Record(_)));
+        deferred.extend::<Vec<_>>(later);
+        now
     }
 
     fn settle_level(&mut self) {

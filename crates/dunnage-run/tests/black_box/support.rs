@@ -74,6 +74,8 @@ impl Family {
             folder: folder.map(Path::to_owned),
             termination_log: None,
             command: "python3 -c".to_owned(),
+            stated: None,
+            kills: None,
             limit: Some(256 << 20),
             supervisor: self.shell.id() as i32,
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use dunnage_policy::ladder::{self, BadRules, Rules};
+use dunnage_policy::oom::Kills;
 
 use super::values::{Switch, parse_address, parse_folder, parse_percent};
 
@@ -17,6 +18,28 @@ pub enum OnBrink {
     Stop,
     /// The ordinary shutdown begins.
     Exit,
+}
+
+/// What an OOM kill takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OomKills {
+    /// What the kernel says.
+    Auto,
+    /// One process.
+    Process,
+    /// Everybody in the container.
+    Group,
+}
+
+impl OomKills {
+    /// The user's word; `None` where it is looked for.
+    pub fn kills(self) -> Option<Kills> {
+        match self {
+            Self::Auto => None,
+            Self::Process => Some(Kills::Process),
+            Self::Group => Some(Kills::Group),
+        }
+    }
 }
 
 /// What is done before the kernel kills.
@@ -93,6 +116,19 @@ pub struct MemoryArgs {
         help_heading = "Memory"
     )]
     pub on_brink: OnBrink,
+
+    /// What an OOM kill takes: `auto` reads that (`memory.oom.group`; on cgroup v1 one process). Where it takes one `process`,
+    /// `dunnage run` outlives it, and needs no new memory while the container is full (for 250 ms, a record for a second), since
+    /// the kernel may kill for that; where it takes the `group`, a record is written on to the last moment
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        value_name = "auto|process|group",
+        hide_possible_values = true,
+        help_heading = "Memory"
+    )]
+    pub oom_kills: OomKills,
 
     /// Where records are written: a folder on a volume that outlives the container (an emptyDir outlives its restarts).
     /// Without it a record is one line here and a text in the termination log

@@ -132,6 +132,7 @@ fn config(args: &RunArgs, memory: Option<Rules>) -> Config {
         control: control(args, observe),
         memory,
         report_dir: args.memory_args.report_dir.clone(),
+        oom_kills: args.memory_args.oom_kills.kills(),
         health: Health {
             listen: args.memory_args.listen,
             textfile: args.memory_args.textfile.clone(),
