@@ -45,6 +45,9 @@ const FAR_OFF: Duration = Duration::from_hours(1);
 /// live waits longer than this.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// A container that is full in less than this is taken for full: the loop may be preempted, and throttled with it.
+const NEARLY: Duration = Duration::from_millis(50);
+
 /// What a look has brought.
 #[derive(Debug, Default)]
 pub struct Looked {
@@ -232,10 +235,11 @@ impl MemoryWatch {
 
     fn take(&mut self, sample: Sample, resized: bool, now: Duration) -> Looked {
         self.latest = sample;
-        let is_full = self.gauge.outlives() && is_full(self.working_set(), sample.capacity);
-        self.is_held = self.hold.look(is_full, now);
         self.history.add(now, self.working_set());
         let steps = self.ladder.observe(&sample, now);
+        let is_full = self.gauge.outlives()
+            && (is_full(self.working_set(), sample.capacity) || self.is_nearly_full());
+        self.is_held = self.hold.look(is_full, now);
         let interval = self.ladder.next_look();
         let interval = self.stillness.stretch(interval, &sample, now);
         self.next = Some(now + interval.min(LONGEST));
@@ -251,6 +255,12 @@ impl MemoryWatch {
             resized,
             moved: self.move_to(rung),
         }
+    }
+
+    /// Whether it will be full before a line has been written.
+    fn is_nearly_full(&self) -> bool {
+        let left = self.ladder.time_to_limit();
+        self.ladder.rung() >= Rung::Record && left.is_some_and(|left| left < NEARLY)
     }
 
     /// Whether that is another level.

@@ -1,5 +1,6 @@
 //! The loop.
 
+mod held;
 mod last_words;
 mod reap;
 mod records;
@@ -204,27 +205,6 @@ impl<'a> Supervisor<'a> {
         if self.settle_at.is_some_and(|at| self.now() >= at) {
             self.settle();
         }
-    }
-
-    /// A turn while the container is full: signals, whoever has ended, and the memory watch. What else there is to do waits,
-    /// for 250 ms at most.
-    fn turn_without_memory(&mut self, signals: &SignalFd, log: &mut Log) {
-        let times = [self.sequence.wake_at(), self.rungs.wake_at(self.began)];
-        let next = times.into_iter().flatten().min();
-        let timeout = next.map(|at| at.saturating_sub(self.now()));
-        let [alarm, _] = self.rungs.wakers();
-        let wanted = [
-            Some((signals.as_fd(), Interest::Read)),
-            alarm.map(|fd| (fd, Interest::Read)),
-        ];
-        log.hold(true);
-        let _ = poll(&wanted, timeout);
-        self.take_signals(signals, log);
-        self.reap(log);
-        self.step(Input::Time, log);
-        self.look_at_memory(log);
-        log.hold(self.rungs.is_held());
-        self.more = true;
     }
 
     fn take_control(&mut self, log: &mut Log) {

@@ -48,7 +48,7 @@ pub use marks::{monotonic_nanos, name_mark, write_mark};
 pub use mask::{
     Mask, block_all, ignored, reset_library_signals, set_default, set_ignored, set_mask,
 };
-pub use memory::{page_size, release_free_heap, release_program_pages};
+pub use memory::{page_size, populate_program_pages, release_free_heap, release_program_pages};
 pub use poll::{Interest, Ready, poll};
 pub use process::{
     current_group, current_pid, die_with_parent, group_of, kill, kill_group, session_of, set_group,

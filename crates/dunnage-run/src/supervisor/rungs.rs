@@ -51,7 +51,7 @@ pub struct Rungs {
     releases: u64,
     released_bytes: u64,
     /// What is done once it may need memory.
-    deferred: Vec<Step>,
+    pub deferred: Vec<Step>,
 }
 
 impl Rungs {
@@ -191,6 +191,9 @@ impl Supervisor<'_> {
             black_box.see(seen, Instant::now());
         }
         if looked.moved {
+            if self.rungs.keeps_pages() {
+                dunnage_sys::populate_program_pages();
+            }
             self.settle_level();
         }
         if let Some(event) = looked.event {
@@ -203,21 +206,6 @@ impl Supervisor<'_> {
                 self.take_step(step, now, log);
             }
         }
-    }
-
-    /// While nothing may need memory only a record is begun, which keeps to that itself; the rest waits its turn.
-    fn steps_for_now(&mut self, steps: Vec<Step>) -> Vec<Step> {
-        let deferred = &mut self.rungs.deferred;
-        if !self.rungs.watch.as_ref().is_some_and(MemoryWatch::is_held) {
-            let mut all = std::mem::take(deferred);
-            all.extend(steps);
-            return all;
-        }
-        let (now, later) = steps
-            .into_iter()
-            .partition(|step| matches!(step, Step::Record(_)));
-        deferred.extend::<Vec<_>>(later);
-        now
     }
 
     fn settle_level(&mut self) {
