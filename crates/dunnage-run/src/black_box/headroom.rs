@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What may be kept instead of written, in bytes. A record of one process with 20 threads has some 20 KiB.
-pub(super) const KEPT: usize = 128 << 10;
+pub(super) const KEPT: usize = 64 << 10;
 
 /// What is left, as the kernel tells it. The one of nowhere always has room.
 #[derive(Default)]
@@ -63,6 +63,11 @@ impl Headroom {
         if let Some(files) = &mut self.0 {
             files.find();
         }
+    }
+
+    /// Whether anything may have to wait.
+    pub fn may_be_short(&self) -> bool {
+        self.0.as_ref().is_some_and(|files| files.bound.is_some())
     }
 
     /// Whether to do without now.

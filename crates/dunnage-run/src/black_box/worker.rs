@@ -57,7 +57,7 @@ impl Worker {
             book: Book::default(),
             writer: None,
             headroom: Headroom::new(settings.kills, settings.stated),
-            kept: room_to_keep(),
+            kept: Vec::new(),
             records: 0,
             look_at: now,
             warm_at: now,
@@ -69,7 +69,7 @@ impl Worker {
 
     /// Meets requests until the end, or until nobody can make any, and counts them.
     pub fn run(mut self, inbox: &Receiver<Request>, met: &AtomicU64) {
-        self.headroom.find();
+        self.find_headroom();
         self.open_folder();
         met.fetch_add(1, Ordering::Release);
         while let Ok(request) = inbox.recv() {
@@ -87,6 +87,13 @@ impl Worker {
                 Request::Panic => panic!("as the test asked"),
             }
             met.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn find_headroom(&mut self) {
+        self.headroom.find();
+        if self.headroom.may_be_short() && self.kept.capacity() == 0 {
+            self.kept = room_to_keep();
         }
     }
 
@@ -166,7 +173,7 @@ impl Worker {
             return;
         }
         if started >= self.look_at {
-            self.headroom.find();
+            self.find_headroom();
             self.book
                 .refresh(self.settings.supervisor, started, &mut self.headroom);
             if started >= self.warm_at {

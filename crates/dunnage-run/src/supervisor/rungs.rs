@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use dunnage_policy::event::Event;
 use dunnage_policy::ladder::Step;
+use dunnage_policy::pressure::Level;
 use dunnage_policy::signal::Signal;
 
 use super::Supervisor;
@@ -191,9 +192,6 @@ impl Supervisor<'_> {
             black_box.see(seen, Instant::now());
         }
         if looked.moved {
-            if self.rungs.keeps_pages() {
-                dunnage_sys::populate_program_pages();
-            }
             self.settle_level();
         }
         if let Some(event) = looked.event {
@@ -209,8 +207,11 @@ impl Supervisor<'_> {
     }
 
     fn settle_level(&mut self) {
+        let level = self.rungs.watch.as_ref().and_then(MemoryWatch::level);
+        if level >= Some(Level::High) && self.rungs.keeps_pages() {
+            dunnage_sys::populate_program_pages();
+        }
         if let (Some(control), Some(watch)) = (&mut self.start.control, &self.rungs.watch) {
-            let level = watch.level();
             control.settle_pressure(level.map(|level| watch.pressure(level)));
             control.set_level(level);
         }
