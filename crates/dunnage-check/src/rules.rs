@@ -16,6 +16,7 @@ mod pid;
 mod probe;
 mod python;
 mod shells;
+mod term;
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;

@@ -1,13 +1,13 @@
 //! What the rules about Python code share: which modules they look at, for whom a module runs, and how to say it.
 
 use super::Context;
-use super::about::{modules, runs_dunnage};
+use super::about::runs_dunnage;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{self, Fix, Target};
 use crate::graph::Workload;
 use crate::graph::workload::{Origin, Python};
 use crate::parse::command::{Server, ServerKind};
-use crate::parse::python::{Argument, Call, Module, Value, is_program};
+use crate::parse::python::{Call, Module, is_program};
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
 
@@ -120,44 +120,6 @@ pub(super) fn plain_python(workload: &Workload) -> Option<&Server> {
     workload
         .server()
         .filter(|server| server.kind == ServerKind::Python && workload.python != Python::No)
-}
-
-/// Where any module of a workload sets up what happens at SIGTERM: `signal.signal`, an event loop's handler, `sigwait`, or
-/// dunnage's hook. A signal that is not named in the text may be this one.
-pub(super) fn handles_term(repository: &Repository, workload: &Workload) -> Option<Location> {
-    modules(repository, workload)
-        .flat_map(|(_, module)| &module.calls)
-        .find(|call| sets_up_term(call))
-        .map(|call| call.at)
-}
-
-/// As [`handles_term`], of one call.
-pub(super) fn sets_up_term(call: &Call) -> bool {
-    let last = call.name.rsplit('.').next().unwrap_or_default();
-    if call.name == "dunnage.on_drain" {
-        return true;
-    }
-    let is_setter = call.name == "signal.signal"
-        || last == "add_signal_handler"
-        || call.name == "asyncio.run_until_signal";
-    let is_wait = matches!(
-        call.name.as_str(),
-        "signal.sigwait" | "signal.sigtimedwait" | "signal.set_wakeup_fd"
-    );
-    is_wait || (is_setter && call.arguments.first().is_none_or(may_be_term))
-}
-
-fn may_be_term(argument: &Argument) -> bool {
-    match &argument.value {
-        Value::Int(number) => *number == 15,
-        Value::Name(name) => !is_another_signal(name),
-        _ => true,
-    }
-}
-
-fn is_another_signal(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or_default();
-    last.starts_with("SIG") && last != "SIGTERM"
 }
 
 /// Puts an expression of dunnage's in the place of a call. Unsafe: the number is another one, and dunnage must be installed.

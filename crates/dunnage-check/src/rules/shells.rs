@@ -7,7 +7,7 @@ use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind, Step, Tail};
 use crate::parse::dockerfile::{Shell, becomes};
 use crate::parse::shell::Script;
-use crate::rules::Rule;
+use crate::rules::{Rule, term};
 use crate::source::{Location, Span};
 
 /// A shell that was given a text and stays in front of what it starts.
@@ -45,7 +45,8 @@ pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
         }
         _ => None,
     };
-    if ends_in_a_shell(workload) || is_stopped_by_kill(workload) {
+    // whose STOPSIGNAL is SIGKILL wants no SIGTERM
+    if ends_in_a_shell(workload) || term::stop_signal(workload) == "KILL" {
         return Vec::new();
     }
     workload.steps.iter().filter_map(of_step).collect()
@@ -56,7 +57,10 @@ pub(super) fn stays_deaf(workload: &Workload) -> bool {
     workload.life.foreign_init.is_none()
         && match workload.first() {
             Some(Step::Shell { .. }) => true,
-            Some(Step::Script { .. }) => workload.script.is_some(),
+            Some(Step::Script { .. }) => workload
+                .script
+                .as_ref()
+                .is_some_and(|script| !handles_term(&script.script)),
             _ => false,
         }
 }
@@ -67,14 +71,6 @@ fn ends_in_a_shell(workload: &Workload) -> bool {
         return false;
     };
     matches!(name.as_str(), "sh" | "bash" | "dash" | "ash" | "zsh")
-}
-
-/// Whose STOPSIGNAL is SIGKILL wants no SIGTERM.
-fn is_stopped_by_kill(workload: &Workload) -> bool {
-    workload.life.stop_signal.as_ref().is_some_and(|signal| {
-        let name = signal.value.trim().to_ascii_uppercase();
-        matches!(name.trim_start_matches("SIG"), "KILL" | "9")
-    })
 }
 
 impl Staying {

@@ -3,6 +3,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::rules::about::modules;
 use crate::rules::python::{self, Code};
+use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -49,9 +50,8 @@ rule! {
 
 fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.graph.workloads {
-        if python::plain_python(workload).is_none()
-            || python::handles_term(context.repository, workload).is_some()
-        {
+        let hears = term::hears(context.repository, workload);
+        if python::plain_python(workload).is_none() || matches!(hears, Hears::By(_)) {
             continue;
         }
         let Some((file, module)) = python::entry(context.repository, workload) else {
@@ -73,7 +73,7 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             let handler = "lambda *_: sys.exit(0)";
             let edits = handler_edits(context, &entry, handler, &["signal", "sys"]);
             // what a library that it imports does at its end may be no more than telemetry
-            let confidence = if id == file {
+            let confidence = if id == file && hears == Hears::No {
                 Confidence::High
             } else {
                 Confidence::Low

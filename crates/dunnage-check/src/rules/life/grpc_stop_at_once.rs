@@ -2,6 +2,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Edit, Fix};
 use crate::parse::python::{Call, Module, Value};
 use crate::rules::python;
+use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -78,11 +79,11 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
         let Some(server) = servers.first() else {
             continue;
         };
-        let is_handled = code.module.calls.iter().any(python::sets_up_term)
+        let is_handled = code.module.calls.iter().any(term::sets_up)
             || code
                 .workloads
                 .iter()
-                .any(|workload| python::handles_term(context.repository, workload).is_some());
+                .any(|workload| matches!(term::hears(context.repository, workload), Hears::By(_)));
         if stops.is_empty() && !is_handled && waits(code.module) {
             let message = "nothing stops this gRPC server at SIGTERM, so the calls that it is answering are lost";
             let finding = Finding::new(&RULE, server.at, message).confidence(Confidence::Medium);

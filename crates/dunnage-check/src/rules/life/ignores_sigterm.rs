@@ -3,9 +3,9 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
-use crate::parse::python::{Call, Value};
 use crate::repository::Repository;
-use crate::rules::about::{about, is_imported, mentions, modules, pythons, use_dunnage};
+use crate::rules::about::{about, mentions, pythons, use_dunnage};
+use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span, Stated};
 
@@ -51,39 +51,6 @@ rule! {
     };
 }
 
-/// Packages whose main loop handles SIGTERM.
-const HANDLERS: &[&str] = &[
-    "aiogram",
-    "aiohttp",
-    "aiorun",
-    "apache-airflow",
-    "arq",
-    "celery",
-    "dagster",
-    "daphne",
-    "dramatiq",
-    "faust",
-    "faust-streaming",
-    "granian",
-    "gunicorn",
-    "hypercorn",
-    "jupyterlab",
-    "kopf",
-    "locust",
-    "mode-streaming",
-    "nameko",
-    "notebook",
-    "prefect",
-    "python-telegram-bot",
-    "rq",
-    "sanic",
-    "scrapy",
-    "streamlit",
-    "twisted",
-    "uvicorn",
-    "uvloop",
-];
-
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
         let by_itself = ignores(context.repository, workload);
@@ -128,8 +95,8 @@ pub(super) fn ignores<'a>(
         .as_ref()
         .filter(|_| is_plain && !workload.modules.is_empty())?;
     let hears = !runs_on(repository, workload)
-        || is_handled(repository, workload)
-        || is_stopped_by_sigint(workload);
+        || term::hears(repository, workload) != Hears::No
+        || is_stopped_otherwise(workload);
     (!hears).then_some(app)
 }
 
@@ -153,7 +120,7 @@ pub(super) fn flask_run(workload: &Workload) -> Option<Location> {
             .is_some_and(|value| value == "development");
     server
         .at
-        .filter(|_| runs && !reloads && !is_stopped_by_sigint(workload))
+        .filter(|_| runs && !reloads && !is_stopped_otherwise(workload))
 }
 
 /// Does it run until somebody stops it? A Deployment says so; elsewhere a loop without an end must, since an image's program
@@ -183,35 +150,7 @@ fn runs_on(repository: &Repository, workload: &Workload) -> bool {
     ) || mentions(repository, workload, &LOOPS)
 }
 
-fn is_handled(repository: &Repository, workload: &Workload) -> bool {
-    let by_call = modules(repository, workload).any(|(_, module)| {
-        module.calls.iter().any(|call| {
-            call.name.ends_with("add_signal_handler")
-                || call.name.ends_with("open_signal_receiver")
-                || call.name == "signal.sigwait"
-                || reloads(call)
-        })
-    });
-    by_call
-        || HANDLERS
-            .iter()
-            .any(|name| is_imported(repository, workload, name))
-        || mentions(repository, workload, &["SIGTERM"])
-}
-
-/// `app.run(debug=True)`: werkzeug's reloader sets a handler for SIGTERM.
-fn reloads(call: &Call) -> bool {
-    ["debug", "use_reloader"].iter().any(|name| {
-        call.keyword(name)
-            .is_some_and(|argument| argument.value == Value::Bool(true))
-    }) && call.name.ends_with("run")
-}
-
-fn is_stopped_by_sigint(workload: &Workload) -> bool {
-    let signal = workload
-        .life
-        .stop_signal
-        .as_ref()
-        .map_or("", |signal| signal.value.as_str());
-    matches!(signal, "SIGINT" | "INT" | "2" | "SIGKILL" | "9")
+/// By a signal that Python has a handler for, or that nothing can handle.
+fn is_stopped_otherwise(workload: &Workload) -> bool {
+    matches!(term::stop_signal(workload).as_str(), "INT" | "KILL")
 }

@@ -3,6 +3,7 @@ use crate::fix::{self, Edit, Fix, Target};
 use crate::graph::Workload;
 use crate::parse::python::Module;
 use crate::rules::python::{self, Code};
+use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{FileId, Location, Span};
 
@@ -52,13 +53,14 @@ rule! {
 
 fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
     for workload in &context.graph.workloads {
-        if python::plain_python(workload).is_none() || stops_by_interrupt(workload) {
+        if python::plain_python(workload).is_none() || term::stop_signal(workload) == "INT" {
             continue;
         }
         let Some((file, module)) = python::entry(context.repository, workload) else {
             continue;
         };
-        if python::handles_term(context.repository, workload).is_some() {
+        let hears = term::hears(context.repository, workload);
+        if matches!(hears, Hears::By(_)) {
             continue;
         }
         let caught = module
@@ -66,17 +68,13 @@ fn check(context: &Context<'_>, found: &mut Vec<Finding>) {
             .iter()
             .find(|(names, _)| names.iter().any(|name| name == "KeyboardInterrupt"));
         if let Some((_, at)) = caught {
-            found.push(finding(context, workload, (file, module), *at));
+            let finding = finding(context, workload, (file, module), *at);
+            found.push(match hears {
+                Hears::No => finding,
+                _ => finding.confidence(Confidence::Low),
+            });
         }
     }
-}
-
-/// The image or the service asks to be stopped by SIGINT.
-fn stops_by_interrupt(workload: &Workload) -> bool {
-    workload.life.stop_signal.as_ref().is_some_and(|signal| {
-        let name = signal.value.trim_start_matches("SIG");
-        matches!(name, "INT" | "2")
-    })
 }
 
 fn finding(

@@ -4,6 +4,8 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Workload;
 use crate::parse::command::{ServerKind, Step};
 use crate::rules::about::pythons;
+use crate::rules::shells::stays_deaf;
+use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -81,45 +83,15 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 /// Who is PID 1 and does not react to SIGTERM.
 fn deaf(context: &Context<'_>, workload: &Workload) -> Option<(Location, &'static str)> {
     match workload.first()? {
-        Step::Shell { at, .. } => Some((*at, "a shell is PID 1 and keeps SIGTERM to itself")),
+        Step::Shell { at, .. } | Step::Script { at, .. } if stays_deaf(workload) => {
+            Some((*at, "a shell is PID 1 and keeps SIGTERM to itself"))
+        }
         Step::Server(server) if server.kind == ServerKind::Python => {
             let is_known = !workload.modules.is_empty();
             let at = server.app.as_ref().map_or(workload.at, |app| app.at);
-            (is_known && !handles_signals(context, workload))
+            (is_known && term::hears(context.repository, workload) == Hears::No)
                 .then_some((at, "Python is PID 1 and has no handler for SIGTERM"))
         }
         _ => None,
     }
-}
-
-/// Does a module install a handler, or use what does: an event loop's runner, a server in the process?
-fn handles_signals(context: &Context<'_>, workload: &Workload) -> bool {
-    const FRAMEWORKS: [&str; 14] = [
-        "uvicorn",
-        "gunicorn",
-        "hypercorn",
-        "aiohttp",
-        "celery",
-        "dramatiq",
-        "rq",
-        "twisted",
-        "tornado",
-        "sanic",
-        "airflow",
-        "prefect",
-        "ray",
-        "dunnage",
-    ];
-    let uses_framework = FRAMEWORKS
-        .iter()
-        .any(|name| workload.packages.contains_key(*name));
-    uses_framework
-        || workload.modules.iter().any(|file| {
-            let module = context.repository.module(*file);
-            module.iter().flat_map(|module| &module.calls).any(|call| {
-                call.name == "signal.signal"
-                    || call.name == "signal.sigwait"
-                    || call.name.ends_with(".add_signal_handler")
-            })
-        })
 }

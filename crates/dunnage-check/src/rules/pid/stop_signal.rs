@@ -7,6 +7,7 @@ use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
 use crate::rules::about::{about, pythons, runs_dunnage};
 use crate::rules::shells::server_name;
+use crate::rules::term;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span, Stated};
 
@@ -72,7 +73,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 fn judge(workload: &Workload, server: &Server) -> Option<(Location, String)> {
     let name = server_name(server);
     let stated = workload.life.stop_signal.as_ref();
-    let signal = stated.map_or("TERM".to_owned(), |signal| plain_name(&signal.value));
+    let signal = term::stop_signal(workload);
     let what = match (server.kind, signal.as_str()) {
         (_, "KILL") => "ends it without any warning".to_owned(),
         (ServerKind::Gunicorn, "INT" | "QUIT") => {
@@ -98,23 +99,6 @@ fn judge(workload: &Workload, server: &Server) -> Option<(Location, String)> {
     };
     let at = stated.map(|signal| signal.at).or(server.at)?;
     Some((at, format!("SIG{signal} {what}")))
-}
-
-/// `SIGTERM`, `sigterm`, `15` as `TERM`.
-fn plain_name(signal: &str) -> String {
-    let name = signal.trim().trim_matches(['"', '\'']).to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    let known = match name {
-        "1" => "HUP",
-        "2" => "INT",
-        "3" => "QUIT",
-        "9" => "KILL",
-        "10" => "USR1",
-        "12" => "USR2",
-        "15" => "TERM",
-        other => other,
-    };
-    known.to_owned()
 }
 
 fn mend(repository: &Repository, server: &Server, signal: &Stated<String>) -> Option<Fix> {
