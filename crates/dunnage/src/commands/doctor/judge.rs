@@ -3,7 +3,7 @@
 //! A verdict has a name, says in one sentence what is so, from which file that is known and what to do about it, and bears the
 //! id of the rule of `dunnage check` that explains it, where there is one. It fails only what loses requests, data or
 //! processes as things stand; what may do so some day is a warning; what the container cannot know is called unknown, and is
-//! no failure.
+//! no failure. A verdict that says what its rule says is as bad as the rule, and otherwise only for a reason.
 #![allow(
     clippy::unnecessary_wraps,
     reason = "every judge has one type, and some always have an answer"
@@ -30,6 +30,8 @@ pub enum Status {
     Fail,
     /// May do so.
     Warn,
+    /// Is so, and often does no harm.
+    Info,
     /// Cannot be known from here, and why.
     Unknown,
     /// In order.
@@ -60,6 +62,9 @@ pub struct Verdict {
     pub advice: Option<String>,
     /// The rule that explains it: `dunnage explain LIFE001`.
     pub rule: Option<&'static str>,
+    /// Why it is worse or better than its rule's severity.
+    #[serde(skip)]
+    because: Option<&'static str>,
 }
 
 impl Verdict {
@@ -71,6 +76,7 @@ impl Verdict {
             evidence: Vec::new(),
             advice: None,
             rule: None,
+            because: None,
         }
     }
 
@@ -103,19 +109,58 @@ impl Verdict {
         self
     }
 
-    fn rule(mut self, id: &'static str) -> Self {
-        debug_assert!(RULES.contains(&id), "{id} is not in RULES");
-        self.rule = Some(id);
+    /// What a rule says is so here: as bad as the rule calls it.
+    fn by_rule(name: &'static str, id: &'static str, message: impl Into<String>) -> Self {
+        let mut verdict = Self::new(name, status_of(id), message);
+        verdict.rule = Some(id);
+        verdict
+    }
+
+    /// Another status than the rule's, for a reason that only a container that runs can give.
+    fn but(mut self, status: Status, because: &'static str) -> Self {
+        self.status = status;
+        self.because = Some(because);
         self
+    }
+
+    /// Is it as bad as its rule, or is there a reason why not?
+    fn is_accounted_for(&self) -> bool {
+        self.because.is_some()
+            || self.status == Status::Unknown
+            || self.rule.is_none_or(|id| self.status == status_of(id))
     }
 }
 
-/// The rules that verdicts name. Each has a page, which a test looks for: the rules themselves are in another program.
-const RULES: &[&str] = &[
-    "CPU001", "CPU002", "CPU006", "CPU007", "CPU011", "IMG001", "IMG002", "IMG003", "IMG006",
-    "LIFE001", "LIFE005", "MEM001", "MEM003", "MEM004", "MEM007", "MEM010", "PID001", "PID004",
-    "PID008", "PID011", "PID015",
+/// The rules that verdicts name, each with the status that its severity is. The rules themselves are in another program: a
+/// test holds this against their pages.
+const RULES: &[(&str, Status)] = &[
+    ("CPU001", Status::Warn),
+    ("CPU002", Status::Warn),
+    ("CPU006", Status::Warn),
+    ("CPU007", Status::Warn),
+    ("CPU011", Status::Warn),
+    ("IMG001", Status::Fail),
+    ("IMG002", Status::Info),
+    ("IMG003", Status::Info),
+    ("LIFE001", Status::Fail),
+    ("LIFE005", Status::Fail),
+    ("MEM001", Status::Warn),
+    ("MEM003", Status::Fail),
+    ("MEM004", Status::Fail),
+    ("MEM007", Status::Warn),
+    ("MEM010", Status::Warn),
+    ("PID001", Status::Fail),
+    ("PID004", Status::Warn),
+    ("PID008", Status::Warn),
+    ("PID011", Status::Warn),
+    ("PID015", Status::Info),
 ];
+
+fn status_of(rule: &str) -> Status {
+    let found = RULES.iter().find(|(id, _)| *id == rule);
+    debug_assert!(found.is_some(), "{rule} is not in RULES");
+    found.map_or(Status::Warn, |(_, status)| *status)
+}
 
 type Judge = fn(&Facts) -> Option<Verdict>;
 
@@ -152,7 +197,9 @@ const JUDGES: &[Judge] = &[
 
 /// Judges everything.
 pub fn judge(facts: &Facts) -> Vec<Verdict> {
-    JUDGES.iter().filter_map(|judge| judge(facts)).collect()
+    let verdicts: Vec<Verdict> = JUDGES.iter().filter_map(|judge| judge(facts)).collect();
+    debug_assert!(verdicts.iter().all(Verdict::is_accounted_for));
+    verdicts
 }
 
 /// The variables of the process that is looked at, where they could be read.

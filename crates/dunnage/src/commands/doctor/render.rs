@@ -33,6 +33,7 @@ pub struct Report<'a> {
 pub struct Summary {
     fail: usize,
     warn: usize,
+    info: usize,
     unknown: usize,
     ok: usize,
 }
@@ -49,6 +50,7 @@ impl Summary {
         Self {
             fail: count(Status::Fail),
             warn: count(Status::Warn),
+            info: count(Status::Info),
             unknown: count(Status::Unknown),
             ok: count(Status::Ok),
         }
@@ -152,6 +154,7 @@ impl<'a> Report<'a> {
         let Summary {
             fail,
             warn,
+            info,
             unknown,
             ok,
         } = self.summary;
@@ -170,7 +173,7 @@ impl<'a> Report<'a> {
         };
         let _ = writeln!(
             text,
-            "{fail} failed, {warnings}, {unknown} unknown, {ok} ok"
+            "{fail} failed, {warnings}, {info} info, {unknown} unknown, {ok} ok"
         );
     }
 }
@@ -212,6 +215,7 @@ fn paragraph(text: &mut String, verdict: &Verdict) {
     let status = match verdict.status {
         Status::Fail => "FAIL",
         Status::Warn => "warn",
+        Status::Info => "info",
         Status::Unknown => "?",
         Status::Ok => "ok",
     };

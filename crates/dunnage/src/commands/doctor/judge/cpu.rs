@@ -12,8 +12,9 @@ use crate::commands::doctor::facts::{Facts, Library};
 /// Throttling matters from this share of the periods on (as `dunnage run` has it), and is worth a look from the second.
 const MATTERS_PERCENT: u64 = 10;
 const NOTABLE_PERCENT: u64 = 1;
-/// Fewer periods tell nothing.
-const LEAST_PERIODS: u64 = 10;
+/// Fewer periods are the start, a minute of it at 100 ms each: imports and caches use the quota up once in every container. Only
+/// periods in which there was something to run are counted, so a calm service is older than its periods.
+const LEAST_PERIODS: u64 = 600;
 
 /// A quota as whole CPUs, rounded up; a hundredth is what systemd adds.
 fn whole(cpus: f64) -> u32 {
@@ -58,10 +59,9 @@ pub(super) fn limit(facts: &Facts) -> Option<Verdict> {
             milliseconds(period - runs)
         );
         return Some(
-            Verdict::warn(NAME, message)
+            Verdict::by_rule(NAME, "CPU007", message)
                 .seen(source, bandwidth_in_words(facts))
-                .advise("a limit of 1 or more, or none (the request keeps its share)")
-                .rule("CPU007"),
+                .advise("a limit of 1 or more, or none (the request keeps its share)"),
         );
     }
     Some(Verdict::ok(NAME, count_of_cpus(limit)).seen(source, bandwidth_in_words(facts)))
@@ -96,6 +96,15 @@ fn is_throttled(facts: &Facts) -> bool {
         .is_some_and(|share| share >= MATTERS_PERCENT)
 }
 
+/// What the quota did stop is no forecast any more.
+fn worse_if_throttled(facts: &Facts, verdict: Verdict) -> Verdict {
+    if is_throttled(facts) {
+        verdict.but(Status::Fail, "the quota did stop the container")
+    } else {
+        verdict
+    }
+}
+
 pub(super) fn throttled(facts: &Facts) -> Option<Verdict> {
     const NAME: &str = "throttled";
     if facts.limits.cpu.limit.is_none() {
@@ -107,32 +116,40 @@ pub(super) fn throttled(facts: &Facts) -> Option<Verdict> {
             "the counters of the quota cannot be read",
         ));
     };
-    let Some(share) = throttled_percent(now) else {
-        return Some(Verdict::unknown(
-            NAME,
-            format!("only {} counted yet", counted(now.periods, "period")),
-        ));
-    };
     let just_now = facts.counted.throttling.and_then(|before| {
         let periods = now.periods.saturating_sub(before.periods);
         let throttled = now.throttled.saturating_sub(before.throttled);
         (periods > 0).then(|| format!("; {throttled} of the last {periods} while we looked"))
     });
-    let message = if now.throttled == 0 {
-        format!("none of {}", counted(now.periods, "period"))
-    } else {
+    let windows = || {
         format!(
-            "{share} % of the periods since the start ({} of {}), {} ms each on average{}",
+            "{} of {}, {} ms each on average{}",
             now.throttled,
-            now.periods,
-            milliseconds((now.throttled_usec / now.throttled) as f64),
+            counted(now.periods, "period"),
+            milliseconds((now.throttled_usec / now.throttled.max(1)) as f64),
             just_now.unwrap_or_default()
         )
     };
-    let status = match share {
-        share if share >= MATTERS_PERCENT => Status::Fail,
-        share if share >= NOTABLE_PERCENT => Status::Warn,
-        _ => Status::Ok,
+    let (status, message) = match throttled_percent(now) {
+        _ if now.throttled == 0 => {
+            let message = format!("none of {}", counted(now.periods, "period"));
+            (Status::Ok, message)
+        }
+        None => {
+            let message = format!(
+                "too early to tell: {}; a start uses the quota up once, and {LEAST_PERIODS} periods tell more",
+                windows()
+            );
+            (Status::Unknown, message)
+        }
+        Some(share) => {
+            let status = match share {
+                share if share >= MATTERS_PERCENT => Status::Fail,
+                share if share >= NOTABLE_PERCENT => Status::Warn,
+                _ => Status::Ok,
+            };
+            (status, format!("{share} % since the start: {}", windows()))
+        }
     };
     let mut verdict = Verdict::new(NAME, status, message);
     if let Some(source) = &facts.counted.cpu_source {
@@ -142,7 +159,7 @@ pub(super) fn throttled(facts: &Facts) -> Option<Verdict> {
     if let Some(pressure) = facts.counted.cpu_pressure {
         verdict = verdict.seen("cpu.pressure", format!("some avg10={pressure:.2}"));
     }
-    if status == Status::Ok {
+    if matches!(status, Status::Ok | Status::Unknown) {
         return Some(verdict);
     }
     Some(verdict.advise("fewer threads that compute at once, or a higher limit; dunnage record shows who uses the quota up"))
@@ -170,8 +187,9 @@ pub(super) fn count(facts: &Facts) -> Option<Verdict> {
         return Some(Verdict::ok(NAME, said));
     }
     Some(
-        Verdict::warn(
+        Verdict::by_rule(
             NAME,
+            "CPU002",
             format!(
                 "{said} under a limit of {}: workers, process pools and n_jobs=-1 are sized for {}",
                 count_of_cpus(limit),
@@ -182,8 +200,7 @@ pub(super) fn count(facts: &Facts) -> Option<Verdict> {
         .advise(format!(
             "start it under `dunnage run --`, or say how many: Pool({0}), --workers {0}",
             whole(limit)
-        ))
-        .rule("CPU002"),
+        )),
     )
 }
 
@@ -263,23 +280,16 @@ pub(super) fn pools(facts: &Facts) -> Option<Verdict> {
     if threads <= wanted {
         return Some(seen(Verdict::ok(NAME, said)));
     }
-    let status = if is_throttled(facts) {
-        Status::Fail
-    } else {
-        Status::Warn
-    };
     let message = format!(
         "{said}: {} that compute at once use up {} and then everything stands still",
         counted(all, "thread"),
         "a period's quota early"
     );
-    Some(
-        seen(Verdict::new(NAME, status, message))
-            .advise(format!(
-                "OMP_NUM_THREADS={wanted} before the start, or start it under `dunnage run --`"
-            ))
-            .rule(if processes > 1 { "CPU011" } else { "CPU001" }),
-    )
+    let rule = if processes > 1 { "CPU011" } else { "CPU001" };
+    let verdict = seen(Verdict::by_rule(NAME, rule, message)).advise(format!(
+        "OMP_NUM_THREADS={wanted} before the start, or start it under `dunnage run --`"
+    ));
+    Some(worse_if_throttled(facts, verdict))
 }
 
 pub(super) fn workers(facts: &Facts) -> Option<Verdict> {
@@ -300,24 +310,12 @@ pub(super) fn workers(facts: &Facts) -> Option<Verdict> {
             format!("{said} for {}", count_of_cpus(limit)),
         ));
     }
-    let status = if is_throttled(facts) {
-        Status::Fail
-    } else {
-        Status::Warn
-    };
-    Some(
-        Verdict::new(
-            NAME,
-            status,
-            format!("{said} share a CPU limit of {}", count_of_cpus(limit)),
-        )
-        .seen(
-            facts.limits.cpu.effective.source.clone(),
-            bandwidth_in_words(facts),
-        )
-        .advise(format!("at most {most}, and replicas for more"))
-        .rule("CPU006"),
-    )
+    let message = format!("{said} share a CPU limit of {}", count_of_cpus(limit));
+    let source = facts.limits.cpu.effective.source.clone();
+    let verdict = Verdict::by_rule(NAME, "CPU006", message)
+        .seen(source, bandwidth_in_words(facts))
+        .advise(format!("at most {most}, and replicas for more"));
+    Some(worse_if_throttled(facts, verdict))
 }
 
 pub(super) fn runnable(facts: &Facts) -> Option<Verdict> {
@@ -338,17 +336,16 @@ pub(super) fn runnable(facts: &Facts) -> Option<Verdict> {
         "threads that ran or wanted to, look by look: {} (the quota lets {most} run on)",
         listed(looks)
     );
-    let verdict =
-        |status| Verdict::new(NAME, status, said.clone()).seen("/proc/*/task/*/stat", "state R");
+    let seen = |verdict: Verdict| verdict.seen("/proc/*/task/*/stat", "state R");
     // one thread that wakes up beside another is ordinary; at most looks it is the way it works
     if over * 2 > looks.len() {
         return Some(
-            verdict(Status::Warn)
-                .advise("fewer threads or workers that compute at once; dunnage dump tells what they do")
-                .rule("CPU006"),
+            seen(Verdict::by_rule(NAME, "CPU006", said)).advise(
+                "fewer threads or workers that compute at once; dunnage dump tells what they do",
+            ),
         );
     }
-    Some(verdict(Status::Ok))
+    Some(seen(Verdict::ok(NAME, said)))
 }
 
 fn listed(looks: &[u32]) -> String {

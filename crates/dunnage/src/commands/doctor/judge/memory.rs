@@ -46,16 +46,16 @@ pub(super) fn limit(facts: &Facts) -> Option<Verdict> {
             "no memory limit can be seen, and one may be hidden in the levels above",
         )),
         None => Some(
-            Verdict::warn(
+            Verdict::by_rule(
                 NAME,
+                "MEM001",
                 "no memory limit: whoever grows, the node decides whom it kills",
             )
             .seen(
                 file(facts, "memory.max", "memory.limit_in_bytes"),
                 "no limit",
             )
-            .advise("resources.limits.memory, equal to the request")
-            .rule("MEM001"),
+            .advise("resources.limits.memory, equal to the request"),
         ),
     }
 }
@@ -86,7 +86,13 @@ pub(super) fn headroom(facts: &Facts) -> Option<Verdict> {
     } else {
         Status::Ok
     };
-    let mut verdict = Verdict::new(NAME, status, message).seen(
+    let verdict = match status {
+        Status::Ok => Verdict::ok(NAME, message),
+        Status::Warn => Verdict::by_rule(NAME, "MEM003", message)
+            .but(Status::Warn, "it fits, though not by much"),
+        _ => Verdict::by_rule(NAME, "MEM003", message),
+    };
+    let mut verdict = verdict.seen(
         file(facts, "memory.stat", "memory.stat"),
         format!("usage less inactive_file and active_file is {set}"),
     );
@@ -96,7 +102,7 @@ pub(super) fn headroom(facts: &Facts) -> Option<Verdict> {
     if status == Status::Ok {
         return Some(verdict);
     }
-    Some(verdict.advise("a higher limit, fewer workers, or `dunnage run --`, which gives memory back and writes down who grew").rule("MEM003"))
+    Some(verdict.advise("a higher limit, fewer workers, or `dunnage run --`, which gives memory back and writes down who grew"))
 }
 
 pub(super) fn kills(facts: &Facts) -> Option<Verdict> {
@@ -114,10 +120,9 @@ pub(super) fn kills(facts: &Facts) -> Option<Verdict> {
         );
     }
     Some(
-        Verdict::fail(NAME, format!("{} in this container: workers that vanish without a word", counted(kills, "OOM kill")))
+        Verdict::by_rule(NAME, "MEM004", format!("{} in this container: workers that vanish without a word", counted(kills, "OOM kill")))
             .seen(source, format!("oom_kill {kills}"))
-            .advise("a higher limit or fewer workers; `dunnage run --report-dir DIR` writes down who grew before the next one")
-            .rule("MEM004"),
+            .advise("a higher limit or fewer workers; `dunnage run --report-dir DIR` writes down who grew before the next one"),
     )
 }
 
@@ -195,8 +200,9 @@ pub(super) fn believed(facts: &Facts) -> Option<Verdict> {
         ));
     };
     Some(
-        Verdict::warn(
+        Verdict::by_rule(
             NAME,
+            "MEM010",
             format!(
                 "psutil is loaded: virtual_memory() says {}, the limit is {}",
                 bytes_in_words(total),
@@ -205,8 +211,7 @@ pub(super) fn believed(facts: &Facts) -> Option<Verdict> {
         )
         .seen("/proc/meminfo", format!("MemTotal {total}"))
         .seen(psutil.path.clone(), "mapped")
-        .advise("size caches by dunnage.memory().limit")
-        .rule("MEM010"),
+        .advise("size caches by dunnage.memory().limit"),
     )
 }
 

@@ -3,7 +3,7 @@
 use dunnage_policy::process::{is_shell, mask_has};
 use dunnage_policy::signal::Signal;
 
-use super::{Verdict, counted, environment};
+use super::{Status, Verdict, counted, environment};
 use crate::commands::doctor::facts::{Facts, Init, Signals};
 use crate::commands::doctor::words::{base, option, patience, wrapper};
 
@@ -74,12 +74,12 @@ pub(super) fn init(facts: &Facts) -> Option<Verdict> {
     let handles = mask_has(signals.caught, Signal::TERM) || mask_has(signals.blocked, Signal::TERM);
     if !handles && is_shell(program, &words) {
         return Some(
-            seen(Verdict::fail(
+            seen(Verdict::by_rule(
                 NAME,
+                "PID001",
                 format!("the shell `{command}` is process 1 and passes no signal on: SIGTERM does not reach the application, and SIGKILL ends it after the grace"),
             ))
-            .advise("start the application with exec, in JSON form, or under `dunnage run --`")
-            .rule("PID001"),
+            .advise("start the application with exec, in JSON form, or under `dunnage run --`"),
         );
     }
     if mask_has(signals.ignored, Signal::TERM) || !handles {
@@ -89,21 +89,20 @@ pub(super) fn init(facts: &Facts) -> Option<Verdict> {
             "has no handler for SIGTERM, which the kernel then drops"
         };
         return Some(
-            seen(Verdict::fail(
+            seen(Verdict::by_rule(
                 NAME,
+                "LIFE001",
                 format!(
                     "`{command}` is process 1 and {how}: it is ended by SIGKILL after the grace"
                 ),
             ))
-            .advise("handle SIGTERM, or let `dunnage run --` be process 1")
-            .rule("LIFE001"),
+            .advise("handle SIGTERM, or let `dunnage run --` be process 1"),
         );
     }
     if let Some(wrapper) = wrapper(&init.words) {
         return Some(
-            seen(Verdict::warn(NAME, format!("{wrapper} run is process 1 and the application its child: one process more, and its way with signals and orphans")))
-                .advise("start the program of the virtual environment itself")
-                .rule("PID008"),
+            seen(Verdict::by_rule(NAME, "PID008", format!("{wrapper} run is process 1 and the application its child: one process more, and its way with signals and orphans")))
+                .advise("start the program of the virtual environment itself"),
         );
     }
     Some(seen(Verdict::ok(
@@ -147,16 +146,16 @@ pub(super) fn zombies(facts: &Facts) -> Option<Verdict> {
         short(&named.parent.command),
         named.parent.pid
     );
+    let wait = "wait for each child: subprocess.run, Popen as a context manager, Process.join";
     let verdict = match (of_init, init.and_then(known_init)) {
-        (Some(_), None) => Verdict::fail(NAME, format!("{many}: process 1, {parent}, does not wait for what it inherits, and each keeps an entry of the pids limit"))
-            .advise("let an init be process 1: `dunnage run --`")
-            .rule("PID004"),
-        _ if count >= MANY_ZOMBIES => Verdict::fail(NAME, format!("{many}: {parent} starts children and never waits for them; no init can reap these"))
-            .advise("wait for each child: subprocess.run, Popen as a context manager, Process.join")
-            .rule("PID011"),
-        _ => Verdict::warn(NAME, format!("{many}: {parent} has not waited for its child; no init can reap it"))
-            .advise("wait for each child: subprocess.run, Popen as a context manager, Process.join")
-            .rule("PID011"),
+        (Some(_), None) => Verdict::by_rule(NAME, "PID004", format!("{many}: process 1, {parent}, does not wait for what it inherits, and each keeps an entry of the pids limit"))
+            .but(Status::Fail, "there are some already")
+            .advise("let an init be process 1: `dunnage run --`"),
+        _ if count >= MANY_ZOMBIES => Verdict::by_rule(NAME, "PID011", format!("{many}: {parent} starts children and never waits for them; no init can reap these"))
+            .but(Status::Fail, "there are many already")
+            .advise(wait),
+        _ => Verdict::by_rule(NAME, "PID011", format!("{many}: {parent} has not waited for its child; no init can reap it"))
+            .advise(wait),
     };
     let value = format!("State: Z (zombie), {}", named.name);
     Some(verdict.seen(format!("/proc/{}/status", named.pid), value))
@@ -190,9 +189,8 @@ pub(super) fn orphans(facts: &Facts) -> Option<Verdict> {
         let message = format!("{what}; dunnage gives such processes their own time at the end");
         return Some(seen(Verdict::ok(NAME, message)));
     }
-    let verdict = Verdict::warn(NAME, format!("{what}; it is killed without notice when process 1 ends"))
-        .advise("end what was started before its parent ends, or run under `dunnage run --`, which waits for all")
-        .rule("PID004");
+    let verdict = Verdict::by_rule(NAME, "PID004", format!("{what}; it is killed without notice when process 1 ends"))
+        .advise("end what was started before its parent ends, or run under `dunnage run --`, which waits for all");
     Some(seen(verdict))
 }
 
@@ -234,10 +232,10 @@ pub(super) fn grace(facts: &Facts) -> Option<Verdict> {
         message.push_str(": what is not done by then is killed");
     }
     Some(
-        Verdict::unknown(NAME, message)
+        Verdict::by_rule(NAME, "LIFE005", message)
+            .but(Status::Unknown, "the grace cannot be seen from inside")
             .advise(
                 "compare: kubectl get pod NAME -o jsonpath='{.spec.terminationGracePeriodSeconds}'",
-            )
-            .rule("LIFE005"),
+            ),
     )
 }

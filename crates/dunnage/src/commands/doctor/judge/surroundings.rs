@@ -20,6 +20,11 @@ fn closeness(used: u64, limit: u64) -> Status {
     }
 }
 
+/// Of a rule that says what may become full: it nearly is.
+fn nearly_full(name: &'static str, rule: &'static str, status: Status, message: String) -> Verdict {
+    Verdict::by_rule(name, rule, message).but(status, "it is nearly used up")
+}
+
 fn has_library(facts: &Facts, name: &str) -> bool {
     let libraries = facts
         .python
@@ -36,9 +41,8 @@ pub(super) fn shared_memory(facts: &Facts) -> Option<Verdict> {
         .find(|folder| folder.path == "/dev/shm")?;
     if folder.file_system.is_none() {
         return Some(
-            Verdict::warn(NAME, "there is no /dev/shm: multiprocessing.shared_memory, semaphores and PyTorch's workers fail")
-                .seen("/dev/shm", "not there")
-                .rule("MEM007"),
+            Verdict::by_rule(NAME, "MEM007", "there is no /dev/shm: multiprocessing.shared_memory, semaphores and PyTorch's workers fail")
+                .seen("/dev/shm", "not there"),
         );
     }
     let used = folder.bytes.saturating_sub(folder.available);
@@ -54,21 +58,14 @@ pub(super) fn shared_memory(facts: &Facts) -> Option<Verdict> {
     if status != Status::Ok {
         let message =
             format!("{said}: what does not fit ends in SIGBUS, which Python cannot catch");
-        return Some(
-            seen(Verdict::new(NAME, status, message))
-                .advise(advice)
-                .rule("MEM007"),
-        );
+        let verdict = nearly_full(NAME, "MEM007", status, message);
+        return Some(seen(verdict).advise(advice));
     }
     if has_library(facts, "PyTorch") && folder.bytes <= USUAL_SHM {
         let message = format!(
             "{said}: PyTorch is loaded, and the workers of its DataLoader pass batches through it"
         );
-        return Some(
-            seen(Verdict::warn(NAME, message))
-                .advise(advice)
-                .rule("MEM007"),
-        );
+        return Some(seen(Verdict::by_rule(NAME, "MEM007", message)).advise(advice));
     }
     let limit = facts.limits.memory.limit.as_ref().map(|limit| limit.value);
     let more = limit
@@ -94,8 +91,7 @@ pub(super) fn temporary(facts: &Facts) -> Option<Verdict> {
         return Some(
             Verdict::fail(NAME, format!("no folder for temporary files can be written ({}): tempfile raises FileNotFoundError, uploads and gunicorn fail", names.join(", ")))
                 .seen(read_only, "read-only")
-                .advise("an emptyDir at /tmp, or TMPDIR=/dev/shm")
-                .rule("IMG006"),
+                .advise("an emptyDir at /tmp, or TMPDIR=/dev/shm"),
         );
     };
     let kind = found.file_system.clone().unwrap_or_default();
@@ -119,8 +115,7 @@ pub(super) fn temporary(facts: &Facts) -> Option<Verdict> {
         };
         return Some(
             seen(Verdict::warn(NAME, format!("{said}: {why}")))
-                .advise("an emptyDir at /tmp")
-                .rule("IMG006"),
+                .advise("an emptyDir at /tmp"),
         );
     }
     let memory = if kind == "tmpfs" {
@@ -142,12 +137,12 @@ pub(super) fn heartbeat(facts: &Facts) -> Option<Verdict> {
     let verdict = if matches!(kind, "tmpfs" | "ramfs") {
         Verdict::ok(NAME, said)
     } else {
-        Verdict::warn(
+        Verdict::by_rule(
             NAME,
+            "IMG003",
             format!("{said}: a worker that waits for the disk there is taken for dead and killed"),
         )
         .advise("--worker-tmp-dir /dev/shm")
-        .rule("IMG003")
     };
     Some(verdict.seen(heartbeat.path.clone(), kind))
 }
@@ -169,12 +164,13 @@ pub(super) fn pids(facts: &Facts) -> Option<Verdict> {
     };
     let message = format!("{current} processes and threads of at most {}", limit.value);
     let status = closeness(current, limit.value);
-    let verdict =
-        Verdict::new(NAME, status, message).seen(limit.source.clone(), limit.value.to_string());
+    let seen =
+        |verdict: Verdict| verdict.seen(limit.source.clone(), limit.value.to_string());
     Some(if status == Status::Ok {
-        verdict
+        seen(Verdict::ok(NAME, message))
     } else {
-        verdict.advise("at the limit fork and new threads fail (\"can't start new thread\"): look for zombies and pools").rule("PID015")
+        seen(nearly_full(NAME, "PID015", status, message))
+            .advise("at the limit fork and new threads fail (\"can't start new thread\"): look for zombies and pools")
     })
 }
 
@@ -256,11 +252,10 @@ pub(super) fn stdout(facts: &Facts) -> Option<Verdict> {
         None => Some(Verdict::unknown(NAME, format!("whether it is buffered is not known: {}", why_not(facts, "/environ")))),
         Some(true) => Some(Verdict::ok(NAME, "unbuffered")),
         Some(false) => Some(
-            Verdict::warn(NAME, "what is printed waits in a buffer of 8 KiB, and is lost when the process is killed")
+            Verdict::by_rule(NAME, "IMG002", "what is printed waits in a buffer of 8 KiB, and is lost when the process is killed")
                 .seen(format!("/proc/{}/environ", python.pid), "PYTHONUNBUFFERED is not set")
                 .seen(format!("/proc/{}/fd/1", python.pid), kind.unwrap_or("not readable"))
-                .advise("PYTHONUNBUFFERED=1 (logging to stderr is not affected)")
-                .rule("IMG002"),
+                .advise("PYTHONUNBUFFERED=1 (logging to stderr is not affected)"),
         ),
     }
 }
@@ -289,9 +284,8 @@ pub(super) fn development(facts: &Facts) -> Option<Verdict> {
         return Some(Verdict::ok(NAME, "none"));
     };
     Some(
-        Verdict::fail(NAME, format!("{found} serves: made for developing, with one process, a reloader that forks, and a debugger that executes what it is sent"))
+        Verdict::by_rule(NAME, "IMG001", format!("{found} serves: made for developing, with one process, a reloader that forks, and a debugger that executes what it is sent"))
             .seen(source, found)
-            .advise("gunicorn or uvicorn, without a reloader")
-            .rule("IMG001"),
+            .advise("gunicorn or uvicorn, without a reloader"),
     )
 }
