@@ -5,6 +5,7 @@
 
 mod base;
 mod copy;
+mod echoed;
 mod lines;
 mod paths;
 mod run;

@@ -157,7 +157,10 @@ mod tests {
     /// What a program of this text does, and the text of the call that says so.
     fn of(text: &str) -> (Hears, String) {
         let files = [
-            ("Dockerfile", "FROM python:3.12\nCOPY . /app\nWORKDIR /app\nCMD [\"python\", \"main.py\"]\n"),
+            (
+                "Dockerfile",
+                "FROM python:3.12\nCOPY . /app\nWORKDIR /app\nCMD [\"python\", \"main.py\"]\n",
+            ),
             ("main.py", text),
         ];
         let texts = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
@@ -212,7 +215,12 @@ mod tests {
 
     #[test]
     fn a_signal_has_one_name_however_it_is_written() {
-        for (written, name) in [("SIGTERM", "TERM"), ("sigint", "INT"), ("9", "KILL"), ("\"QUIT\"", "QUIT")] {
+        for (written, name) in [
+            ("SIGTERM", "TERM"),
+            ("sigint", "INT"),
+            ("9", "KILL"),
+            ("\"QUIT\"", "QUIT"),
+        ] {
             assert_eq!(plain_name(written), name);
         }
     }

@@ -1,12 +1,13 @@
 //! Files that a `RUN` writes: by a here-document, or by `echo` and `printf` of a text that does not depend on anything.
 
+use super::echoed::{self, Piece};
 use super::lines::Instruction;
 use super::stages::for_shell;
 use super::words;
 use super::written::{Lookup, Reader, Written};
 use super::{Base, Shell, Stage};
 use crate::parse::shell::{Command, Script, parse};
-use crate::source::{FileId, Location};
+use crate::source::{FileId, Location, Span};
 
 /// What is known where the instruction stands.
 pub(super) struct Surroundings<'a> {
@@ -29,18 +30,17 @@ pub(super) fn written(around: &Surroundings<'_>, instruction: &Instruction, stag
     if !runs_sh || words::array(instruction, around.file).is_some() {
         return;
     }
-    let Some((text, offset)) = shell_text(around.text, instruction) else {
+    let Some(given) = given(around.text, instruction) else {
         return;
     };
-    if !text.contains('>') && !text.contains("tee ") {
+    if !given.text.contains('>') && !given.text.contains("tee ") {
         return;
     }
-    let script = parse(&text, offset, around.file);
+    let script = parse(&given.text, given.offset as u32, around.file);
     let run = Run {
         around,
         script: &script,
-        text: &text,
-        offset: offset as usize,
+        given: &given,
         at: Location {
             file: around.file,
             span: instruction.span(),
@@ -51,8 +51,18 @@ pub(super) fn written(around: &Surroundings<'_>, instruction: &Instruction, stag
     }
 }
 
-/// What the shell is given, and where it begins: a lone document is itself the text, else documents follow their line.
-fn shell_text(text: &str, instruction: &Instruction) -> Option<(String, u32)> {
+/// What the shell is given.
+struct Given {
+    /// Its text, as long as it is in the file.
+    text: String,
+    /// The same with [`NOTHING`](super::lines::NOTHING) for what the builder takes out where lines go on.
+    raw: String,
+    /// Where it begins.
+    offset: usize,
+}
+
+/// What the shell is given: a lone document is itself the text, else documents follow their line.
+fn given(text: &str, instruction: &Instruction) -> Option<Given> {
     let (_, begin) = words::flags(&instruction.arguments);
     let arguments = instruction.arguments.get(begin..)?;
     let lone = words::split(arguments);
@@ -62,23 +72,31 @@ fn shell_text(text: &str, instruction: &Instruction) -> Option<(String, u32)> {
         let lines = &text[document.range.clone()];
         let first = lines.lines().next().unwrap_or_default();
         let is_shell = !first.starts_with("#!") || first.ends_with("sh");
-        return is_shell.then(|| (lines.to_owned(), document.range.start as u32));
+        return is_shell.then(|| Given {
+            text: lines.to_owned(),
+            raw: lines.to_owned(),
+            offset: document.range.start,
+        });
     }
-    let start = instruction.range.start + begin;
-    let mut whole = for_shell(arguments);
+    let (mut whole, mut raw) = (for_shell(arguments), arguments.to_owned());
     if let Some(last) = instruction.documents.last() {
         let end = text[last.range.end..].find('\n');
         let end = end.map_or(text.len(), |end| last.range.end + end);
-        whole.push_str(&text[instruction.range.end..end]);
+        for text_of in [&mut whole, &mut raw] {
+            text_of.push_str(&text[instruction.range.end..end]);
+        }
     }
-    Some((whole, start as u32))
+    Some(Given {
+        text: whole,
+        raw,
+        offset: instruction.range.start + begin,
+    })
 }
 
 struct Run<'a> {
     around: &'a Surroundings<'a>,
     script: &'a Script,
-    text: &'a str,
-    offset: usize,
+    given: &'a Given,
     at: Location,
 }
 
@@ -131,29 +149,35 @@ impl Run<'_> {
             );
             return true;
         }
-        let Some((first, last)) = command.words.get(1).zip(command.words.last()) else {
-            return false;
-        };
-        let written = first.at.span.to(last.at.span).range();
-        let is_constant = self
-            .text
-            .get(written.start - self.offset..written.end - self.offset)
-            .is_some_and(is_constant);
-        let words: Vec<&str> = command.words[1..]
+        let raw: Option<Vec<(&str, usize)>> = command.words[1..]
             .iter()
-            .map(|word| word.text.as_str())
+            .map(|word| {
+                let range = word.at.span.range();
+                let inside = range.start.checked_sub(self.given.offset)?;
+                let raw = self.given.raw.get(inside..inside + range.len())?;
+                Some((raw, range.start))
+            })
             .collect();
-        let shell = Base::of(&stage.base.value).shell;
-        let text = match command.name() {
-            "echo" => echo(&words, shell),
-            "printf" => printf(&words),
-            _ => None,
-        };
-        let Some(text) = text.filter(|_| is_constant) else {
+        let Some(pieces) =
+            raw.and_then(|raw| echoed::written(command.name(), &raw, shell_of(stage)))
+        else {
             return false;
         };
-        file.lines.span = first.at.span.to(last.at.span);
-        file.push(&text, file.lines.span);
+        // `>>` adds to what is there
+        let first = if file.text.is_empty() {
+            command.words[1].at.span
+        } else {
+            file.lines.span
+        };
+        file.lines.span = command.words[1..]
+            .iter()
+            .fold(first, |all, word| all.to(word.at.span));
+        for piece in pieces {
+            match piece {
+                Piece::Same(text, at) => file.push_same(&text, at),
+                Piece::Made(text, from) => file.push(text, Span::new(from)),
+            }
+        }
         true
     }
 
@@ -189,69 +213,13 @@ fn target(command: &Command) -> Option<(String, bool)> {
     }
 }
 
-/// Does the shell take these words as they are written, quotes and backslashes aside?
-fn is_constant(written: &str) -> bool {
-    let mut quote = None;
-    let mut letters = written.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            ('\\', None | Some('"')) => {
-                letters.next();
-            }
-            ('\'' | '"', None) => quote = Some(letter),
-            (_, Some(open)) if letter == open => quote = None,
-            ('$' | '`', None | Some('"')) | ('*' | '?' | '~', None) => return false,
-            _ => {}
-        }
+/// The shell of `RUN`, whose `echo` it is.
+fn shell_of(stage: &Stage) -> Shell {
+    let stated = stage.shell.as_ref().and_then(|shell| shell.value.first());
+    match stated.and_then(|shell| shell.rsplit('/').next()) {
+        Some("bash") => Shell::Bash,
+        Some("dash") => Shell::Dash,
+        Some("ash") => Shell::Busybox,
+        _ => Base::of(&stage.base.value).shell,
     }
-    true
-}
-
-/// What `echo` writes. Which one reads escapes is different in each shell.
-fn echo(words: &[&str], shell: Shell) -> Option<String> {
-    let (reads, rest) = match words {
-        ["-e", rest @ ..] if matches!(shell, Shell::Bash | Shell::Busybox) => (true, rest),
-        [option, ..] if option.starts_with('-') => return None,
-        rest => (shell == Shell::Dash, rest),
-    };
-    let text = rest.join(" ");
-    if !text.contains('\\') {
-        return Some(text + "\n");
-    }
-    reads
-        .then(|| escapes(&text))
-        .flatten()
-        .map(|text| text + "\n")
-}
-
-/// What `printf` writes: a format without arguments, or `%s\n` for each of them.
-fn printf(words: &[&str]) -> Option<String> {
-    match words {
-        [format] => {
-            let format = format.replace("%%", "\0");
-            let text = escapes(&format).filter(|_| !format.contains('%'))?;
-            Some(text.replace('\0', "%"))
-        }
-        ["%s\\n", lines @ ..] => Some(lines.iter().flat_map(|line| [line, "\n"]).collect()),
-        _ => None,
-    }
-}
-
-/// `\n`, `\t`, `\\` and quotes; none for others.
-fn escapes(text: &str) -> Option<String> {
-    let mut result = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            result.push(letter);
-            continue;
-        }
-        result.push(match letters.next()? {
-            'n' => '\n',
-            't' => '\t',
-            same @ ('\\' | '"' | '\'') => same,
-            _ => return None,
-        });
-    }
-    Some(result)
 }

@@ -130,7 +130,7 @@ impl Written {
     }
 
     /// Adds what stands there as it is.
-    fn push_same(&mut self, text: &str, start: usize) {
+    pub(super) fn push_same(&mut self, text: &str, start: usize) {
         if !text.is_empty() {
             self.piece(text, Span::new(start..start + text.len()), true);
         }
@@ -157,7 +157,10 @@ impl Written {
         self.pieces.iter().all(|piece| {
             let end = ends.next().unwrap_or(self.text.len());
             let made = &self.text[piece.start..end];
-            piece.is_same || !made.contains(['\n', ';', '&', '|', '(', ')', '<', '>'])
+            piece.is_same
+                || !made
+                    .trim()
+                    .contains(['\n', ';', '&', '|', '(', ')', '<', '>'])
         })
     }
 

@@ -36,8 +36,8 @@ rule! {
     /// ```
     ///
     /// ## Fix
-    /// Safe: `exec` before the command. Nothing after it would have run but at the server's end. None where the script is
-    /// made of what is written, by `printf` for example.
+    /// Safe: `exec` before the command. Nothing after it would have run but at the server's end. None where the builder fills
+    /// commands into the script.
     ///
     /// ## References
     /// - <https://docs.docker.com/build/building/best-practices/#entrypoint>

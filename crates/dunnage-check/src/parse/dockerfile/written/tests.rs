@@ -69,6 +69,10 @@ fn what_depends_on_something_is_not_known() {
     for text in [
         "RUN echo \"exec $A\" > /run.sh",
         "RUN echo 'a\\nb' > /run.sh",
+        "RUN echo 'a\\033b' > /run.sh",
+        "RUN printf 'a\\\"' > /run.sh",
+        "RUN echo 'a\\033b' > /run.sh",
+        "RUN printf 'a\\\"' > /run.sh",
         "RUN echo -e 'a' > /run.sh",
         "RUN printf '%d' 1 > /run.sh",
         "RUN echo a >> /run.sh",
@@ -117,12 +121,33 @@ fn places_are_those_of_the_dockerfile() {
     assert_eq!(command.words[2].text, "sixteen");
     let text = "FROM a\nRUN printf 'cd /\\nexec web\\n' > /run.sh\n";
     let file = stage(text).written.pop().unwrap();
-    assert!(!file.is_verbatim());
+    assert!(file.is_verbatim());
     let script = file.script(&mut Variables::unknown());
+    assert_eq!(&text[script.commands[1].at.span.range()], "web");
+}
+
+#[test]
+fn a_script_in_lines_that_go_on_is_what_echo_writes() {
+    let text = "FROM python:3.12-slim\nRUN echo '#!/bin/bash\\n\\\n# said to the builder\\n\\\n\\n\\\necho \"it'\\''s $PORT\"\\n\\\nuvicorn app:app' > /run.sh && chmod +x /run.sh\n";
+    let file = stage(text).written.pop().unwrap();
     assert_eq!(
-        &text[script.commands[1].at.span.range()],
-        "'cd /\\nexec web\\n'"
+        file.text,
+        "#!/bin/bash\n\necho \"it's $PORT\"\nuvicorn app:app\n"
     );
+    let script = file.script(&mut Variables::unknown());
+    assert_eq!(&text[script.commands[1].at.span.range()], "uvicorn app:app");
+    assert!(file.is_verbatim());
+}
+
+#[test]
+fn bash_writes_escapes_as_they_are_but_after_e() {
+    let of = |run: &str| {
+        text_of(&format!(
+            "FROM debian\nSHELL [\"/bin/bash\", \"-c\"]\n{run}\n"
+        ))
+    };
+    assert_eq!(of("RUN echo 'a\\nb' > /run.sh"), "a\\nb\n");
+    assert_eq!(of("RUN echo -e 'a\\nb' > /run.sh"), "a\nb\n");
 }
 
 proptest! {

@@ -339,11 +339,9 @@ pub(super) fn runnable(facts: &Facts) -> Option<Verdict> {
     let seen = |verdict: Verdict| verdict.seen("/proc/*/task/*/stat", "state R");
     // one thread that wakes up beside another is ordinary; at most looks it is the way it works
     if over * 2 > looks.len() {
-        return Some(
-            seen(Verdict::by_rule(NAME, "CPU006", said)).advise(
-                "fewer threads or workers that compute at once; dunnage dump tells what they do",
-            ),
-        );
+        return Some(seen(Verdict::by_rule(NAME, "CPU006", said)).advise(
+            "fewer threads or workers that compute at once; dunnage dump tells what they do",
+        ));
     }
     Some(seen(Verdict::ok(NAME, said)))
 }

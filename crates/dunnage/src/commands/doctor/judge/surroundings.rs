@@ -114,8 +114,7 @@ pub(super) fn temporary(facts: &Facts) -> Option<Verdict> {
             "nearly full"
         };
         return Some(
-            seen(Verdict::warn(NAME, format!("{said}: {why}")))
-                .advise("an emptyDir at /tmp"),
+            seen(Verdict::warn(NAME, format!("{said}: {why}"))).advise("an emptyDir at /tmp"),
         );
     }
     let memory = if kind == "tmpfs" {
@@ -164,8 +163,7 @@ pub(super) fn pids(facts: &Facts) -> Option<Verdict> {
     };
     let message = format!("{current} processes and threads of at most {}", limit.value);
     let status = closeness(current, limit.value);
-    let seen =
-        |verdict: Verdict| verdict.seen(limit.source.clone(), limit.value.to_string());
+    let seen = |verdict: Verdict| verdict.seen(limit.source.clone(), limit.value.to_string());
     Some(if status == Status::Ok {
         seen(Verdict::ok(NAME, message))
     } else {
