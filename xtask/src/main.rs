@@ -30,8 +30,9 @@ usage: cargo xtask TASK
   torture           10,000 dumps of each Python while it runs at full speed, and what they cost it; half an hour
   dist [FOLDER]     the static release programs, dunnage with its agent: their paths and sizes; laid into FOLDER
   demo [ARG...]     build, a venv with NumPy, pandas and gunicorn, then `dunnage demo ARG...`
-  bench [python]    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
-                    or that part of it alone
+  bench [python|check]
+                    side by side with tini, dumb-init and catatonit, and the Python module; writes docs/benchmarks.md,
+                    or that part of it alone; what `dunnage check` costs is written by itself only
   bench record [PART..]
                     what recording costs, beside py-spy, or parts of it (own, slow, py_spy, minute); writes its section of
                     docs/record.md
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ("demo", rest) => demo::run(rest),
         ("bench", []) => bench::run(),
         ("bench", [part]) if part == "python" => bench::run_module(),
+        ("bench", [part]) if part == "check" => bench::run_check(),
         ("bench", [part, rest @ ..]) if part == "record" => bench::record::run(rest),
         ("libraries", []) => python::libraries(false),
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),

@@ -4,6 +4,7 @@
 //! hits them alike. Medians and ratios go to `docs/benchmarks.md`, each beside the target it has to meet.
 
 mod agent;
+mod check;
 mod idle;
 mod inits;
 pub(crate) mod machine;
@@ -18,6 +19,7 @@ pub(crate) use python::lay_out_module;
 
 use crate::tools::{Result, cargo, root, say, stdout_of};
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 /// What was measured of one init. `None` where it could not be.
@@ -46,17 +48,42 @@ pub(crate) fn run_module() -> Result<ExitCode> {
     let scratch = crate::tools::target_dir().join("bench");
     fs::create_dir_all(&scratch)?;
     let machine = machine::describe()?;
-    let (section, met) = report::render_module(&machine, &python::measure(&scratch)?);
-    say(&section);
-    let file = root().join("docs/benchmarks.md");
-    let page = report::replace_module(&fs::read_to_string(&file)?, &section);
-    fs::write(file, page)?;
+    let costs = python::measure(&scratch)?;
+    let (mut section, met) =
+        report::render_part(report::MODULE, "bench python", &machine, &costs.targets());
+    costs.render(&mut section);
+    write_section(report::MODULE, &section, met)
+}
+
+/// What `dunnage check` costs, in the same way.
+pub(crate) fn run_check() -> Result<ExitCode> {
+    crate::dist::build()?;
+    let program = crate::dist::build_check()?;
+    let machine = machine::describe()?;
+    let costs = check::measure(&program)?;
+    let (mut section, met) =
+        report::render_part(check::HEADING, "bench check", &machine, &costs.targets());
+    costs.render(&mut section);
+    write_section(check::HEADING, &section, met)
+}
+
+fn write_section(heading: &str, section: &str, met: bool) -> Result<ExitCode> {
+    say(section);
+    let page = fs::read_to_string(page_path())?;
+    fs::write(
+        page_path(),
+        report::replace_section(&page, heading, section),
+    )?;
     say("wrote its section of docs/benchmarks.md");
     Ok(if met {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn page_path() -> PathBuf {
+    root().join("docs/benchmarks.md")
 }
 
 pub(crate) fn run() -> Result<ExitCode> {
@@ -88,10 +115,13 @@ pub(crate) fn run() -> Result<ExitCode> {
         reads,
         module,
     };
-    let text = page.render();
+    let mut text = page.render();
+    // what has a run of its own only
+    let old = fs::read_to_string(page_path()).unwrap_or_default();
+    text.push_str(report::section_of(&old, check::HEADING).unwrap_or_default());
     say(&text);
     fs::create_dir_all(root().join("docs"))?;
-    fs::write(root().join("docs/benchmarks.md"), text)?;
+    fs::write(page_path(), text)?;
     say("wrote docs/benchmarks.md");
     Ok(if page.all_met() {
         ExitCode::SUCCESS

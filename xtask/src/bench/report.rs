@@ -20,32 +20,40 @@ pub(crate) struct Page {
     pub(crate) module: Result<Costs, String>,
 }
 
-const MODULE: &str = "\n## The Python module\n\n";
+pub(super) const MODULE: &str = "\n## The Python module\n\n";
 
-/// The section about the Python module from a run of its own, and whether its targets are met.
-pub(crate) fn render_module(machine: &[(&'static str, String)], costs: &Costs) -> (String, bool) {
-    let mut text = MODULE.to_owned();
-    text.push_str("From a run of its own (`cargo xtask bench python`):\n\n");
+/// A section from a run of its own, and whether its targets are met.
+pub(super) fn render_part(
+    heading: &str,
+    task: &str,
+    machine: &[(&'static str, String)],
+    targets: &[Target],
+) -> (String, bool) {
+    let mut text = heading.to_owned();
+    let _ = writeln!(text, "From a run of its own (`cargo xtask {task}`):\n");
     for (name, value) in machine {
         let _ = writeln!(text, "- {name}: {value}");
     }
     text.push('\n');
-    let targets = costs.targets();
-    render_targets(&targets, &mut text);
+    render_targets(targets, &mut text);
     text.push('\n');
-    costs.render(&mut text);
-    (text, targets.iter().all(|target| target.met != Some(false)))
+    (text, targets.iter().all(Target::is_not_missed))
 }
 
-/// The page with that section in the place of the old one, or at its end.
-pub(crate) fn replace_module(page: &str, section: &str) -> String {
-    let Some(start) = page.find(MODULE) else {
-        return format!("{page}{section}");
-    };
-    let (before, old) = page.split_at(start);
-    let rest = old.get(MODULE.len()..).unwrap_or_default();
-    let after = rest.find("\n## ").map_or("", |end| &rest[end..]);
-    format!("{before}{section}{after}")
+/// The section under a heading, with it.
+pub(super) fn section_of<'a>(page: &'a str, heading: &str) -> Option<&'a str> {
+    let section = &page[page.find(heading)?..];
+    let rest = section.get(heading.len()..)?;
+    let end = rest.find("\n## ").unwrap_or(rest.len());
+    section.get(..heading.len() + end)
+}
+
+/// The page with a section in the place of the one under the same heading, or at its end.
+pub(super) fn replace_section(page: &str, heading: &str, section: &str) -> String {
+    match section_of(page, heading) {
+        Some(old) => page.replacen(old, section, 1),
+        None => format!("{page}{section}"),
+    }
 }
 
 /// A number to meet.
@@ -421,13 +429,16 @@ mod tests {
         let section = format!("{MODULE}new\n");
         let with = |old: &str| format!("# Page\n\n## All\n\n1\n{old}\n## Reading\n\n2\n");
         let old = format!("{MODULE}old\n\n| a |\n");
-        assert_eq!(replace_module(&with(&old), &section), with(&section));
         assert_eq!(
-            replace_module("# Page\n", &section),
+            replace_section(&with(&old), MODULE, &section),
+            with(&section)
+        );
+        assert_eq!(
+            replace_section("# Page\n", MODULE, &section),
             format!("# Page\n{section}")
         );
         assert_eq!(
-            replace_module(&format!("# Page\n{old}"), &section),
+            replace_section(&format!("# Page\n{old}"), MODULE, &section),
             format!("# Page\n{section}")
         );
     }
