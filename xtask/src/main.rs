@@ -8,6 +8,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod fuzz;
 mod generate;
 mod growth;
 mod lab;
@@ -36,6 +37,8 @@ usage: cargo xtask TASK
   bench record [PART..]
                     what recording costs, beside py-spy, or parts of it (own, slow, py_spy, minute); writes its section of
                     docs/record.md
+  fuzz [SECONDS] [TARGET..]
+                    each target of fuzz/, or these, from the fixtures as seeds, a minute each; needs cargo-fuzz and a nightly
   libraries [--check]
                     real libraries: how large their pools are, for docs/libraries.md; what they give back
   growth [OPTION..] programs that grow until the kernel kills, and work that only looks so, hundreds of times; for
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         ("bench", [part]) if part == "python" => bench::run_module(),
         ("bench", [part]) if part == "check" => bench::run_check(),
         ("bench", [part, rest @ ..]) if part == "record" => bench::record::run(rest),
+        ("fuzz", rest) => fuzz::run(rest),
         ("libraries", []) => python::libraries(false),
         ("libraries", [flag]) if flag == "--check" => python::libraries(true),
         ("growth", rest) => growth::run(rest),
