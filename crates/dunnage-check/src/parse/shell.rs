@@ -179,17 +179,16 @@ impl Script {
         let last = self.commands.iter().rposition(works);
         let is_end = |command: &Command| command.is_last && works(command);
         let found = self.commands.iter().rposition(is_end).or(last)?;
-        // `program | tee log` is for the program
+        // `program | tee log` is for the program, `echo text | tee log` for neither
         let is_filter = |command: &Command| command.is_piped && command.is_filter();
-        let before = self.commands[..found]
+        let (found, before) = (&self.commands[found], &self.commands[..found]);
+        let is_source = |command: &&Command| command.is_piped && works(command);
+        before
             .iter()
-            .rposition(|command| !is_filter(command));
-        match before {
-            Some(before) if is_filter(&self.commands[found]) && self.commands[before].is_piped => {
-                self.commands.get(before)
-            }
-            _ => self.commands.get(found),
-        }
+            .rfind(|command| !is_filter(command))
+            .filter(is_source)
+            .filter(|_| is_filter(found))
+            .or(Some(found))
     }
 }
 

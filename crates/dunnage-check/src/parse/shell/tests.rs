@@ -34,6 +34,18 @@ fn describe_one(command: &Command) -> String {
 }
 
 #[test]
+fn what_a_pipe_is_for_is_before_its_filter_unless_that_only_says_something() {
+    let main = |text: &str| read(text).main().map(describe_one);
+    let program = Some("python app.py |".to_owned());
+    assert_eq!(main("python app.py | tee log"), program);
+    // found by the fuzzer: a `trap` or an `echo` is no program
+    for aside in ["echo started", "trap '' TERM"] {
+        let text = format!("{aside} | tee log");
+        assert_eq!(main(&text), Some("tee log | !".to_owned()), "{aside}");
+    }
+}
+
+#[test]
 fn the_last_command_is_known_behind_lists_pipes_and_redirections() {
     assert_eq!(
         describe("cd /app && python app.py"),
