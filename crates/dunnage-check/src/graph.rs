@@ -5,6 +5,7 @@
 //! `ENTRYPOINT`, its `env` over `ENV`. Each value keeps the place where it was written.
 
 mod build;
+mod choices;
 pub mod compose;
 pub mod config;
 mod declare;

@@ -1,5 +1,6 @@
 //! From the line that the kernel executes to the program: through inits, shells, wrappers, and scripts of the repository.
 
+use super::choices;
 use super::effective::Line;
 use super::files::{Files, ScriptFile};
 use super::workload::Entrypoint;
@@ -11,6 +12,7 @@ use crate::parse::shell::fill::{Variables, fill};
 use crate::parse::shell::{Command, Script};
 use crate::repository::Repository;
 use crate::source::{Location, Span, Stated};
+use std::ops::Range;
 
 /// Scripts that call scripts are followed this far.
 const MOST_SCRIPTS: usize = 4;
@@ -131,9 +133,10 @@ impl<'a> Walk<'a> {
             let script =
                 named.and_then(|(path, at)| Some((self.script_at(path)?, path.to_owned(), at)));
             if let Some((file, path, at)) = script {
-                let arguments = arguments_after(words, at);
+                // of a script in a shell's text they are not kept
+                let arguments = (!words.is_empty()).then(|| arguments_after(words, at));
                 let script = Step::Script { path, at };
-                self.script(script, file, &arguments, steps.collect());
+                self.script(script, file, arguments.as_deref(), steps.collect());
                 return;
             }
             if matches!(step, Step::Script { .. }) && steps.len() > 0 {
@@ -159,8 +162,14 @@ impl<'a> Walk<'a> {
         self.path.steps.push(step);
     }
 
-    /// A script whose text is known. `passed` are the steps that its arguments would be.
-    fn script(&mut self, step: Step, file: ScriptFile<'_>, arguments: &[Word], passed: Vec<Step>) {
+    /// A script whose text is known, with its arguments where they are. `passed` are the steps that they would be.
+    fn script(
+        &mut self,
+        step: Step,
+        file: ScriptFile<'_>,
+        arguments: Option<&[Word]>,
+        passed: Vec<Step>,
+    ) {
         self.scripts += 1;
         let Some(entry) = self.read(file) else {
             self.python(step);
@@ -174,8 +183,10 @@ impl<'a> Walk<'a> {
         }
         let script = entry.script.clone();
         self.path.script.get_or_insert(entry);
+        let out = choices::left_out(&script, arguments, &self.path.variables);
+        let arguments = arguments.unwrap_or_default();
         let has_arguments = !arguments.is_empty() || !passed.is_empty();
-        let Some((end, is_sure)) = end_of(&script, has_arguments) else {
+        let Some((end, is_sure)) = end_of(&script, &out, has_arguments) else {
             self.push(step, Some(true));
             return;
         };
@@ -186,7 +197,8 @@ impl<'a> Walk<'a> {
         if end.is_arguments() && arguments.is_empty() {
             self.steps(passed, &[]);
         } else {
-            self.words(&expand(&end.words, arguments));
+            let left = after_shifts(&script, end, &out, arguments);
+            self.words(&expand(&end.words, left));
         }
     }
 
@@ -264,11 +276,18 @@ fn arguments_after(words: &[Word], at: crate::source::Location) -> Vec<Word> {
     named.map_or_else(Vec::new, |index| words[index + 1..].to_vec())
 }
 
-/// The command that a script ends in, and whether it is the only one that it may end in.
-fn end_of(script: &Script, has_arguments: bool) -> Option<(&Command, bool)> {
+/// The command that a script ends in, but for those that are left out, and whether it is the only one that it may end in.
+fn end_of<'a>(
+    script: &'a Script,
+    left_out: &[Range<usize>],
+    has_arguments: bool,
+) -> Option<(&'a Command, bool)> {
     let ends: Vec<&Command> = script
         .commands
         .iter()
+        .enumerate()
+        .filter(|(index, _)| !left_out.iter().any(|out| out.contains(index)))
+        .map(|(_, command)| command)
         .filter(|command| command.is_last && !command.is_background && !command.is_aside())
         .collect();
     let passes_on = |command: &&&Command| command.words.iter().any(is_all_arguments);
@@ -287,8 +306,34 @@ fn end_of(script: &Script, has_arguments: bool) -> Option<(&Command, bool)> {
         .iter()
         .find(is_server)
         .copied()
-        .or_else(|| script.main())?;
+        .or_else(|| script.main().filter(|main| !is_out(script, main, left_out)))?;
     Some((chosen, false))
+}
+
+fn is_out(script: &Script, command: &Command, left_out: &[Range<usize>]) -> bool {
+    let index = script
+        .commands
+        .iter()
+        .position(|other| std::ptr::eq(other, command));
+    index.is_some_and(|index| left_out.iter().any(|out| out.contains(&index)))
+}
+
+/// The arguments that are left when a command begins: `shift` takes the first away.
+fn after_shifts<'a>(
+    script: &Script,
+    command: &Command,
+    left_out: &[Range<usize>],
+    arguments: &'a [Word],
+) -> &'a [Word] {
+    let before = script
+        .commands
+        .iter()
+        .take_while(|other| !std::ptr::eq(*other, command));
+    let shifts = before
+        .filter(|other| other.words.len() == 1 && other.name() == "shift")
+        .filter(|other| !is_out(script, other, left_out))
+        .count();
+    arguments.get(shifts..).unwrap_or_default()
 }
 
 /// `"$@"` and its like.

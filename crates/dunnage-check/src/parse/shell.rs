@@ -31,6 +31,35 @@ pub struct Script {
     pub last_list: usize,
     /// `NAME=value` that stands alone, and the names that loops set, in order.
     pub assignments: Vec<Assignment>,
+    /// The `case` and `if` that stand in no other, in order.
+    pub choices: Vec<Choice>,
+}
+
+/// A `case` or an `if`: the first arm whose test holds is taken.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// In order; without an `else` none may be taken.
+    pub arms: Vec<Arm>,
+}
+
+/// What is run where its test holds.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// None for a test that is not understood.
+    pub test: Option<Test>,
+    /// Its commands, by index.
+    pub commands: std::ops::Range<usize>,
+}
+
+/// Is one text another?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
+    /// What is looked at, quotes taken off: `$1`, `${MODE:-web}`, `$#`.
+    pub subject: String,
+    /// What it may be; `*` stands for any characters.
+    pub patterns: Vec<String>,
+    /// Does it hold where it is none of them?
+    pub is_negated: bool,
 }
 
 /// A variable that the text sets outside of a command.

@@ -2,6 +2,8 @@
 
 use super::read::{Ends, Reader, Terminators};
 use super::word;
+use super::{Arm, Choice, Test};
+use crate::parse::command::Word;
 
 impl Reader<'_> {
     /// Moves past a keyword, reads a list up to its end and past that.
@@ -33,26 +35,47 @@ impl Reader<'_> {
 
     pub(super) fn branches(&mut self) -> Ends {
         let mut ends = Ends::new();
-        let begin = self.script.commands.len();
-        self.block(2, &["then"]);
-        self.mark_tested(begin);
+        let mut choice = Choice::default();
+        let mut test = self.condition(2);
         loop {
+            let begin = self.script.commands.len();
             self.depth += 1;
             ends.extend(self.list(&["elif", "else", "fi"]));
             self.depth -= 1;
+            let commands = begin..self.script.commands.len();
+            choice.arms.push(Arm { test, commands });
             match self.peek_word() {
-                "elif" => {
-                    let begin = self.script.commands.len();
-                    self.block(4, &["then"]);
-                    self.mark_tested(begin);
+                "elif" => test = self.condition(4),
+                "else" => {
+                    self.at += 4;
+                    test = Some(always());
                 }
-                "else" => self.at += 4,
-                "fi" => {
-                    self.at += 2;
+                end => {
+                    self.at += if end == "fi" { 2 } else { 0 };
+                    self.choose(choice);
                     return ends;
                 }
-                _ => return ends,
             }
+        }
+    }
+
+    /// What stands between `if` and `then`; what it asks, if that is understood.
+    fn condition(&mut self, keyword: usize) -> Option<Test> {
+        let (start, begin) = (self.at + keyword, self.script.commands.len());
+        self.block(keyword, &["then"]);
+        self.mark_tested(begin);
+        let is_negated = self.text[start.min(self.at)..self.at]
+            .trim_start()
+            .starts_with('!');
+        match &self.script.commands[begin..] {
+            [only] if !is_negated && !only.is_piped => test(&only.words),
+            _ => None,
+        }
+    }
+
+    fn choose(&mut self, choice: Choice) {
+        if self.depth == 0 {
+            self.script.choices.push(choice);
         }
     }
 
@@ -90,27 +113,31 @@ impl Reader<'_> {
 
     pub(super) fn cases(&mut self) -> Ends {
         let mut ends = Ends::new();
+        let mut choice = Choice::default();
         let rest = &self.text[self.at..];
+        let subject = rest.trim_start_matches("case").trim_start();
+        let subject = word::read(subject, 0).0;
         self.at += find_word(rest, "in").map_or(rest.len(), |found| found + 2);
         loop {
             self.skip_lines();
             if self.peek().is_none() || self.peek_word() == "esac" {
                 self.eat("esac");
+                self.choose(choice);
                 return ends;
             }
-            // the pattern, up to its bracket
-            self.eat("(");
-            while !matches!(self.peek(), None | Some(b')')) {
-                let before = self.at;
-                self.at = word::read(self.text, self.at).1;
-                if self.at == before {
-                    self.skip_one();
-                }
-            }
-            self.eat(")");
+            let test = Test {
+                subject: subject.clone(),
+                patterns: self.patterns(),
+                is_negated: false,
+            };
+            let begin = self.script.commands.len();
             self.depth += 1;
             ends.extend(self.list(&["esac"]));
             self.depth -= 1;
+            choice.arms.push(Arm {
+                test: Some(test),
+                commands: begin..self.script.commands.len(),
+            });
             while matches!(self.peek(), Some(b';' | b'&')) {
                 self.at += 1;
             }
@@ -118,6 +145,23 @@ impl Reader<'_> {
                 self.at += 1;
             }
         }
+    }
+
+    /// The patterns of an arm, up to the bracket behind them.
+    fn patterns(&mut self) -> Vec<String> {
+        let mut patterns = Vec::new();
+        self.eat("(");
+        while !matches!(self.peek(), None | Some(b')')) {
+            let (pattern, end) = word::read(self.text, self.at);
+            if end == self.at {
+                self.skip_one();
+            } else {
+                patterns.push(pattern);
+                self.at = end;
+            }
+        }
+        self.eat(")");
+        patterns
     }
 
     /// `name()`, possibly with blanks before the brackets.
@@ -150,6 +194,40 @@ impl Reader<'_> {
         self.functions.insert(name, ends);
         Ends::new()
     }
+}
+
+/// `else`.
+fn always() -> Test {
+    Test {
+        subject: String::new(),
+        patterns: vec!["*".to_owned()],
+        is_negated: false,
+    }
+}
+
+/// What `[ … ]` asks, where that is whether a text is another.
+fn test(words: &[Word]) -> Option<Test> {
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    let (["[", inner @ .., "]"] | ["[[", inner @ .., "]]"] | ["test", inner @ ..]) = &texts[..]
+    else {
+        return None;
+    };
+    let (subject, pattern, is_negated) = match inner {
+        [subject, "=" | "==" | "-eq", pattern] => (subject, *pattern, false),
+        [subject, "!=" | "-ne", pattern] => (subject, *pattern, true),
+        [subject @ ("$#" | "${#}"), "-gt", "0"] | [subject @ ("$#" | "${#}"), "-ge", "1"] => {
+            (subject, "0", true)
+        }
+        [subject @ ("$#" | "${#}"), "-lt", "1"] => (subject, "0", false),
+        ["-z", subject] => (subject, "", false),
+        ["-n", subject] => (subject, "", true),
+        _ => return None,
+    };
+    Some(Test {
+        subject: (*subject).to_owned(),
+        patterns: vec![pattern.to_owned()],
+        is_negated,
+    })
 }
 
 /// Where a bare word stands in a text, between blanks or `;`.

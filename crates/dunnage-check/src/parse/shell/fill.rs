@@ -50,6 +50,15 @@ impl Variables {
         self.held.extend(names.into_iter().map(|name| (name, None)));
     }
 
+    /// What a name holds: a text, or nothing where it is not set. None where that is not known.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Held::Value(value) => Some(&value.value),
+            Held::Nothing => Some(""),
+            Held::Unknown => None,
+        }
+    }
+
     /// What the text itself put into the environment of what it starts, as far as it is known.
     pub fn exports(&self) -> impl Iterator<Item = (&String, &Stated<String>)> {
         let of = |name| Some((name, self.held.get(name)?.as_ref()?));
