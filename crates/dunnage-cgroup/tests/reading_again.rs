@@ -124,6 +124,44 @@ fn the_bound_of_a_process_that_was_moved_is_that_of_its_new_place() {
 }
 
 #[test]
+fn a_group_is_killed_where_a_level_up_to_the_one_that_binds_says_so_and_where_none_tells_nobody_knows()
+ {
+    let folder = machine();
+    let kills = |reader: &mut Reader| {
+        reader.memory_bound(None).unwrap();
+        reader.bound_kills_group()
+    };
+    assert_eq!(kills(&mut open(&folder)), None);
+    put(&folder, "sys/fs/cgroup/app/memory.oom.group", "0\n");
+    assert_eq!(kills(&mut open(&folder)), Some(false));
+    put(&folder, "sys/fs/cgroup/memory.oom.group", "1\n");
+    assert_eq!(
+        kills(&mut open(&folder)),
+        Some(false),
+        "it is above what binds"
+    );
+    put(&folder, "sys/fs/cgroup/memory.max", "3000\n");
+    put(&folder, "sys/fs/cgroup/memory.current", "2000\n");
+    assert_eq!(kills(&mut open(&folder)), Some(true));
+    put(&folder, "sys/fs/cgroup/app/memory.oom.group", "1\n");
+    put(&folder, "sys/fs/cgroup/memory.oom.group", "0\n");
+    assert_eq!(kills(&mut open(&folder)), Some(true), "the container's own");
+}
+
+#[test]
+fn a_reader_that_is_held_opens_nothing_and_reads_what_it_has() {
+    let folder = machine();
+    let mut reader = open(&folder).check_every(Duration::ZERO);
+    assert_eq!(reader.memory_usage().unwrap(), 1000);
+    reader.hold(true);
+    put(&folder, "proc/self/cgroup", "0::/other\n");
+    put(&folder, "sys/fs/cgroup/app/memory.current", "1500\n");
+    assert_eq!(reader.memory_usage().unwrap(), 1500);
+    reader.hold(false);
+    assert_eq!(reader.memory_usage().unwrap(), 2000);
+}
+
+#[test]
 fn a_process_that_was_moved_is_followed() {
     let folder = machine();
     let mut reader = open(&folder).check_every(Duration::ZERO);
