@@ -2,6 +2,7 @@
 #![no_main]
 
 use dunnage_check::parse::command::{Word, read, read_text};
+use dunnage_check::parse::shell::fill::Variables;
 use dunnage_check::{FileId, Location, Span};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
@@ -12,14 +13,12 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             let span = Span::new(start..start + word.len());
             start += word.len() + 1;
             let file = FileId(0);
-            Word {
-                text: word.to_owned(),
-                at: Location { file, span },
-            }
+            Word::new(word, Location { file, span })
         })
         .collect();
     assert!(read(&words).len() <= 64);
     let span = Span::new(0..text.len());
     let file = FileId(0);
-    assert!(read_text("sh", text, Location { file, span }).len() <= 64);
+    let mut variables = Variables::default();
+    assert!(read_text("sh", text, Location { file, span }, &mut variables).len() <= 64);
 });

@@ -3,9 +3,10 @@
 
 use dunnage_check::FileId;
 use dunnage_check::parse::shell;
+use dunnage_check::parse::shell::fill::{Variables, fill};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let script = shell::parse(text, 0, FileId(0));
+    let mut script = shell::parse(text, 0, FileId(0));
     assert!(script.last_list <= script.commands.len());
     for command in &script.commands {
         assert!(!command.words.is_empty());
@@ -19,4 +20,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Some(main) = script.main() {
         assert!(!main.is_background && !main.is_aside());
     }
+    let before = script.commands.len();
+    fill(&mut script, text, 0, &Variables::default());
+    assert_eq!(script.commands.len(), before);
 });
