@@ -25,6 +25,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parent.parent / "docs" / "check-quality.md"
 VERDICTS = ("true", "debatable", "false")
+SEVERITIES = ("error", "warning")
 
 
 def wilson(hits, count, z=1.959964):
@@ -67,6 +68,30 @@ def shares(name, found):
     return line(name, number, *kinds, percent(counts["true"] / number), interval, not_wrong)
 
 
+def short(labels):
+    """The forecast in a sentence, and what it is after mending."""
+
+    def of_all(state, severity):
+        column = "severity_before" if state == "before" else "severity"
+        found = [row for row in labels if row[state] == "yes" and row[column] == severity]
+        return sum(row["verdict"] == "true" for row in found), len(found), found
+
+    def said(severity):
+        right, number, found = of_all("before", severity)
+        low, high = wilson(right, number)
+        wrong = sum(row["verdict"] == "false" for row in found)
+        shares = f"{100 * right / number:.0f} %, 95 % interval {100 * low:.0f} to {100 * high:.0f}"
+        return f"**{right} of {number} {severity}s right** ({shares}; {wrong} wrong)"
+
+    single = once(of_all("before", "warning")[2])
+    now = " and ".join("{} of {}".format(*of_all("after", severity)) + f" {severity}s" for severity in SEVERITIES)
+    return [
+        f"{said('error')}, {said('warning')}. Where each rule counts once a repository,",
+        f"{100 * single.count('true') / len(single):.0f} % of the warnings are right. After the rules were mended",
+        f"by what was wrong there, {now} are right on the same files, which is no forecast.",
+    ]
+
+
 def once(labels):
     """The worst judgement of each rule in each repository: what one cause says many times counts once."""
     worst = {}
@@ -83,7 +108,7 @@ def precision(labels):
         title = {"holdout": "hold-out", "first": "first corpus"}[name]
         for state in ("before", "after"):
             column = "severity_before" if state == "before" else "severity"
-            for severity in ("error", "warning"):
+            for severity in SEVERITIES:
                 found = [row for row in of(labels, name) if row[state] == "yes" and row[column] == severity]
                 when = {"before": "as found", "after": "after mending"}[state]
                 lines.append(shares(f"{title}, {when}: {severity}s", [row["verdict"] for row in found]))
@@ -241,6 +266,7 @@ def main():
         return
     data = json.loads((HERE / "peers.json").read_text(encoding="utf-8"))
     tables = {
+        "short": short(of(labels, "holdout")),
         "precision": precision(labels),
         "rules": by_rule(labels),
         "not right": not_right(labels),

@@ -33,7 +33,7 @@ pub enum Model {
     Requirements(requirements::Requirements),
     /// Other files that join images and Dockerfiles: skaffold.yaml, kustomization.yaml, CI workflows.
     Links(Vec<other::ImageName>),
-    /// A template: `{{` of Helm or Jinja. Counted, not judged.
+    /// A template: `{{` and `{%` of Helm or Jinja. Counted, not judged.
     Template,
     /// Meant for us and not understood: one finding of its own.
     Unparsed {
@@ -70,9 +70,12 @@ pub fn parse(source: &Source, id: FileId) -> Model {
         Kind::Template => Ok(Model::Template),
         Kind::Nothing => Ok(Model::Nothing),
     };
-    // a template that looks like none: braces that are not in quotes
-    let is_yaml = matches!(kind, Kind::Kubernetes | Kind::Compose);
-    if is_yaml && model.is_err() && source.text.contains("{{") {
+    // a template that is called like what it becomes: cookiecutter's and Jinja's `main.py`
+    if model.is_err()
+        && ["{{", "{%"]
+            .iter()
+            .any(|braces| source.text.contains(braces))
+    {
         return Model::Template;
     }
     model.unwrap_or_else(|problem| Model::Unparsed {

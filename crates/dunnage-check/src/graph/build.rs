@@ -175,7 +175,8 @@ fn inherited_init(stage: Option<&Stage>, base: &Base, declared: &Declared) -> Op
         .or(declared.image.as_ref().map(|image| image.at))?;
     let name = name.to_owned();
     Some(Init {
-        signals_group: name == "dumb-init",
+        // dumb-init does by itself, and Jupyter's images start `tini -g`
+        signals_group: true,
         name,
         is_subreaper: false,
         at,

@@ -147,6 +147,8 @@ pub enum Tail {
     Plain,
     /// The last, with redirections: busybox becomes it.
     Redirected,
+    /// The last, with a line break behind it, as a block of YAML ends: bash becomes it, busybox does not.
+    BeforeBreak,
     /// Something follows it, or it is in a pipe, a subshell, a loop or the background: every shell stays.
     Followed,
 }

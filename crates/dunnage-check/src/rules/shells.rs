@@ -3,7 +3,7 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Edit, Fix, Target};
 use crate::graph::render;
-use crate::graph::workload::Workload;
+use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind, Step, Tail};
 use crate::parse::dockerfile::{Shell, becomes};
 use crate::parse::shell::Script;
@@ -73,6 +73,14 @@ fn ends_in_a_shell(workload: &Workload) -> bool {
     matches!(name.as_str(), "sh" | "bash" | "dash" | "ash" | "zsh")
 }
 
+/// `runserver` or `--reload` in a Compose file: a developer's own machine, where a stop of 10 s is nobody's alarm.
+fn runs_for_a_developer(workload: &Workload) -> bool {
+    matches!(workload.origin, Origin::Compose { .. })
+        && workload
+            .server()
+            .is_some_and(|server| server.development.is_some())
+}
+
 impl Staying {
     /// A finding at a place: "SUBJECT stays as process 1 in front of gunicorn and passes no SIGTERM on".
     pub(super) fn finding(
@@ -88,9 +96,16 @@ impl Staying {
             "may stay"
         };
         let between = between(workload, &program(workload));
-        let message = format!("{subject} {may} {between} and passes no SIGTERM on");
+        let harm = if workload.init().is_some() {
+            "ends at SIGTERM, and the container with it"
+        } else {
+            "passes no SIGTERM on"
+        };
+        let message = format!("{subject} {may} {between} and {harm}");
         let finding = Finding::new(rule, at, message);
-        if self.is_sure {
+        if runs_for_a_developer(workload) {
+            finding.severity(Severity::Info)
+        } else if self.is_sure {
             finding
         } else {
             finding
@@ -151,7 +166,9 @@ pub(super) fn shell_note(shell: Shell) -> Option<&'static str> {
     match shell {
         Shell::Dash => Some("its /bin/sh is dash, which never becomes what it runs"),
         Shell::Bash => Some("its /bin/sh is bash, which becomes only a last, plain command"),
-        Shell::Busybox => Some("its /bin/sh is busybox, which becomes only a last command"),
+        Shell::Busybox => Some(
+            "its /bin/sh is busybox, which becomes only a last command with no line break behind it",
+        ),
         Shell::None | Shell::Unknown => None,
     }
 }

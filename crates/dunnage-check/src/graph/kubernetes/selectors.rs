@@ -133,7 +133,7 @@ fn selects(selector: &[(Node, Node)], labels: &[(Node, Node)]) -> bool {
         })
 }
 
-/// Does a port of the Service lead to this container of the pod? Unless ports tell otherwise, it does.
+/// Does a port of the Service lead to this container of the pod? Unless the pod's ports tell otherwise, it does.
 fn reaches(service: &Placed<'_>, container: &Container<'_>) -> bool {
     let declared = ports_of(container.node);
     let others: Vec<(Option<&str>, Option<&str>)> = container
@@ -157,8 +157,8 @@ fn reaches(service: &Placed<'_>, container: &Container<'_>) -> bool {
             .any(|(name, number)| *name == Some(target) || *number == Some(target))
     };
     let targets: Vec<&str> = targets.collect();
-    targets.is_empty()
-        || targets.iter().any(|target| matches(&declared, target))
+    // without ports nothing is sent anywhere
+    targets.iter().any(|target| matches(&declared, target))
         || (declared.is_empty() && targets.iter().any(|target| !matches(&others, target)))
         || (!declared.is_empty() && others.is_empty())
 }

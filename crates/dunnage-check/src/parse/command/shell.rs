@@ -80,7 +80,11 @@ fn text_of(asked: &Asked<'_>, text: &Word, variables: &mut Variables, steps: &mu
         steps.push(Step::Other { name, at });
         return;
     };
-    let tail = tail(&script, main);
+    let tail = match tail(&script, main) {
+        Tail::Plain if breaks_at_the_end(&text.text) => Tail::BeforeBreak,
+        Tail::Redirected if breaks_at_the_end(&text.text) => Tail::Followed,
+        other => other,
+    };
     steps.push(Step::Shell {
         name: asked.shell.to_owned(),
         execs: tail == Tail::Exec,
@@ -104,6 +108,18 @@ fn text_of(asked: &Asked<'_>, text: &Word, variables: &mut Variables, steps: &mu
     } else {
         follow(&main.words, variables, steps);
     }
+}
+
+/// Is there a line break behind the last command? busybox reads on after one, and so cannot become the command.
+fn breaks_at_the_end(text: &str) -> bool {
+    let code = text.lines().rfind(|line| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    code.is_some_and(|line| {
+        let end = line.as_ptr() as usize - text.as_ptr() as usize + line.len();
+        text[end..].contains('\n')
+    })
 }
 
 /// How a command stands in the script that it is the main one of.

@@ -103,6 +103,12 @@ fn a_shell_s_text_is_read_to_the_command_that_matters() {
         text("python app.py > log 2>&1"),
         ["sh 0 Redirected", "Python"]
     );
+    for end in ["\n", "\n# the end", " \n\n"] {
+        let found = text(&format!("cd /app\npython app.py{end}"));
+        assert_eq!(found, ["sh 1 BeforeBreak", "Python"], "{end:?}");
+    }
+    assert_eq!(text("cd /app\npython app.py "), ["sh 1 Plain", "Python"]);
+    assert_eq!(text("python app.py > log\n"), ["sh 0 Followed", "Python"]);
     assert_eq!(text("python app.py | cat"), ["sh 0 Followed", "Python"]);
     assert_eq!(text("python app.py; true"), ["sh 0 Followed", "Python"]);
     assert_eq!(text("echo hi"), ["other sh"]);

@@ -15,8 +15,11 @@ pub fn becomes(name: &str, image: Shell, tail: Tail) -> Option<bool> {
     };
     match (tail, shell) {
         (Tail::Exec, _) => Some(true),
-        (Tail::Followed, _) | (_, Shell::Dash) | (Tail::Redirected, Shell::Bash) => Some(false),
-        (_, Shell::Busybox) | (Tail::Plain, Shell::Bash) => Some(true),
+        (Tail::Followed, _)
+        | (_, Shell::Dash)
+        | (Tail::Redirected, Shell::Bash)
+        | (Tail::BeforeBreak, Shell::Busybox) => Some(false),
+        (_, Shell::Busybox | Shell::Bash) => Some(true),
         (_, Shell::Unknown | Shell::None) => None,
     }
 }

@@ -256,13 +256,15 @@ fn images_are_known_by_their_names() {
 
 #[test]
 fn which_shell_becomes_its_last_command() {
-    use crate::parse::command::Tail::{Exec, Followed, Plain, Redirected};
+    use crate::parse::command::Tail::{BeforeBreak, Exec, Followed, Plain, Redirected};
     assert_eq!(becomes("sh", Shell::Dash, Plain), Some(false));
     assert_eq!(becomes("sh", Shell::Dash, Exec), Some(true));
     assert_eq!(becomes("bash", Shell::Dash, Plain), Some(true));
     assert_eq!(becomes("bash", Shell::Dash, Redirected), Some(false));
     assert_eq!(becomes("sh", Shell::Busybox, Redirected), Some(true));
     assert_eq!(becomes("sh", Shell::Busybox, Followed), Some(false));
+    assert_eq!(becomes("sh", Shell::Busybox, BeforeBreak), Some(false));
+    assert_eq!(becomes("bash", Shell::Dash, BeforeBreak), Some(true));
     assert_eq!(becomes("sh", Shell::Unknown, Plain), None);
 }
 

@@ -7,7 +7,7 @@ use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
 use crate::rules::about::runs_dunnage;
 use crate::rules::manifest::{Manifest, python_services};
-use crate::rules::shells::stays_deaf;
+use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
 
 /// Seconds that an endpoint's removal usually takes to reach every node, and some.
@@ -17,8 +17,8 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
-    /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell or a Python that ignores it is process 1): that
-    /// one serves on until it is killed, which is another finding.
+    /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
+    /// it, is process 1): that one serves on until it is killed, which is another finding.
     ///
     /// ## Why
     ///
@@ -77,6 +77,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         // what SIGTERM does not reach serves on until it is killed
         let is_deaf = stays_deaf(workload)
+            || !staying(workload).is_empty()
             || flask_run(workload).is_some()
             || ignores(context.repository, workload).is_some();
         if life.pre_stop.is_some() || is_deaf || drains(context, workload) {
