@@ -6,7 +6,7 @@
 
 use super::about::{is_imported, modules};
 use crate::graph::Workload;
-use crate::parse::python::{Argument, Call, Value};
+use crate::parse::python::{Argument, Call, Module, Value};
 use crate::repository::Repository;
 use crate::source::Location;
 
@@ -66,7 +66,9 @@ pub(super) fn hears(repository: &Repository, workload: &Workload) -> Hears {
     let may = FRAMEWORKS
         .iter()
         .any(|name| is_imported(repository, workload, name))
-        || names_it(repository, workload);
+        || names_it(repository, workload)
+        || modules(repository, workload)
+            .any(|(_, module)| module.calls.iter().any(|call| may_reload(module, call)));
     if may { Hears::Perhaps } else { Hears::No }
 }
 
@@ -95,6 +97,25 @@ fn reloads(call: &Call) -> bool {
         && ["debug", "use_reloader"].iter().any(|name| {
             call.keyword(name)
                 .is_some_and(|argument| argument.value == Value::Bool(true))
+        })
+}
+
+/// `app.run(debug=debug)`: the reloader, if the variable is true when it runs. A constant of the module tells.
+fn may_reload(module: &Module, call: &Call) -> bool {
+    let is_false = |name: &str| {
+        module
+            .assignments
+            .iter()
+            .any(|(global, value, _)| global == name && *value == Value::Bool(false))
+    };
+    call.name.ends_with("run")
+        && ["debug", "use_reloader"].iter().any(|name| {
+            call.keyword(name)
+                .is_some_and(|argument| match &argument.value {
+                    Value::None | Value::Bool(_) | Value::Int(_) => false,
+                    Value::Name(name) => !is_false(name),
+                    _ => true,
+                })
         })
 }
 
@@ -211,6 +232,17 @@ mod tests {
         assert_eq!(of("import uvicorn\nserve(uvicorn)\n").0, Hears::Perhaps);
         assert_eq!(of("NAMES = ['SIGTERM']\nwatch(NAMES)\n").0, Hears::Perhaps);
         assert_eq!(of("import requests\nx = 1  # SIGTERM?\n").0, Hears::No);
+    }
+
+    #[test]
+    fn a_reloader_by_a_variable_is_a_perhaps_unless_the_module_says_that_it_is_off() {
+        for (text, expected) in [
+            ("debug = asked()\napp.run(debug=debug)\n", Hears::Perhaps),
+            ("app.run(debug=asked() != 'production')\n", Hears::Perhaps),
+            ("DEBUG = False\napp.run(debug=DEBUG)\n", Hears::No),
+        ] {
+            assert_eq!(of(text).0, expected, "{text}");
+        }
     }
 
     #[test]
