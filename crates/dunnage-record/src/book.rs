@@ -30,6 +30,9 @@ pub enum Disorder {
     /// The clock went back.
     #[error("its looks are not in the order of time")]
     Backwards,
+    /// Two answers to one question.
+    #[error("it tells of a {0} twice in one look")]
+    Twice(&'static str),
     /// More than a recording may hold: what came before is sound.
     #[error("too many {0} came and went")]
     TooMany(&'static str),
@@ -210,6 +213,9 @@ impl Book {
                 wait: gain.2,
                 seen: gain.3,
             };
+            if thread.ticks.last().is_some_and(|tick| tick.look == index) {
+                return Err(Disorder::Twice("thread"));
+            }
             let grown = push(&mut thread.ticks, tick);
             self.bytes += grown;
         }
@@ -225,7 +231,11 @@ impl Book {
                 holder,
                 switches: gain.3,
             };
-            let grown = push(&mut self.process(gain.0)?.gil, seen);
+            let looks = &mut self.process(gain.0)?.gil;
+            if looks.last().is_some_and(|gil| gil.look == index) {
+                return Err(Disorder::Twice("GIL"));
+            }
+            let grown = push(looks, seen);
             self.bytes += grown;
         }
         if let Some(gain) = look.quota {
@@ -411,6 +421,19 @@ mod tests {
         let nonsense = [
             Look {
                 threads: vec![ThreadGain(3, 1, 1, Seen::Sleeps)],
+                ..look(20)
+            },
+            // found by the fuzzer: such a recording could be written and not be read again
+            Look {
+                threads: [1, 2]
+                    .map(|run| ThreadGain(0, run, 1, Seen::Runnable))
+                    .into(),
+                ..look(20)
+            },
+            Look {
+                gil: [1, 2]
+                    .map(|switches| GilGain(0, true, None, switches))
+                    .into(),
                 ..look(20)
             },
             Look {
