@@ -224,7 +224,11 @@ mod tests {
             room: usize::MAX,
         };
         let mut post = Post::new(&mut reader);
-        post.fact(Fact::Process { pid: 7, at: 0 });
+        let processes = 0..PIECE as u32;
+        for process in processes.clone() {
+            let pid = 7 + process.cast_signed();
+            post.fact(Fact::Process { pid, at: 0 });
+        }
         post.fact(Fact::Name {
             name: "request".to_owned(),
         });
@@ -236,7 +240,9 @@ mod tests {
             threads: (0..5000)
                 .map(|thread| ThreadGain(thread, u64::MAX, u64::MAX, Seen::Runnable))
                 .collect(),
-            gil: vec![GilGain(0, false, Some(4999), u64::MAX); PIECE],
+            gil: processes
+                .map(|process| GilGain(process, false, Some(4999), u64::MAX))
+                .collect(),
             marks: (0..4096)
                 .map(|_| MarkSeen(0, i32::MAX, 0, u64::MAX, u64::MAX, Some(u64::MAX)))
                 .collect(),
@@ -247,9 +253,11 @@ mod tests {
         assert_eq!(post.dropped(), 0);
         let recording = read(&reader.packets);
         assert_eq!(recording.looks, [u64::MAX / 2]);
-        let [process] = recording.processes.as_slice() else {
-            panic!("one process")
+        let [process, others @ ..] = recording.processes.as_slice() else {
+            panic!("no process")
         };
+        assert_eq!(others.len() + 1, PIECE);
+        assert!(recording.processes.iter().all(|each| each.gil.len() == 1));
         assert!(process.threads.iter().all(|thread| thread.ticks.len() == 1));
         assert_eq!((process.threads.len(), recording.marks.len()), (5000, 4096));
     }
