@@ -33,7 +33,8 @@ impl Supervisor<'_> {
         self.more = true;
     }
 
-    /// While nothing may need memory only a record is begun, which keeps to that itself; the rest waits its turn.
+    /// While nothing may need memory a record is begun, which keeps to that itself, and what the user chose for the brink is done,
+    /// since it is meant for this moment; the rest waits its turn.
     pub(super) fn steps_for_now(&mut self, steps: Vec<Step>) -> Vec<Step> {
         let is_held = self.rungs.is_held();
         let deferred = &mut self.rungs.deferred;
@@ -50,7 +51,7 @@ impl Supervisor<'_> {
         }
         let (now, later) = steps
             .into_iter()
-            .partition(|step| matches!(step, Step::Record(_)));
+            .partition(|step| matches!(step, Step::Record(_) | Step::Stop | Step::Exit));
         let later: Vec<_> = later;
         deferred.extend(later);
         now
@@ -60,10 +61,9 @@ impl Supervisor<'_> {
 /// Whether what had to wait is still wanted: memory may have fallen meanwhile.
 fn is_still_due(step: Step, rung: Rung) -> bool {
     match step {
-        Step::Stop | Step::Exit => rung >= Rung::Brink,
         Step::Recycle | Step::Shed(true) => rung >= Rung::Shed,
         Step::Release => rung >= Rung::Release,
-        Step::Prepare | Step::Tell(_) | Step::Record(_) | Step::Shed(false) => true,
+        _ => true,
     }
 }
 
@@ -73,12 +73,11 @@ mod tests {
 
     #[test]
     fn what_touches_the_application_is_not_done_late_where_memory_has_fallen() {
-        let touching = [Step::Stop, Step::Exit, Step::Recycle, Step::Shed(true)];
-        for step in touching {
+        for step in [Step::Recycle, Step::Shed(true)] {
             assert!(is_still_due(step, Rung::Brink), "{step:?}");
             assert!(!is_still_due(step, Rung::Release), "{step:?}");
         }
-        assert!(!is_still_due(Step::Exit, Rung::Record));
+        assert!(!is_still_due(Step::Release, Rung::Watch));
         assert!(is_still_due(Step::Shed(false), Rung::Calm));
     }
 }
