@@ -221,6 +221,8 @@ impl MemoryWatch {
                 // what is not there at all is looked for once a minute, as a limit is
                 let is_there = !matches!(error, ReadError::NotVisible { .. });
                 self.next = is_there.then_some(now + AFTER_FAILURE);
+                // who cannot see whether there is room must not wait for it
+                self.is_held = false;
                 let first = !std::mem::replace(&mut self.failed, true);
                 Looked {
                     event: first.then(|| Event::Degraded {

@@ -347,3 +347,16 @@ fn in_a_full_container_nothing_new_is_needed_where_one_process_is_killed_and_nev
     look(&mut watch, &mut at);
     assert!(watch.is_held(), "anew after there was room");
 }
+
+#[test]
+fn a_container_of_which_nothing_can_be_read_any_more_holds_nobody_up() {
+    let container = Container::new();
+    container.put("sys/fs/cgroup/app/memory.oom.group", "0\n");
+    container.use_mb(999, 0);
+    let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+    look(&mut watch, &mut at);
+    assert!(watch.is_held());
+    container.put("sys/fs/cgroup/app/memory.current", "many\n");
+    let looked = look(&mut watch, &mut at);
+    assert!(!watch.is_held() && matches!(looked.event, Some(Event::Degraded { .. })));
+}
