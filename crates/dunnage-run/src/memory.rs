@@ -27,7 +27,7 @@ use crate::control;
 use crate::own_cgroup::OwnCgroup;
 use crate::setup::milliseconds;
 use gauge::Gauge;
-pub(crate) use gauge::working_set;
+pub(crate) use gauge::{outlives_kills, working_set};
 use history::History;
 use still::Stillness;
 use telling::{Telling, Word};

@@ -1,7 +1,7 @@
 //! Programs that grow until the kernel kills: whether the record was complete before that, and how long it took.
 
 use super::play::{Run, Seen, Stage, play_at_once};
-use super::statistics::{lower_bound, percentile};
+use super::statistics::{lower_bound, show_percentile};
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -273,9 +273,7 @@ fn report(outcomes: &[(Growth, Outcome)]) -> (String, bool) {
     }
     let mut text = "| runs | n | complete before the kill | misses | at least, with 95 % confidence | show the function | rung to end marker: p50, p99, most (ms) |\n|---|---|---|---|---|---|---|\n".to_owned();
     for ((_, name), line) in &lines {
-        let show = |share| {
-            percentile(&line.ms, share).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}"))
-        };
+        let show = |share| show_percentile(&line.ms, share);
         let _ = writeln!(
             text,
             "| {name} | {} | {} | {} | {:.1} % | {} | {}, {}, {} |",

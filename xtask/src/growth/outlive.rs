@@ -4,7 +4,7 @@
 //! for whoever needs memory then. Under a quota that moment is long, so this is where `dunnage run` is in most danger.
 
 use super::play::{Run, Seen, Stage, play_at_once};
-use super::statistics::{lower_bound, percentile};
+use super::statistics::{lower_bound, show_percentile};
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -105,9 +105,7 @@ fn report(outcomes: &[(&str, Outcome)]) -> (String, bool) {
     let mut text = "| runs | n | `dunnage run` outlived the kill | lost | at least, with 95 % confidence | the record shows the function | request to end marker: p50, most (ms) |\n|---|---|---|---|---|---|---|\n".to_owned();
     for (name, line) in &lines {
         let lost = line.n - line.outlived;
-        let show = |share| {
-            percentile(&line.ms, share).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}"))
-        };
+        let show = |share| show_percentile(&line.ms, share);
         let _ = writeln!(
             text,
             "| {name} | {} | {} | {lost} | {:.1} % | {} | {}, {} |",

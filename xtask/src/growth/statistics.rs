@@ -37,6 +37,11 @@ pub(crate) fn percentile(values: &[f64], share: f64) -> Option<f64> {
     sorted.get(rank - 1).copied()
 }
 
+/// The same as a whole number, for a table.
+pub(crate) fn show_percentile(values: &[f64], share: f64) -> String {
+    percentile(values, share).map_or_else(|| "–".to_owned(), |value| format!("{value:.0}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

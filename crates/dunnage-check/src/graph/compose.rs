@@ -196,8 +196,19 @@ fn text_of(node: &Node) -> Option<String> {
 /// A word of a command, as the container gets it. What the file does not tell becomes `$(NAME)`, which no shell of ours
 /// fills in: it is not the container's variable.
 pub fn interpolate_word(text: &str) -> Cow<'_, str> {
-    if let Some(known) = interpolate(text) {
-        return known;
+    interpolate_or(text, |inside| Some(format!("$({inside})"))).unwrap_or(Cow::Borrowed(text))
+}
+
+/// A value; none if a name has no default: its value is not in the file.
+fn interpolate(text: &str) -> Option<Cow<'_, str>> {
+    interpolate_or(text, |_| None)
+}
+
+/// `${NAME:-default}` and `${NAME-default}` as their default, `$$` as `$`, and a name without a default as what `missing`
+/// makes of it.
+fn interpolate_or(text: &str, missing: impl Fn(&str) -> Option<String>) -> Option<Cow<'_, str>> {
+    if !text.contains('$') {
+        return Some(Cow::Borrowed(text));
     }
     let mut result = String::new();
     let mut rest = text;
@@ -214,34 +225,10 @@ pub fn interpolate_word(text: &str) -> Cow<'_, str> {
         let (inside, after) = braced.unwrap_or_else(|| {
             rest.split_at(rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()))
         });
-        let default = inside.split_once(":-").or_else(|| inside.split_once('-'));
-        let missing = || format!("$({inside})");
-        result.push_str(&default.map_or_else(missing, |(_, default)| default.to_owned()));
-        rest = after;
-    }
-    result.push_str(rest);
-    Cow::Owned(result)
-}
-
-/// `${NAME:-default}` and `${NAME-default}` as their default, `$$` as `$`; none if a name has no default: its value is not
-/// in the file.
-fn interpolate(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('$') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut result = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('$') {
-        result.push_str(&rest[..start]);
-        rest = &rest[start + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            result.push('$');
-            rest = after;
-            continue;
+        match inside.split_once(":-").or_else(|| inside.split_once('-')) {
+            Some((_, default)) => result.push_str(default),
+            None => result.push_str(&missing(inside)?),
         }
-        let (inside, after) = rest.strip_prefix('{')?.split_once('}')?;
-        let (_, default) = inside.split_once(":-").or_else(|| inside.split_once('-'))?;
-        result.push_str(default);
         rest = after;
     }
     result.push_str(rest);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use dunnage_cgroup::{MemoryBound, Reader, Root};
 use dunnage_policy::oom::{Hold, Kills, is_full};
 
-use crate::memory::working_set;
+use crate::memory::{outlives_kills, working_set};
 
 /// How long it does without. From the first charge that found no room to the kill it took 24 to 344 ms, and a container
 /// under a quota that has run out does not even die.
@@ -86,12 +86,7 @@ impl Headroom {
 impl Files {
     fn find(&mut self) {
         let bound = self.reader.memory_bound(self.stated).ok().flatten();
-        let kills = self.kills;
-        self.bound = bound.filter(|_| match kills {
-            Some(kills) => kills == Kills::Process,
-            // where it is not told it may be the group
-            None => self.reader.bound_kills_group() == Some(false),
-        });
+        self.bound = bound.filter(|_| outlives_kills(self.kills, &mut self.reader));
         if self.bound.is_some() {
             // the kernel takes memory for a file when it is read first
             let _ = (self.reader.bound_usage(), self.reader.bound_memory());

@@ -200,10 +200,8 @@ impl Gauge {
         let limits = |bound: Option<MemoryBound>| bound.map(|bound| (bound.limit, bound.high));
         let is_other = limits(before) != limits(self.bound);
         if is_other {
-            self.outlives = match self.kills {
-                Some(kills) => kills == Kills::Process,
-                None => self.cgroup.read(Reader::bound_kills_group) == Some(false),
-            };
+            let kills = self.kills;
+            self.outlives = self.cgroup.read(|reader| outlives_kills(kills, reader));
         }
         Ok(!is_first && is_other)
     }
@@ -244,6 +242,14 @@ impl Gauge {
         self.cgroup
             .read(|reader| reader.pressure(PressureKind::Memory))
             .ok()
+    }
+}
+
+/// Whether an OOM kill takes one process, by the user's word or the kernel's. Where neither tells, it may be the group.
+pub(crate) fn outlives_kills(said: Option<Kills>, reader: &mut Reader) -> bool {
+    match said {
+        Some(kills) => kills == Kills::Process,
+        None => reader.bound_kills_group() == Some(false),
     }
 }
 
