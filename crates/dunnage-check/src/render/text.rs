@@ -13,7 +13,7 @@ mod snippet;
 use super::severity_name;
 use crate::engine::Report;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Fix, Safety};
+use crate::fix::{Fix, Safety, best};
 use crate::places::Places;
 pub(in crate::render) use paint::{Ink, Paint, printable, wrap};
 use std::fmt::Write;
@@ -162,16 +162,12 @@ pub(super) fn count(report: &Report) -> String {
             hidden.join(", ")
         ));
     }
-    let fixes = |safety| {
-        let first = |finding: &&Finding| {
-            finding
-                .fixes
-                .first()
-                .is_some_and(|fix| fix.safety == safety)
-        };
-        report.findings.iter().filter(first).count()
+    let mended = |allowed| {
+        let can_be = |finding: &&Finding| best(finding, allowed).is_some();
+        report.findings.iter().filter(can_be).count()
     };
-    let (safe, changing) = (fixes(Safety::Safe), fixes(Safety::Unsafe));
+    let safe = mended(Safety::Safe);
+    let changing = mended(Safety::Unsafe) - safe;
     match (safe, changing) {
         (0, 0) => {}
         (safe, 0) => parts.push(format!("--fix mends {safe}")),

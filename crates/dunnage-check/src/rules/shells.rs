@@ -7,8 +7,10 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind, Step, Tail};
 use crate::parse::dockerfile::{Shell, becomes};
 use crate::parse::shell::Script;
+use crate::repository::Repository;
+use crate::rules::about::use_dunnage;
 use crate::rules::{Rule, term};
-use crate::source::{Location, Span};
+use crate::source::{Location, Span, Stated};
 
 /// A shell that was given a text and stays in front of what it starts.
 pub(super) struct Staying {
@@ -90,18 +92,26 @@ impl Staying {
         subject: &str,
         workload: &Workload,
     ) -> Finding {
-        let may = if self.is_sure || workload.init().is_some() {
+        let has_init = workload.init().is_some() || workload.life.foreign_init.is_some();
+        let may = if self.is_sure || has_init {
             "stays"
         } else {
             "may stay"
         };
-        let between = between(workload, &program(workload));
-        let harm = if workload.init().is_some() {
+        let program = program(workload);
+        let harm = if has_init {
             "ends at SIGTERM, and the container with it"
         } else {
             "passes no SIGTERM on"
         };
-        let message = format!("{subject} {may} {between} and {harm}");
+        let message = match workers_without_init(workload) {
+            Some(workers) => {
+                let number = render::count(workers.value, "worker");
+                let between = between(workload, &format!("{program} and its {number}"));
+                format!("no init: {subject} {may} {between}, and {harm}")
+            }
+            None => format!("{subject} {may} {} and {harm}", between(workload, &program)),
+        };
         let finding = Finding::new(rule, at, message);
         if runs_for_a_developer(workload) {
             finding.severity(Severity::Info)
@@ -123,10 +133,38 @@ impl Staying {
     }
 }
 
+/// Mends what stays: by itself, or by dunnage as the init. Above worker processes the init is the better one, and does not
+/// need the shell either.
+pub(super) fn mended(
+    finding: Finding,
+    repository: &Repository,
+    workload: &Workload,
+    mend: Option<Fix>,
+) -> Finding {
+    let dunnage = use_dunnage(repository, workload);
+    if workers_without_init(workload).is_none() {
+        return finding.fix(mend).fix(dunnage);
+    }
+    let both = dunnage.map(|mut fix| {
+        fix.edits
+            .extend(mend.iter().flat_map(|mend| mend.edits.clone()));
+        fix
+    });
+    finding.fix(both).fix(mend)
+}
+
+/// The workers of a server that has several and no init above them.
+fn workers_without_init(workload: &Workload) -> Option<&Stated<u32>> {
+    let is_bare = workload.init().is_none() && workload.life.foreign_init.is_none();
+    let workers = workload.server()?.workers.as_ref()?;
+    (is_bare && workers.value > 1).then_some(workers)
+}
+
 /// Where a shell stays that does not become what it starts.
 pub(super) fn between(workload: &Workload, program: &str) -> String {
     match workload.init() {
         Some(init) => format!("between {} and {program}", init.name),
+        None if workload.life.foreign_init.is_some() => format!("in front of {program}"),
         None => format!("as process 1 in front of {program}"),
     }
 }

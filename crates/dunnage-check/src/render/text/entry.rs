@@ -4,6 +4,7 @@ use super::group::{Group, Links};
 use super::snippet::Snippet;
 use super::{Ink, Page, how, place, printable, severity_name, wrap};
 use crate::finding::{Finding, Severity};
+use crate::fix::{Safety, best};
 use crate::source::Location;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
@@ -39,10 +40,7 @@ pub(super) fn write(
         page.paint.with(ink, &head),
         page.paint.with(Ink::Strong, rest)
     );
-    let help = finding
-        .fixes
-        .first()
-        .map(|fix| format!("{}{}", printable(&fix.title), how(fix)));
+    let help = help(finding);
     let is_helped = if above == Some(finding.at) {
         write_again(text, finding.at, help.as_deref(), page)
     } else {
@@ -54,6 +52,18 @@ pub(super) fn write(
     if let Some(help) = help.filter(|_| !is_helped) {
         write_line(text, "help:", Ink::Help, &help, page);
     }
+}
+
+/// What mends it: the first fix, and where that one changes behaviour, the one that does not.
+fn help(finding: &Finding) -> Option<String> {
+    let first = finding.fixes.first()?;
+    let safe = best(finding, Safety::Safe).filter(|safe| safe.safety < first.safety);
+    let told: Vec<String> = [Some(first), safe]
+        .into_iter()
+        .flatten()
+        .map(|fix| format!("{}{}", printable(&fix.title), how(fix)))
+        .collect();
+    Some(told.join("; or "))
 }
 
 /// The place that was shown just now, and what mends it if there is room. Tells whether there was.

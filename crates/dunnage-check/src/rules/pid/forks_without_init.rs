@@ -1,31 +1,27 @@
 //! PID004.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::graph::render::{count, server_name, step_at};
+use crate::graph::render::{server_name, step_at};
 use crate::graph::workload::Workload;
 use crate::parse::command::{ServerKind, Step};
 use crate::parse::python::Value;
 use crate::repository::Repository;
-use crate::rules::about::{about, modules, pythons, stage, use_dunnage};
+use crate::rules::about::{about, modules, pythons, use_dunnage};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
 rule! {
     /// ## What it finds
-    /// A program that makes processes, with no init above it. Two ways to get there:
-    /// - Python or uvicorn is process 1, and the program's own modules start processes that may leave children behind
-    ///   (`os.fork`, `multiprocessing`, `ProcessPoolExecutor`, `subprocess` with `shell=True`), or uvicorn itself has several
-    ///   workers (that alone is worth an info: it waits for its own workers, not for what they leave behind);
-    /// - a shell stays process 1 above a server with worker processes.
+    /// Python or uvicorn as process 1, with no init above it, whose own modules start processes that may leave children
+    /// behind (`os.fork`, `multiprocessing`, `ProcessPoolExecutor`, `subprocess` with `shell=True`). uvicorn with several
+    /// workers is alone worth an info: it waits for its own workers, not for what they leave behind. Of a shell that stays
+    /// above workers PID001 to PID003 tell.
     ///
     /// ## Why
     /// When a process dies its children are handed to process 1, which must wait for them. An init does. Python does not:
     /// every one that ends stays a zombie, holds a number of the pids limit, and at the limit no thread and no process can
     /// be made any more. Measured: 5,000 of 5,000 orphans stayed under Python 3.11 as process 1, 20 of 20 under uvicorn with
     /// or without `--workers`. gunicorn's master waits for all of them (0 of 20), so it is not reported.
-    ///
-    /// A shell reaps, but it passes no signal on: at SIGTERM nobody below it hears anything until the kernel kills them all
-    /// at the end of the grace period.
     ///
     /// ## Example
     /// ```dockerfile
@@ -47,7 +43,7 @@ rule! {
     pub(in crate::rules) static RULE = {
         id: "PID004",
         name: "forks-without-init",
-        title: "the program makes processes, and no init reaps them or passes signals on",
+        title: "the program makes processes, and no init reaps what they leave behind",
         family: Family::Pid,
         severity: Severity::Warning,
         confidence: Confidence::High,
@@ -69,21 +65,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             finding = finding.because(place, note);
         }
         finding = finding.fix(use_dunnage(context.repository, workload));
-        if let (Some(Step::Shell { .. }), Some((file, stage))) =
-            (workload.first(), stage(context.repository, workload))
-        {
-            let at = Location {
-                file,
-                span: stage.base.at.span,
-            };
-            finding = finding.because(
-                at,
-                format!(
-                    "the shell of {} does not become what it starts",
-                    stage.base.value
-                ),
-            );
-        }
         findings.push(about(finding, workload));
     }
 }
@@ -100,64 +81,40 @@ struct Reason {
 fn reason(repository: &Repository, workload: &Workload) -> Option<Reason> {
     let first = workload.first()?;
     let at = step_at(first).or_else(|| workload.chain.last().map(|link| link.at))?;
-    match first {
-        Step::Server(server) => {
-            let name = server_name(server.kind);
-            let workers = server.workers.as_ref().filter(|workers| workers.value > 1);
-            if let (ServerKind::Uvicorn | ServerKind::FastApi, Some(workers)) =
-                (server.kind, workers)
-            {
-                let message = format!(
-                    "{name} is process 1 over {} workers and reaps no orphan",
-                    workers.value
-                );
-                // its own workers it waits for: whether they leave children behind is not seen here
-                return Some(Reason {
-                    at,
-                    message,
-                    cause: None,
-                    severity: Severity::Info,
-                    confidence: Confidence::High,
-                });
-            }
-            if !matches!(
-                server.kind,
-                ServerKind::Python | ServerKind::Uvicorn | ServerKind::FastApi
-            ) {
-                return None;
-            }
-            let (call, what) = spawns(repository, workload)?;
-            let message =
-                format!("{name} is process 1, makes processes by {what}, and reaps no orphan");
-            Some(Reason {
-                at,
-                message,
-                cause: Some((call, format!("{what} makes processes"))),
-                severity: Severity::Warning,
-                confidence: Confidence::Medium,
-            })
-        }
-        Step::Shell { name, .. } => {
-            let server = workload.server()?;
-            let workers = server
-                .workers
-                .as_ref()
-                .filter(|workers| workers.value > 1)?;
-            let message = format!(
-                "no init: {name} stays process 1 over {} and its {}, and passes no signal on",
-                server_name(server.kind),
-                count(workers.value, "worker")
-            );
-            Some(Reason {
-                at,
-                message,
-                cause: Some((workers.at, count(workers.value, "worker"))),
-                severity: Severity::Warning,
-                confidence: Confidence::High,
-            })
-        }
-        _ => None,
+    let Step::Server(server) = first else {
+        return None;
+    };
+    let name = server_name(server.kind);
+    let workers = server.workers.as_ref().filter(|workers| workers.value > 1);
+    if let (ServerKind::Uvicorn | ServerKind::FastApi, Some(workers)) = (server.kind, workers) {
+        let message = format!(
+            "{name} is process 1 over {} workers and reaps no orphan",
+            workers.value
+        );
+        // its own workers it waits for: whether they leave children behind is not seen here
+        return Some(Reason {
+            at,
+            message,
+            cause: None,
+            severity: Severity::Info,
+            confidence: Confidence::High,
+        });
     }
+    if !matches!(
+        server.kind,
+        ServerKind::Python | ServerKind::Uvicorn | ServerKind::FastApi
+    ) {
+        return None;
+    }
+    let (call, what) = spawns(repository, workload)?;
+    let message = format!("{name} is process 1, makes processes by {what}, and reaps no orphan");
+    Some(Reason {
+        at,
+        message,
+        cause: Some((call, format!("{what} makes processes"))),
+        severity: Severity::Warning,
+        confidence: Confidence::Medium,
+    })
 }
 
 /// A call that makes processes which may outlive their parent.

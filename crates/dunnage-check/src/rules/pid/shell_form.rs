@@ -5,8 +5,8 @@ use crate::fix::{Fix, Target, dockerfile};
 use crate::graph::workload::Workload;
 use crate::parse::dockerfile::{Form, Stage, Start};
 use crate::parse::shell;
-use crate::rules::about::{about, pythons, runs_dunnage, stage, use_dunnage};
-use crate::rules::shells::{self, Staying, shell_note, staying};
+use crate::rules::about::{about, pythons, runs_dunnage, stage};
+use crate::rules::shells::{self, Staying, mended, shell_note, staying};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -40,7 +40,8 @@ rule! {
     ///
     /// ## Fix
     /// Safe: JSON form where the text is one command that needs no shell, else `exec` before the last command. Unsafe:
-    /// dunnage as the init, which passes signals on to the children of a shell that stays.
+    /// dunnage as the init, which passes signals on to the children of a shell that stays and reaps what workers leave; of a
+    /// server with several workers `--fix=unsafe` takes both.
     ///
     /// ## References
     /// - <https://docs.docker.com/reference/dockerfile/#shell-and-exec-form>
@@ -80,9 +81,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                     continue;
                 }
                 let target = Target::of(context.repository, file);
-                let finding = describe(workload, stage, &shell, start, keyword)
-                    .fix(mend(target, &shell, start, text))
-                    .fix(use_dunnage(context.repository, workload));
+                let finding = describe(workload, stage, &shell, start, keyword);
+                let mend = mend(target, &shell, start, text);
+                let finding = mended(finding, context.repository, workload, mend);
                 findings.push(about(finding, workload));
             }
         }

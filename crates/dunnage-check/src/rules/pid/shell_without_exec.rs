@@ -7,7 +7,7 @@ use crate::parse::dockerfile::Form;
 use crate::parse::shell;
 use crate::repository::Repository;
 use crate::rules::about::{about, pythons, runs_dunnage, stage};
-use crate::rules::shells::{self, Staying, shell_note, staying};
+use crate::rules::shells::{self, Staying, mended, shell_note, staying};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 
@@ -38,6 +38,7 @@ rule! {
     ///
     /// ## Fix
     /// Safe: `exec` before the last command. Nothing changes but that the shell is gone once it has nothing more to do.
+    /// Unsafe: dunnage as the init of an image whose own command this is, too where a server has several workers.
     ///
     /// ## References
     /// - <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#exec>
@@ -67,7 +68,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             if shells::handles_term(&shell::parse(target.slice(shell.at.span), 0, shell.at.file)) {
                 continue;
             }
-            findings.push(about(describe(target, workload, &shell), workload));
+            let finding = describe(&shell, workload);
+            let mend = shell.become_program(target);
+            let finding = mended(finding, context.repository, workload, mend);
+            findings.push(about(finding, workload));
         }
     }
 }
@@ -83,7 +87,7 @@ fn is_shell_form(repository: &Repository, workload: &Workload, at: Location) -> 
         .any(|start| start.arguments == at && matches!(start.form, Form::Shell(_)))
 }
 
-fn describe(target: Target<'_>, workload: &Workload, shell: &Staying) -> Finding {
+fn describe(shell: &Staying, workload: &Workload) -> Finding {
     let subject = format!("`{} -c`", shell.name);
     let mut finding = shell.finding(&RULE, shell.last, &subject, workload);
     if let (Some(note), Some(image), "sh") = (
@@ -93,5 +97,5 @@ fn describe(target: Target<'_>, workload: &Workload, shell: &Staying) -> Finding
     ) {
         finding = finding.because(image.at, note);
     }
-    finding.fix(shell.become_program(target))
+    finding
 }
