@@ -52,8 +52,9 @@ const NOTE_EVERY: Duration = Duration::from_mins(1);
 /// The least time between two notes.
 const NOTE_APART: Duration = Duration::from_millis(100);
 
-/// How long a clean end waits for the thread.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a clean end waits for the thread: as long as its start may take under a small CPU quota, since a command may end
+/// before that. One that does not get on is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the loop asks for.
 enum Request {
@@ -208,7 +209,7 @@ impl BlackBox {
         match self.pulse.check(now)? {
             Beat::Stuck => Some(Event::Degraded {
                 what: "memory records are not written".to_owned(),
-                reason: self.in_the_way(),
+                reason: self.in_the_way(Refused::Stuck),
             }),
             Beat::Again => Some(Event::Note {
                 text: "memory records are written again".to_owned(),
@@ -217,11 +218,11 @@ impl BlackBox {
     }
 
     /// What the thread may be waiting for.
-    fn in_the_way(&self) -> String {
+    fn in_the_way(&self, why: Refused) -> String {
         let folder = self.folder.as_ref();
         folder.map_or_else(
-            || Refused::Stuck.to_string(),
-            |path| format!("{} does not answer: {}", path.display(), Refused::Stuck),
+            || why.to_string(),
+            |path| format!("{} does not answer: {why}", path.display()),
         )
     }
 
@@ -288,10 +289,15 @@ impl BlackBox {
         if self.is_dead {
             return;
         }
+        // it may have got on since the last look
+        let _ = self.pulse.check(Instant::now());
+        if self.pulse.is_stuck() {
+            return self.leave_without_end(Refused::Stuck);
+        }
         match self.send(Request::Finish(Box::new(ended))) {
             Ok(()) => {}
             Err(Refused::Dead) => return,
-            Err(_) => return self.leave_without_end(),
+            Err(_) => return self.leave_without_end(Refused::Late),
         }
         let until = Instant::now() + LAST_WORDS;
         loop {
@@ -304,18 +310,18 @@ impl BlackBox {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return self.leave_without_end(),
+                Err(RecvTimeoutError::Timeout) => return self.leave_without_end(Refused::Late),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
     /// Nobody is waited for at the end.
-    fn leave_without_end(&mut self) {
+    fn leave_without_end(&mut self, why: Refused) {
         if self.folder.is_some() {
             self.events.push_back(Event::Degraded {
                 what: "the file of memory records gets no end, and the next start may tell of this run".to_owned(),
-                reason: self.in_the_way(),
+                reason: self.in_the_way(why),
             });
         }
     }

@@ -91,6 +91,9 @@ pub enum Refused {
     /// The thread has not got on for long.
     #[error("the thread that takes records has waited for 5 s, for a disk or a process that hangs")]
     Stuck,
+    /// The run ends before the thread is done.
+    #[error("the thread that takes records was still at work when the run ended")]
+    Late,
     /// The thread has ended.
     #[error("the thread that takes records has ended")]
     Dead,

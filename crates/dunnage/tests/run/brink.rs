@@ -168,6 +168,25 @@ fn a_report_folder_that_hangs_holds_nobody_up_and_the_loss_is_said() {
 }
 
 #[test]
+fn a_run_that_ends_before_its_report_folder_answers_says_that_and_not_how_long_it_did_not_wait() {
+    let name = "a_run_that_ends_before_its_report_folder_answers";
+    let (Some(cgroup), Some(volume)) = (MemoryCgroup::new(name, LIMIT), Volume::new(name)) else {
+        return;
+    };
+    let frozen = volume.freeze();
+    let folder = volume.path();
+    let options = ["--report-dir", folder.to_str().unwrap()];
+    let run = start_command(cgroup.within(&command(Place::Below, &options, &["true"])));
+    run.wait_for_event("gets no end");
+    drop(frozen);
+    let finished = run.finish();
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    let end = finished.one("degraded");
+    let reason = end["reason"].as_str().unwrap();
+    assert!(reason.contains("still at work when the run ended"), "{end}");
+}
+
+#[test]
 fn a_report_folder_that_hangs_at_the_start_and_answers_later_is_used_then() {
     let name = "a_report_folder_that_hangs_at_the_start";
     let (Some(cgroup), Some(volume)) = (MemoryCgroup::new(name, LIMIT), Volume::new(name)) else {
