@@ -106,20 +106,16 @@ impl Gauge {
     }
 
     /// Where little is left and we are to outlive the kill, nothing is opened: neither what tells of a move to another cgroup
-    /// nor what swap is free.
-    fn hold_where_full(&self, ladder: &Ladder) {
-        if !self.outlives {
-            return;
-        }
-        let is_full = ladder.rung() >= Rung::Record
-            && self.bound.is_some_and(|bound| {
-                self.cgroup.read(|reader| {
-                    reader.hold(true);
-                    let usage = reader.bound_usage();
-                    usage.is_ok_and(|usage| is_full(usage, bound.capacity))
-                })
-            });
-        self.cgroup.read(|reader| reader.hold(is_full));
+    /// nor what swap is free. The usage, in bytes, where it was read for that.
+    fn hold_where_full(&self, ladder: &Ladder) -> Option<u64> {
+        let may_be_full = self.outlives && ladder.rung() >= Rung::Record;
+        self.cgroup.read(|reader| {
+            reader.hold(may_be_full);
+            let usage = may_be_full.then(|| reader.bound_usage().ok()).flatten();
+            let both = usage.zip(self.bound);
+            reader.hold(both.is_some_and(|(usage, bound)| is_full(usage, bound.capacity)));
+            usage
+        })
     }
 
     /// Looks; `None` without a limit.
@@ -130,7 +126,7 @@ impl Gauge {
         alarmed: bool,
         now: Duration,
     ) -> Result<Option<Look>, ReadError> {
-        self.hold_where_full(ladder);
+        let mut usage = self.hold_where_full(ladder);
         let every = if is_still {
             LIMITS_EVERY_STILL
         } else {
@@ -140,12 +136,17 @@ impl Gauge {
         let mut resized = false;
         if alarmed || self.limits_at.is_none_or(is_old) {
             resized = self.read_limits(now)?;
+            // another level may bind now
+            usage = None;
             self.stat = self.stat.filter(|_| !resized && !alarmed);
         }
         let Some(bound) = self.bound else {
             return Ok(None);
         };
-        let usage = self.cgroup.read(Reader::bound_usage)?;
+        let usage = match usage {
+            Some(usage) => usage,
+            None => self.cgroup.read(Reader::bound_usage)?,
+        };
         let mut sample = Sample {
             usage,
             working_set: None,

@@ -360,3 +360,40 @@ fn a_container_of_which_nothing_can_be_read_any_more_holds_nobody_up() {
     let looked = look(&mut watch, &mut at);
     assert!(!watch.is_held() && matches!(looked.event, Some(Event::Degraded { .. })));
 }
+
+/// How often this thread has read anything, as the kernel counts; `None` where it does not.
+fn count_reads() -> Option<u64> {
+    let text = fs::read_to_string("/proc/thread-self/io").ok()?;
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix("syscr: ")?.parse().ok())
+}
+
+#[test]
+fn who_is_to_outlive_a_kill_looks_with_no_more_reads_than_others() {
+    if count_reads().is_none() {
+        println!(
+            "skipped: who_is_to_outlive_a_kill_looks_with_no_more_reads_than_others: needs /proc/thread-self/io"
+        );
+        return;
+    }
+    let reads_of_a_look = |kills_group: &str| {
+        let container = Container::new();
+        container.put("sys/fs/cgroup/app/memory.oom.group", kills_group);
+        container.use_mb(990, 0);
+        let (mut watch, mut at) = (container.watch(), Duration::ZERO);
+        // some look at the limits too
+        let reads = (0..50).map(|_| {
+            let before = count_reads();
+            look(&mut watch, &mut at);
+            count_reads()
+                .zip(before)
+                .map(|(after, before)| after - before)
+        });
+        let fewest = reads.min().flatten();
+        assert!(watch.rung() >= Rung::Record && fewest.is_some());
+        (watch.may_outlive_a_kill(), fewest)
+    };
+    let (others, outliving) = (reads_of_a_look("1\n"), reads_of_a_look("0\n"));
+    assert_eq!((others.0, outliving.0), (false, true));
+    assert_eq!(others.1, outliving.1);
+}
