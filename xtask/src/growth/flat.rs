@@ -1,7 +1,7 @@
 //! Work that looks like pressure and is none: no rung may touch the application, and nothing of it may be lost.
 
 use super::play::{Run, Seen, Stage, play_at_once};
-use super::statistics::lower_bound;
+use super::statistics::show_lower_bound;
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -179,10 +179,10 @@ fn render(lines: &BTreeMap<&str, Line>, wrongs: &str) -> String {
     for (name, line) in lines {
         let _ = writeln!(
             text,
-            "| {name} | {} | {} | {:.1} % | {} | {}, {} |",
+            "| {name} | {} | {} | {} | {} | {}, {} |",
             line.n,
             line.alarms,
-            100.0 * lower_bound(line.alarms, line.n),
+            show_lower_bound(line.alarms, line.n),
             line.broken,
             line.records,
             line.most

@@ -1,7 +1,7 @@
 //! What giving memory back is worth: the demo's batch that fragments, without and with dunnage.
 
 use super::play::{Run, Seen, Stage};
-use super::statistics::percentile;
+use super::statistics::{percentile, show_percentile};
 use crate::tools::{Result, say};
 
 const LIMIT_MIB: u64 = 256;
@@ -47,11 +47,12 @@ pub(crate) fn play(stage: &Stage, runs: usize) -> Result<(String, bool)> {
         format!(
             "| {what} | {lived} of {} | {} |",
             all.len(),
-            median_mib(all).map_or_else(|| "–".to_owned(), |mib| format!("{mib:.0}"))
+            show_percentile(&most_held_mib(all), 0.5)
         )
     };
-    let lower = median_mib(&wide)
-        .zip(median_mib(&with))
+    let median = |all: &[Seen]| percentile(&most_held_mib(all), 0.5);
+    let lower = median(&wide)
+        .zip(median(&with))
         .map(|(without, with)| 100.0 * (1.0 - with / without));
     let lived = with.iter().all(has_finished);
     let died = !plain.iter().any(has_finished);
@@ -71,10 +72,7 @@ fn has_finished(seen: &Seen) -> bool {
     seen.code == 0 && seen.stdout.matches("table").count() == 3
 }
 
-fn median_mib(all: &[Seen]) -> Option<f64> {
-    let held: Vec<f64> = all
-        .iter()
-        .map(|seen| (seen.most_held >> 20) as f64)
-        .collect();
-    percentile(&held, 0.5)
+fn most_held_mib(all: &[Seen]) -> Vec<f64> {
+    let mib = all.iter().map(|seen| seen.most_held >> 20);
+    mib.map(|mib| mib as f64).collect()
 }

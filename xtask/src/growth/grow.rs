@@ -1,7 +1,7 @@
 //! Programs that grow until the kernel kills: whether the record was complete before that, and how long it took.
 
 use super::play::{Run, Seen, Stage, play_at_once};
-use super::statistics::{lower_bound, show_percentile};
+use super::statistics::{show_lower_bound, show_percentile};
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -276,11 +276,11 @@ fn report(outcomes: &[(Growth, Outcome)]) -> (String, bool) {
         let show = |share| show_percentile(&line.ms, share);
         let _ = writeln!(
             text,
-            "| {name} | {} | {} | {} | {:.1} % | {} | {}, {}, {} |",
+            "| {name} | {} | {} | {} | {} | {} | {}, {}, {} |",
             line.n,
             line.complete,
             line.n - line.complete,
-            100.0 * lower_bound(line.n - line.complete, line.n),
+            show_lower_bound(line.n - line.complete, line.n),
             line.complete - line.unnamed,
             show(0.5),
             show(0.99),

@@ -4,7 +4,7 @@
 //! for whoever needs memory then. Under a quota that moment is long, so this is where `dunnage run` is in most danger.
 
 use super::play::{Run, Seen, Stage, play_at_once};
-use super::statistics::{lower_bound, show_percentile};
+use super::statistics::{show_lower_bound, show_percentile};
 use crate::tools::{Result, say};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -108,10 +108,10 @@ fn report(outcomes: &[(&str, Outcome)]) -> (String, bool) {
         let show = |share| show_percentile(&line.ms, share);
         let _ = writeln!(
             text,
-            "| {name} | {} | {} | {lost} | {:.1} % | {} | {}, {} |",
+            "| {name} | {} | {} | {lost} | {} | {} | {}, {} |",
             line.n,
             line.outlived,
-            100.0 * lower_bound(lost, line.n),
+            show_lower_bound(lost, line.n),
             line.told,
             show(0.5),
             show(1.0),

@@ -13,7 +13,7 @@ fn at_most(misses: u32, n: u32, rate: f64) -> f64 {
 }
 
 /// The share of successes that is exceeded with 95 % confidence (Clopper and Pearson, one-sided). 299 of 299 is 99.0 %.
-pub(crate) fn lower_bound(misses: u32, n: u32) -> f64 {
+fn lower_bound(misses: u32, n: u32) -> f64 {
     if misses >= n {
         return 0.0;
     }
@@ -27,6 +27,11 @@ pub(crate) fn lower_bound(misses: u32, n: u32) -> f64 {
         }
     }
     1.0 - low
+}
+
+/// The same for a table.
+pub(crate) fn show_lower_bound(misses: u32, n: u32) -> String {
+    format!("{:.1} %", 100.0 * lower_bound(misses, n))
 }
 
 /// The smallest value that at least that share of the values does not exceed.
