@@ -99,22 +99,19 @@ pub fn is_shell(program: Option<&str>, arguments: &[&str]) -> bool {
     ];
     // one file for many commands: the name it was called by decides
     const BOXES: [&str; 3] = ["busybox", "toybox", "busybox.static"];
-    let name = |path: &str| {
-        path.rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches('-')
-            .to_owned()
-    };
-    let is = |path: &str| SHELLS.contains(&name(path).as_str());
+    fn name(path: &str) -> &str {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        file.trim_start_matches('-')
+    }
+    let is = |path: &str| SHELLS.contains(&name(path));
     let called_as_shell = || match arguments {
-        [first, second, ..] if BOXES.contains(&name(first).as_str()) => is(second),
+        [first, second, ..] if BOXES.contains(&name(first)) => is(second),
         [first, ..] => is(first),
         [] => false,
     };
     match program.map(|path| name(path.strip_suffix(" (deleted)").unwrap_or(path))) {
-        Some(program) if BOXES.contains(&program.as_str()) => called_as_shell(),
-        Some(program) => SHELLS.contains(&program.as_str()),
+        Some(program) if BOXES.contains(&program) => called_as_shell(),
+        Some(program) => SHELLS.contains(&program),
         None => called_as_shell(),
     }
 }

@@ -7,9 +7,14 @@ use dunnage_policy::event::Event;
 use dunnage_policy::process::{Identity, Process, ProcessTable};
 use dunnage_policy::signal::Signal;
 use dunnage_policy::target::{SignalTo, all_targets, auto_targets};
+use dunnage_sys::KeptLink;
 
 use crate::log::Log;
-use crate::procfs::{describe, is_still, keeps_to_itself, read_process, read_process_table};
+use crate::procfs::{
+    describe, is_no_shell, is_still, keeps_to_itself, open_program_link, read_process,
+    read_process_table,
+};
+use crate::reserve::Reserve;
 
 /// How many processes an event names.
 pub const NAMED: usize = 16;
@@ -19,6 +24,10 @@ pub struct Forwarder {
     child: i32,
     supervisor: i32,
     signal_to: SignalTo,
+    /// What the child runs; `None` where `/proc` does not say.
+    program: Option<KeptLink>,
+    /// Let go for a look at `/proc`.
+    reserve: Reserve,
     told: BTreeMap<Identity, u64>,
     behind_shell: BTreeMap<i32, String>,
     failures: u64,
@@ -38,10 +47,14 @@ impl Forwarder {
     /// For a child of ours.
     pub fn new(child: i32, signal_to: SignalTo) -> Self {
         let supervisor = dunnage_sys::current_pid();
+        let mut reserve = Reserve::default();
+        reserve.hold();
         Self {
             child,
             supervisor,
             signal_to,
+            program: open_program_link(child),
+            reserve,
             told: BTreeMap::new(),
             behind_shell: BTreeMap::new(),
             failures: 0,
@@ -56,12 +69,27 @@ impl Forwarder {
 
     /// Passes a signal on to whom it is for. `remember`: it is one that nobody should get twice.
     pub fn forward(&mut self, signal: Signal, remember: bool, log: &mut Log) {
+        // the application waits for what is done before the signal is sent: nothing is opened for that but where it must
+        // be looked for
+        let is_for_child_alone = match self.signal_to {
+            SignalTo::Child => true,
+            SignalTo::Auto => self.program.as_ref().is_some_and(is_no_shell),
+            SignalTo::Group | SignalTo::All => false,
+        };
+        if is_for_child_alone {
+            return self.send_to_child(signal, remember, log);
+        }
+        self.reserve.release();
+        self.look_and_forward(signal, remember, log);
+        self.reserve.hold();
+    }
+
+    fn look_and_forward(&mut self, signal: Signal, remember: bool, log: &mut Log) {
         match self.signal_to {
-            SignalTo::Child => self.send_to_child(signal, remember, log),
-            SignalTo::Auto if !keeps_to_itself(self.child, signal) => {
-                self.send_to_child(signal, remember, log);
+            SignalTo::Auto if keeps_to_itself(self.child, signal) => {
+                self.send_through_shell(signal, remember, log);
             }
-            SignalTo::Auto => self.send_through_shell(signal, remember, log),
+            SignalTo::Child | SignalTo::Auto => self.send_to_child(signal, remember, log),
             SignalTo::Group => self.send_to_group(signal, remember, log),
             SignalTo::All => {
                 let table = read_process_table();
@@ -76,9 +104,14 @@ impl Forwarder {
     fn send_to_child(&mut self, signal: Signal, remember: bool, log: &mut Log) {
         let result = dunnage_sys::kill(self.child, signal.number());
         self.note(self.child, signal, result, log);
-        if remember && let Some(process) = read_process(self.child) {
+        if !remember {
+            return;
+        }
+        self.reserve.release();
+        if let Some(process) = read_process(self.child) {
             *self.told.entry(process.identity).or_default() |= bit(signal);
         }
+        self.reserve.hold();
     }
 
     fn send_to_group(&mut self, signal: Signal, remember: bool, log: &mut Log) {
@@ -130,6 +163,7 @@ impl Forwarder {
 
     /// Sends a signal to every descendant that has not had it; returns them, named.
     pub fn tell_strays(&mut self, signal: Signal, log: &mut Log) -> (Vec<String>, usize) {
+        self.reserve.release();
         let table = read_process_table();
         let living = living_descendants(&table, self.supervisor);
         // whoever ended need not be remembered
@@ -151,11 +185,14 @@ impl Forwarder {
         for process in &untold {
             self.send(process.identity, signal, true, log);
         }
-        (names, untold.len())
+        let count = untold.len();
+        self.reserve.hold();
+        (names, count)
     }
 
     /// KILLs every descendant; returns them, named, and whether the child was among them.
     pub fn kill_all(&mut self, child_lives: bool, log: &mut Log) -> Killed {
+        self.reserve.release();
         let table = read_process_table();
         let living = living_descendants(&table, self.supervisor);
         let names = living
@@ -177,6 +214,7 @@ impl Forwarder {
             let _ = dunnage_sys::kill_group(self.child, Signal::KILL.number());
             let _ = dunnage_sys::kill(self.child, Signal::KILL.number());
         }
+        self.reserve.hold();
         Killed {
             names,
             count,
@@ -240,4 +278,35 @@ fn group_members(supervisor: i32, group: i32) -> Vec<Identity> {
         .into_iter()
         .filter(|process| process.group == group);
     members.map(|process| process.identity).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogFormat;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    /// Passes USR1 on to a program that has begun, which must die of it. Whether descriptors were opened for that.
+    fn looks_at_proc(words: &[&str], to: SignalTo) -> bool {
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut forwarder = Forwarder::new(child.id() as i32, to);
+        // whoever opens anything holds them again afterwards
+        forwarder.reserve.release();
+        let signal = Signal::USR1;
+        forwarder.forward(signal, false, &mut Log::new(LogFormat::Text, None));
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.number()));
+        forwarder.reserve.is_held()
+    }
+
+    #[test]
+    fn nothing_is_opened_before_a_program_that_is_no_shell_gets_its_signal() {
+        assert!(!looks_at_proc(&["sleep", "60"], SignalTo::Auto));
+        assert!(!looks_at_proc(&["sh", "-c", "read line"], SignalTo::Child));
+        assert!(looks_at_proc(&["sh", "-c", "read line"], SignalTo::Auto));
+    }
 }

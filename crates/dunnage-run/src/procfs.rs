@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use dunnage_policy::process::{Identity, Process, ProcessTable, is_shell, mask_has, short_command};
 use dunnage_policy::signal::Signal;
-use dunnage_sys::{read_bounded, read_link_bounded};
+use dunnage_sys::{KeptLink, read_bounded, read_link_bounded};
 
 /// The most processes that one look takes in; the kernel's own limit is 4 million, a container's some thousands.
 const MAX_PROCESSES: usize = 100_000;
@@ -188,18 +188,30 @@ pub fn describe(process: &Process) -> String {
     short_command(&as_strs(&arguments), &process.command)
 }
 
+/// The file that a process runs, kept to be asked for while somebody waits for the answer.
+pub fn open_program_link(pid: i32) -> Option<KeptLink> {
+    KeptLink::open(&PathBuf::from(format!("/proc/{pid}/exe"))).ok()
+}
+
+/// Whether that file rules out by itself that the process is a shell. Opens nothing and needs no memory.
+pub fn is_no_shell(program: &KeptLink) -> bool {
+    let mut buffer = [0; 256];
+    let program = program.read(&mut buffer).ok();
+    rules_out_shell(program.and_then(|path| std::str::from_utf8(path).ok()))
+}
+
 /// Whether a process is a shell that neither became its command nor catches `signal`: it would keep the signal to itself.
 pub fn keeps_to_itself(pid: i32, signal: Signal) -> bool {
     let program = read_link_bounded(&PathBuf::from(format!("/proc/{pid}/exe"))).ok();
     let program = program.as_deref().map(String::from_utf8_lossy);
-    // the file alone rules out most processes; another user's cannot be read, and then the command line decides
-    if program
-        .as_deref()
-        .is_some_and(|program| !is_shell(Some(program), &["sh"]))
-    {
-        return false;
-    }
-    is_shell(program.as_deref(), &as_strs(&read_arguments(pid))) && !catches(pid, signal)
+    !rules_out_shell(program.as_deref())
+        && is_shell(program.as_deref(), &as_strs(&read_arguments(pid)))
+        && !catches(pid, signal)
+}
+
+/// Most are ruled out by their file; another user's cannot be read, and then the command line decides.
+fn rules_out_shell(program: Option<&str>) -> bool {
+    program.is_some_and(|program| !is_shell(Some(program), &["sh"]))
 }
 
 /// Whether a process is a Python by its program file's name, or by what it was called as where the file cannot be read.

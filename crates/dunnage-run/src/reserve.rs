@@ -25,4 +25,10 @@ impl Reserve {
     pub fn release(&mut self) {
         self.0.clear();
     }
+
+    /// Whether any is held.
+    #[cfg(test)]
+    pub fn is_held(&self) -> bool {
+        !self.0.is_empty()
+    }
 }

@@ -14,10 +14,10 @@ use crate::command::{Refusal, prepare};
 use crate::config::{self, Conduct, Config, Manners, PlanMode};
 use crate::control::Control;
 use crate::counters::Counters;
+use crate::forward::Forwarder;
 use crate::health::Health;
 use crate::log::Log;
 use crate::own_cgroup::OwnCgroup;
-use crate::reserve::Reserve;
 use crate::stated::hand_on_overrides;
 use crate::supervisor::{Finished, Start, Supervisor};
 use crate::terminal::{find_own_terminal, free_terminal};
@@ -169,10 +169,9 @@ fn start<'a>(
     for event in said {
         log.say(&event);
     }
-    let mut reserve = Reserve::default();
-    reserve.hold();
     let start = Start {
-        reserve,
+        // first of all: what it holds in reserve is not to be had by what is opened for evidence
+        forwarder: Forwarder::new(spawned.pid, conduct.signal_to),
         spawned,
         program,
         started,

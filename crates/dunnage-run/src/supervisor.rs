@@ -26,7 +26,6 @@ use crate::forward::Forwarder;
 use crate::health::Health;
 use crate::log::Log;
 use crate::own_cgroup::OwnCgroup;
-use crate::reserve::Reserve;
 use crate::setup::milliseconds;
 use crate::terminal::give_foreground;
 use crate::throttle::ThrottleWatch;
@@ -40,8 +39,8 @@ const BATCH: usize = 256;
 
 /// What the steps before the loop have made.
 pub struct Start {
-    /// Descriptors kept for looking at `/proc`.
-    pub reserve: Reserve,
+    /// Passes signals on to the child.
+    pub forwarder: Forwarder,
     /// The child on its way to the program.
     pub spawned: Spawned,
     /// The program, to explain why it could not be executed.
@@ -84,7 +83,6 @@ pub struct Supervisor<'a> {
     status: Option<Status>,
     behind_shell: Option<(String, Status)>,
     sequence: Sequence,
-    forwarder: Forwarder,
     stop: Option<(Signal, Instant)>,
     /// Signals of which the first is not passed on.
     unheard: Vec<Signal>,
@@ -118,7 +116,6 @@ impl<'a> Supervisor<'a> {
             status: None,
             behind_shell: None,
             sequence: Sequence::new(config.conduct.rules.clone()),
-            forwarder: Forwarder::new(child, config.conduct.signal_to),
             stop: None,
             unheard: if start.hang_up {
                 vec![Signal::HUP, Signal::CONT]
@@ -314,17 +311,16 @@ impl<'a> Supervisor<'a> {
         if actions.is_empty() {
             return;
         }
-        self.start.reserve.release();
         for action in actions {
             match action {
                 Action::Announce { .. } => {}
                 Action::Forward(signal) => {
                     self.counts.signals_forwarded += 1;
                     let remember = self.config.conduct.rules.stop_signals.contains(&signal);
-                    self.forwarder.forward(signal, remember, log);
+                    self.start.forwarder.forward(signal, remember, log);
                 }
                 Action::TellStrays(signal) => {
-                    let (processes, count) = self.forwarder.tell_strays(signal, log);
+                    let (processes, count) = self.start.forwarder.tell_strays(signal, log);
                     if count > 0 {
                         log.say(&Event::StraysTold {
                             signal,
@@ -337,11 +333,10 @@ impl<'a> Supervisor<'a> {
                 Action::Leave(end) => self.end = Some(end),
             }
         }
-        self.start.reserve.hold();
     }
 
     fn kill(&mut self, log: &mut Log) {
-        let killed = self.forwarder.kill_all(self.status.is_none(), log);
+        let killed = self.start.forwarder.kill_all(self.status.is_none(), log);
         if killed.count == 0 && !killed.child {
             return;
         }

@@ -53,6 +53,41 @@ pub fn read_link_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(std::fs::read_link(path)?.into_os_string().into_vec())
 }
 
+/// A symbolic link that is found once and read again and again: without a walk along its path, memory or a new
+/// descriptor. For a link of `/proc/PID` that means this process, and an error once it has been reaped.
+#[derive(Debug)]
+pub struct KeptLink(File);
+
+impl KeptLink {
+    /// Finds a link. Where it points to need not exist.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(path)
+            .map(Self)
+    }
+
+    /// Where it points to, as bytes; an error (`ENAMETOOLONG`) where that may not be all of it.
+    pub fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        // SAFETY: the descriptor is open, the path is an empty C string, and the kernel writes at most as many bytes as the
+        // buffer has.
+        let length = unsafe {
+            libc::readlinkat(
+                self.0.as_raw_fd(),
+                c"".as_ptr(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+            )
+        };
+        let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+        if length == buffer.len() {
+            return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+        }
+        Ok(buffer.get(..length).unwrap_or_default())
+    }
+}
+
 /// Gives a file its room on the disk, from its beginning: later writes there find it (`fallocate(2)`). Where the file
 /// system cannot, the file gets the size alone, as a hole; whether it got the room.
 pub fn allocate(file: &File, bytes: u64) -> io::Result<bool> {
@@ -79,5 +114,30 @@ mod tests {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, [0; 8192]);
+    }
+    #[test]
+    fn a_kept_link_says_where_it_points_now_and_never_half_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link");
+        std::os::unix::fs::symlink("to/nothing", &path).unwrap();
+        let link = KeptLink::open(&path).unwrap();
+        assert_eq!(link.read(&mut [0; 64]).unwrap(), b"to/nothing");
+        assert!(link.read(&mut [0; 10]).is_err());
+
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "read line; exec sleep 60"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let link = KeptLink::open(format!("/proc/{}/exe", child.id()).as_ref()).unwrap();
+        let program = |link: &KeptLink| link.read(&mut [0; 4096]).map(<[u8]>::to_vec);
+        let shell = program(&link).unwrap();
+        drop(child.stdin.take());
+        while program(&link).unwrap() == shell {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(program(&link).is_err());
     }
 }

@@ -40,7 +40,9 @@ pub use eventfd::EventFd;
 pub use exec::{
     ExecFailure, Group, Program, Spawn, SpawnError, Spawned, Stage, exec, spawn, start_with_mask,
 };
-pub use fd::{allocate, is_in_memory, open_existing_regular, read_bounded, read_link_bounded};
+pub use fd::{
+    KeptLink, allocate, is_in_memory, open_existing_regular, read_bounded, read_link_bounded,
+};
 pub use folder::{Folder, current_uid};
 pub use heap::{call_in_main_thread, interpreter_allocator_statistics, malloc_provider, trim_heap};
 pub use inotify::FileWatch;

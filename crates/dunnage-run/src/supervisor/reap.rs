@@ -54,7 +54,7 @@ impl Supervisor<'_> {
             if let Some(signal) = self.config.conduct.group_signal_at_end {
                 let _ = dunnage_sys::kill_group(self.child, signal.number());
             }
-        } else if let Some(command) = self.forwarder.command_behind_shell(pid) {
+        } else if let Some(command) = self.start.forwarder.command_behind_shell(pid) {
             self.behind_shell = Some((command.clone(), status));
         }
         if pid != self.child {
