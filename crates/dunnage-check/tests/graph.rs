@@ -266,6 +266,45 @@ fn the_only_image_of_ones_own_is_built_from_the_only_dockerfile() {
 }
 
 #[test]
+fn two_compose_files_of_one_service_and_images_of_others_leave_the_link() {
+    let link = |files: &[(&str, &str)]| {
+        let manifest = deployment("api", "fallout-backend:latest", "");
+        let (_, graph) = graph(
+            &[
+                &[("backend/Dockerfile", FLASK), ("k8s/d.yaml", &manifest)],
+                files,
+            ]
+            .concat(),
+        );
+        let workload = graph
+            .workloads
+            .into_iter()
+            .find(|workload| workload.name.starts_with("Deployment"));
+        workload.unwrap().built.is_some()
+    };
+    let base = "services:\n  api:\n    build: {context: ., dockerfile: backend/Dockerfile}\n  mail: {image: axllent/mailpit}\n";
+    assert!(
+        link(&[("docker-compose.yml", base)]),
+        "mailpit has an owner"
+    );
+    let same = [
+        ("docker-compose.yml", base),
+        ("docker-compose.prod.yml", base),
+    ];
+    assert!(link(&same));
+    let named = "services:\n  api: {image: 'registry.example.com/acme/fallout-backend:2'}\n";
+    assert!(link(&[
+        ("docker-compose.yml", base),
+        ("docker-compose.prod.yml", named)
+    ]));
+    let two = "services:\n  other: {image: fallout-worker}\n";
+    assert!(
+        !link(&[("docker-compose.yml", two)]),
+        "either may be the one that is built"
+    );
+}
+
+#[test]
 fn a_hint_wins_over_everything() {
     let python = "FROM python:3.12-slim AS app\nCMD [\"python\", \"a.py\"]\nFROM app AS debug\nCMD [\"python\", \"-m\", \"pdb\"]\n";
     let repository = repository(&[

@@ -96,6 +96,12 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
         chain.extend(path.evidence(repository));
         let exports = path.variables.exports();
         environment.extend(exports.map(|(name, value)| (name.clone(), value.clone())));
+        // what a script sets on some paths only is not known any more
+        for name in path.variables.lost_since(&variables) {
+            if let Some(value) = environment.get_mut(name) {
+                value.value.clear();
+            }
+        }
         (steps, script, first) = (path.steps, path.script, path.first);
     }
     let python = judge(&Signs {
@@ -318,8 +324,11 @@ fn configure(
         .unknown
         .iter()
         .any(|option| option.contains("workers") || option == "-w");
-    if server.workers.is_none() && !is_unknown {
-        server.workers =
-            said.and_then(|said| Some(Stated::new(said.value.trim().parse().ok()?, said.at)));
+    let Some(said) = said.filter(|_| server.workers.is_none() && !is_unknown) else {
+        return;
+    };
+    match said.value.trim().parse() {
+        Ok(number) => server.workers = Some(Stated::new(number, said.at)),
+        Err(_) => server.unknown.push("--workers".to_owned()),
     }
 }

@@ -80,22 +80,24 @@ fn value(subject: &str, arguments: Option<&[Word]>, variables: &Variables) -> Op
         "#" => return Some(arguments?.len().to_string()),
         _ => inner.split_at(end),
     };
+    // none where it is not set
     let held = match name.parse::<usize>() {
-        Ok(0) => None,
-        Ok(place) => {
-            let word = arguments?.get(place - 1);
-            let text = word.map_or("", |word| word.text.as_str());
-            (!text.contains(['$', '`'])).then_some(text)
-        }
-        Err(_) => variables.value(name),
-    }?;
-    match default
-        .strip_prefix(":-")
-        .or_else(|| default.strip_prefix('-'))
-    {
-        Some(default) if held.is_empty() => (!default.contains('$')).then(|| default.to_owned()),
-        Some(_) => Some(held.to_owned()),
-        None => default.is_empty().then(|| held.to_owned()),
+        Ok(0) => return None,
+        Ok(place) => match arguments?.get(place - 1) {
+            Some(word) if word.text.contains(['$', '`']) => return None,
+            word => word.map(|word| word.text.as_str()),
+        },
+        Err(_) => variables.held(name)?,
+    };
+    let (default, counts_empty) = match (default.strip_prefix(":-"), default.strip_prefix('-')) {
+        (Some(default), _) => (default, true),
+        (None, Some(default)) => (default, false),
+        (None, None) if default.is_empty() => ("", false),
+        (None, None) => return None,
+    };
+    match held {
+        Some(held) if !(counts_empty && held.is_empty()) => Some(held.to_owned()),
+        _ => (!default.contains('$')).then(|| default.to_owned()),
     }
 }
 
@@ -112,7 +114,12 @@ mod tests {
             span: Span::default(),
         };
         let mode = Stated::new("web".to_owned(), at);
-        let held = [("MODE".to_owned(), Some(mode)), ("HIDDEN".to_owned(), None)];
+        let empty = Stated::new(String::new(), at);
+        let held = [
+            ("MODE".to_owned(), Some(mode)),
+            ("EMPTY".to_owned(), Some(empty)),
+            ("HIDDEN".to_owned(), None),
+        ];
         let variables = Variables::of(held.into(), false);
         let script = parse(text, 0, FileId(0));
         let words = arguments.map(|words| {
@@ -127,6 +134,19 @@ mod tests {
             })
             .map(|(_, command)| command.name());
         left.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_default_without_a_colon_is_not_for_what_is_set_and_empty() {
+        let of = |subject: &str| {
+            let text = format!("case \"{subject}\" in web) a ;; '') b ;; esac\n");
+            left(&text, Some(""))
+        };
+        assert_eq!(of("${EMPTY:-web}"), "a");
+        assert_eq!(of("${EMPTY-web}"), "b");
+        assert_eq!(of("${NOBODY-web}"), "a");
+        assert_eq!(of("${1-web}"), "a");
+        assert_eq!(of("${HIDDEN-web}"), "a b");
     }
 
     #[test]

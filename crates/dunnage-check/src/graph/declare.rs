@@ -22,9 +22,9 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Decla
     let cluster = Cluster::of(repository);
     let containers = cluster.containers();
     let services = services(repository);
-    settle(images, &containers, &services);
+    settle(repository, images, &containers, &services);
     // services first: what Compose builds under a name is known to manifests
-    let mut found = of_services(repository, images, services);
+    let mut found = of_services(repository, images, &services);
     found.extend(
         containers
             .iter()
@@ -88,11 +88,21 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
     }
 }
 
-/// Which image can only be the only Dockerfile's. A service that builds says by itself what its image is.
-fn settle(images: &mut Images<'_>, containers: &[Container<'_>], services: &[Service<'_>]) {
+/// Which image can only be the only Dockerfile's. A service that builds says by itself what its image is, and so does one
+/// that it overrides.
+fn settle(
+    repository: &Repository,
+    images: &mut Images<'_>,
+    containers: &[Container<'_>],
+    services: &[Service<'_>],
+) {
+    let builds = |service: &Service<'_>| {
+        service.node.get("build").is_some()
+            || overridden(repository, images, services, service).is_some()
+    };
     let of_services = services
         .iter()
-        .filter(|service| service.node.get("build").is_none())
+        .filter(|service| !builds(service))
         .filter_map(Service::image);
     let names: Vec<_> = containers
         .iter()
@@ -117,13 +127,12 @@ fn services(repository: &Repository) -> Vec<Service<'_>> {
 fn of_services(
     repository: &Repository,
     images: &mut Images<'_>,
-    services: Vec<Service<'_>>,
+    services: &[Service<'_>],
 ) -> Vec<Declared> {
-    let mut found = Vec::new();
     let mut waiting = Vec::new();
     for service in services {
-        let folder = repository.file(service.file).source.folder();
-        let link = build_of(images, &service, folder);
+        let link = build_of(repository, images, service)
+            .or_else(|| overridden(repository, images, services, service));
         if let (Some(link), Some(image)) = (&link, service.image()) {
             images.add_service(&image.value, link.clone());
         }
@@ -131,14 +140,38 @@ fn of_services(
             waiting.push((service, link));
         }
     }
-    for (service, link) in waiting {
-        found.push(of_service(repository, images, &service, link));
+    waiting
+        .into_iter()
+        .map(|(service, link)| of_service(repository, images, service, link))
+        .collect()
+}
+
+/// What a service of another file beside this one builds, where this one only says `image` of the same service, as
+/// `docker-compose.prod.yml` does over `docker-compose.yml`.
+fn overridden(
+    repository: &Repository,
+    images: &Images<'_>,
+    services: &[Service<'_>],
+    service: &Service<'_>,
+) -> Option<Link> {
+    let image = service.image()?;
+    if !Images::may_be_own(&image.value) {
+        return None;
     }
-    found
+    let folder = |service: &Service<'_>| repository.file(service.file).source.folder();
+    let mut beside = services
+        .iter()
+        .filter(|other| other.name == service.name && folder(other) == folder(service));
+    let link = beside.find_map(|other| build_of(repository, images, other))?;
+    Some(Link {
+        confidence: Confidence::Medium,
+        ..link
+    })
 }
 
 /// What `build` of a service says.
-fn build_of(images: &Images<'_>, service: &Service<'_>, folder: &str) -> Option<Link> {
+fn build_of(repository: &Repository, images: &Images<'_>, service: &Service<'_>) -> Option<Link> {
+    let folder = repository.file(service.file).source.folder();
     let node = service.node.get("build")?;
     let text = |key: &str| node.get(key).and_then(Node::text);
     let context = join(folder, node.text().or(text("context")).unwrap_or("."));

@@ -146,13 +146,22 @@ impl<'a> Images<'a> {
     pub(super) fn settle<'b>(&mut self, names: impl Iterator<Item = &'b str>) {
         let own: BTreeSet<String> = names
             .filter_map(Reference::parse)
-            .filter(|name| !name.is_official() && !name.is_of_others())
+            .filter(Reference::may_be_own)
             .map(|name| name.path)
             .collect();
-        let mut own = own.into_iter();
-        self.only = own
-            .next()
-            .filter(|_| own.next().is_none() && self.dockerfiles.len() == 1);
+        // a name without an owner can be pulled from nowhere: if there is one, it is the one that is built
+        let bare: Vec<&String> = own.iter().filter(|path| !path.contains('/')).collect();
+        let only = match (&bare[..], own.len()) {
+            ([only], _) => Some((*only).clone()),
+            (_, 1) => own.first().cloned(),
+            _ => None,
+        };
+        self.only = only.filter(|_| self.dockerfiles.len() == 1);
+    }
+
+    /// Is an image's name one that a repository may build?
+    pub(super) fn may_be_own(image: &str) -> bool {
+        Reference::parse(image).is_some_and(|name| name.may_be_own())
     }
 
     /// The stage of a build whose folder and file are said.
@@ -320,7 +329,7 @@ impl<'a> Images<'a> {
 
     /// What names suggest, where an image's name can only be one's own.
     fn by_convention(&self, reference: &Reference, at: Location, names: &[&str]) -> Option<Link> {
-        if reference.is_official() || reference.is_of_others() {
+        if !reference.may_be_own() {
             return None;
         }
         let base = reference.base();

@@ -3,6 +3,7 @@
 //! It is read as the shells read it: quotes, substitutions, here-documents, branches, loops and functions, but nothing is
 //! expanded. What comes out is flat: each simple command with what stands around it.
 
+mod arithmetic;
 mod compound;
 pub mod fill;
 mod read;

@@ -100,6 +100,14 @@ pub(super) fn answers_requests(workload: &Workload) -> bool {
     workload.life.service.is_some() || workload.server().is_some_and(|server| is_web(server.kind))
 }
 
+/// Is it a dashboard that one person looks at now and then, where a refused or slow request wakes nobody: Celery's flower?
+pub(super) fn is_dashboard(workload: &Workload) -> bool {
+    workload.server().is_some_and(|server| {
+        let subcommand = server.subcommand.as_ref();
+        server.kind == ServerKind::Celery && subcommand.is_some_and(|word| word.value == "flower")
+    })
+}
+
 /// The first call of the program's modules whose resolved name is one of these.
 pub(super) fn first_call(
     context: &Context<'_>,

@@ -66,6 +66,11 @@ impl Reference {
         self.registry.is_none() && OFFICIAL.binary_search(&self.path.as_str()).is_ok()
     }
 
+    /// May a repository build it: neither Docker Hub's own nor a known project's.
+    pub(in crate::graph) fn may_be_own(&self) -> bool {
+        !self.is_official() && !self.is_of_others()
+    }
+
     /// An image of a known project.
     pub(in crate::graph) fn is_of_others(&self) -> bool {
         let registry = self.registry.as_deref().unwrap_or_default();

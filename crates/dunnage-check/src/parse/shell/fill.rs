@@ -4,6 +4,7 @@
 //! assigns on some paths, reads, or sources from elsewhere is not known any more. What is not known stays as it is written,
 //! `$` and all: nothing is guessed. `${NAME:-default}` is the default only where nothing can have set the name.
 
+use super::arithmetic;
 use super::word::{continues, is_escapable, substitution};
 use super::{Assignment, Command, Relocate, Script};
 use crate::parse::command::{Filled, Word};
@@ -50,13 +51,21 @@ impl Variables {
         self.held.extend(names.into_iter().map(|name| (name, None)));
     }
 
-    /// What a name holds: a text, or nothing where it is not set. None where that is not known.
-    pub fn value(&self, name: &str) -> Option<&str> {
+    /// What a name holds; none within where nothing sets it. None where that is not known.
+    pub fn held(&self, name: &str) -> Option<Option<&str>> {
         match self.get(name) {
-            Held::Value(value) => Some(&value.value),
-            Held::Nothing => Some(""),
+            Held::Value(value) => Some(Some(&value.value)),
+            Held::Nothing => Some(None),
             Held::Unknown => None,
         }
+    }
+
+    /// What was known before and is not now, by name; nothing where a text was run that may have set anything.
+    pub fn lost_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a String> {
+        let known = before.held.iter().filter(|(_, value)| value.is_some());
+        known
+            .map(|(name, _)| name)
+            .filter(|name| self.is_open == before.is_open && self.held(name).is_none())
     }
 
     /// What the text itself put into the environment of what it starts, as far as it is known.
@@ -221,7 +230,7 @@ fn expand(raw: &str, word: &Word, variables: &mut Variables) -> Vec<Word> {
     let mut reader = Expansion::new(word.at);
     reader.text(raw, false, variables, 0);
     reader.finish();
-    if reader.filled.is_empty() && !reader.has_default {
+    if reader.filled.is_empty() && !reader.is_changed {
         return vec![word.clone()];
     }
     let filled = reader.filled;
@@ -242,7 +251,8 @@ struct Expansion {
     /// The field that is being written, and whether it was quoted, so that it is one although it is empty.
     field: Option<(String, bool)>,
     filled: Vec<Filled>,
-    has_default: bool,
+    /// Something was put in that is no variable: a default, a sum.
+    is_changed: bool,
 }
 
 impl Expansion {
@@ -252,7 +262,7 @@ impl Expansion {
             fields: Vec::new(),
             field: None,
             filled: Vec::new(),
-            has_default: false,
+            is_changed: false,
         }
     }
 
@@ -341,6 +351,15 @@ impl Expansion {
 
     /// `$NAME`, `${NAME…}`, `$(…)`: its value, or itself.
     fn substitute(&mut self, raw: &str, is_quoted: bool, variables: &mut Variables, depth: u32) {
+        if let Some(sum) = raw
+            .strip_prefix("$((")
+            .and_then(|raw| raw.strip_suffix("))"))
+            && let Some(value) = arithmetic::value(sum, |name| variables.held(name)?)
+        {
+            self.is_changed = true;
+            self.push(&value.to_string(), is_quoted);
+            return;
+        }
         let inner = raw[1..]
             .strip_prefix('{')
             .and_then(|rest| rest.strip_suffix('}'));
@@ -371,7 +390,7 @@ impl Expansion {
                 self.value(&value.value, is_quoted);
             }
             (Held::Value(_) | Held::Nothing, Some('-' | '=')) if depth < MAX_NESTED => {
-                self.has_default = true;
+                self.is_changed = true;
                 self.text(default, is_quoted, variables, depth + 1);
                 if mark == Some('=') {
                     let value = whole(default, self.at, variables);

@@ -5,13 +5,13 @@ use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar, set};
 use crate::graph::Workload;
 use crate::graph::render::cpu_in_words;
-use crate::rules::manifest::{Manifest, answers_requests, python_services};
+use crate::rules::manifest::{Manifest, answers_requests, is_dashboard, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
     ///
-    /// A Python container that answers requests under a CPU limit below 1.
+    /// A Python container that answers requests under a CPU limit below 1. An info for Celery's flower, a dashboard.
     ///
     /// ## Why
     ///
@@ -77,6 +77,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             100 - runs
         );
         let mut finding = Finding::new(&RULE, limit.at, message).within(workload);
+        if is_dashboard(workload) {
+            finding = finding.severity(Severity::Info);
+        }
         if let Some(service) = workload.life.service {
             finding = finding.because(service, "a Service sends requests to it");
         }

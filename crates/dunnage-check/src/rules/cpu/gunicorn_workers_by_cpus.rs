@@ -10,8 +10,8 @@ use crate::source::{Location, Span};
 
 rule! {
     /// ## What it finds
-    /// `workers = multiprocessing.cpu_count() * 2 + 1` in gunicorn's configuration, `--workers $(nproc)` in a command or in
-    /// an entrypoint script, and a Celery worker that is not told a concurrency: its default is the number of CPUs.
+    /// `workers = multiprocessing.cpu_count() * 2 + 1` in gunicorn's configuration, `--workers $(nproc)` or
+    /// `$((2 * $(nproc) + 1))` in a command or in an entrypoint script, and a Celery worker that is not told a concurrency: its default is the number of CPUs.
     ///
     /// ## Why
     /// The recipe is of the time when a server owned its machine. In a container both functions count the CPUs of the node
@@ -174,15 +174,15 @@ fn by_default(context: &Context<'_>, workload: &Workload, found: &mut Vec<Findin
     )));
 }
 
-/// `--workers $(nproc)` of a command or a script.
+/// `--workers $(nproc)` of a command or a script, `$((2 * $(nproc) + 1))` and other ways to ask.
 fn in_shell(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>) {
-    let is_unknown = workload.server().is_some_and(|server| {
-        let mut unknown = server.unknown.iter();
-        unknown.any(|option| matches!(option.as_str(), "-w" | "--workers" | "-c" | "--concurrency"))
-    });
-    if !is_unknown {
+    let Some(server) = workload.server() else {
         return;
-    }
+    };
+    let is_asked = |option: &&String| WORKER_OPTIONS.contains(&option.as_str());
+    let Some(option) = server.unknown.iter().find(is_asked) else {
+        return;
+    };
     let shells = workload.steps.iter().filter_map(|step| match step {
         Step::Shell { at, .. } => Some(*at),
         _ => None,
@@ -190,17 +190,131 @@ fn in_shell(context: &Context<'_>, workload: &Workload, found: &mut Vec<Finding>
     let scripts = workload.script.as_ref().map(|script| script.at);
     for place in shells.chain(scripts) {
         let text = context.repository.file(place.file).source.slice(place.span);
-        let Some(at) = text.find("nproc") else {
+        let Some((counter, start)) = counter_of(text, option) else {
             continue;
         };
-        let start = place.span.start as usize + at;
+        let start = place.span.start as usize + start;
         let at = Location {
             file: place.file,
-            span: Span::new(start..start + "nproc".len()),
+            span: Span::new(start..start + counter.len()),
         };
-        let message = "nproc counts the node's CPUs for the number of workers".to_owned();
+        let message = format!("{counter} counts the node's CPUs for the number of workers");
         let finding = Finding::new(&RULE, at, message).confidence(Confidence::Medium);
         found.push(python::with_chain(finding.within(workload), workload));
         return;
+    }
+}
+
+/// Options that say how many workers there are.
+const WORKER_OPTIONS: [&str; 6] = [
+    "-w",
+    "--workers",
+    "-c",
+    "--concurrency",
+    "-p",
+    "--processes",
+];
+
+/// How a shell asks for the CPUs of the node.
+const SHELL_COUNTERS: [&str; 5] = [
+    "nproc",
+    "_NPROCESSORS_ONLN",
+    "/proc/cpuinfo",
+    "lscpu",
+    "cpu_count()",
+];
+
+/// What counts CPUs in a text, for this option: on the option's own line, or for a variable that stands behind it. A
+/// `make -j$(nproc)` beside it is none of it.
+fn counter_of(text: &str, option: &str) -> Option<(&'static str, usize)> {
+    logical_lines(text)
+        .filter(|(_, line)| !line.trim_start().starts_with('#'))
+        .find_map(|(start, line)| {
+            let (counter, at) = SHELL_COUNTERS
+                .iter()
+                .find_map(|counter| Some((*counter, line.find(counter)?)))?;
+            let is_for_it = is_of_option(line, option)
+                || assigned(&line[..at]).is_some_and(|name| asks(text, option, name, 0));
+            is_for_it.then_some((counter, start + at))
+        })
+}
+
+fn is_of_option(line: &str, option: &str) -> bool {
+    line.split(|letter: char| letter.is_whitespace() || letter == '=')
+        .any(|word| word == option || (option.len() == 2 && word.starts_with(option)))
+}
+
+/// The variable that a text is about to assign: `WORKERS` of `WORKERS=$((2 * `.
+fn assigned(before: &str) -> Option<&str> {
+    let (before, _) = before.split_once('=')?;
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let start = before.rfind(|letter| !is_name(letter));
+    let name = &before[start.map_or(0, |start| start + 1)..];
+    (!name.is_empty()).then_some(name)
+}
+
+/// Does the option, or a variable that it asks for, hold this variable?
+fn asks(text: &str, option: &str, name: &str, depth: u32) -> bool {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let holds = |line: &str| {
+        line.split(|letter| !is_name(letter))
+            .any(|word| word == name)
+    };
+    depth < 4
+        && logical_lines(text).any(|(_, line)| match assigned(line) {
+            _ if is_of_option(line, option) => holds(line),
+            Some(other) if other != name => holds(line) && asks(text, option, other, depth + 1),
+            _ => false,
+        })
+}
+
+/// Lines with those that go on behind a backslash, and where each begins.
+fn logical_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
+        let ends = |(at, _): &(usize, &str)| !rest[..*at].trim_end_matches('\r').ends_with('\\');
+        let end = rest
+            .match_indices('\n')
+            .find(ends)
+            .map_or(rest.len(), |(at, _)| at + 1);
+        let begin = start;
+        start += end;
+        Some((begin, &rest[..end]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counter_of;
+
+    #[test]
+    fn a_count_of_cpus_is_found_where_it_sizes_the_workers() {
+        let of = |text: &str, option| counter_of(text, option).map(|(counter, _)| counter);
+        let nproc = Some("nproc");
+        assert_eq!(
+            of("gunicorn --workers $((2 * $(nproc) + 1)) a:b", "--workers"),
+            nproc
+        );
+        assert_eq!(of("gunicorn -w$(nproc) a:b", "-w"), nproc);
+        assert_eq!(
+            of("exec gunicorn a:b \\\n  --workers=$(nproc)\n", "--workers"),
+            nproc
+        );
+        let text = "N=$(nproc)\nexec gunicorn -w \"${N:-2}\" a:b\n";
+        assert_eq!(of(text, "-w"), nproc);
+        let text = "W=$(( $(getconf _NPROCESSORS_ONLN) * 2 ))\ngunicorn -w $W a:b\n";
+        assert_eq!(of(text, "-w"), Some("_NPROCESSORS_ONLN"));
+    }
+
+    #[test]
+    fn a_count_for_something_else_is_not_told() {
+        let of = |text: &str| counter_of(text, "-w").map(|(counter, _)| counter);
+        assert_eq!(of("make -j$(nproc)\ngunicorn -w $WORKERS a:b\n"), None);
+        assert_eq!(
+            of("J=$(nproc)\nmake -j $J\ngunicorn -w $WORKERS a:b\n"),
+            None
+        );
+        assert_eq!(of("# -w $(nproc)\ngunicorn -w $WORKERS a:b\n"), None);
     }
 }

@@ -23,7 +23,8 @@ rule! {
     /// requests; Flask's and Django's own documentation ask not to use them in production. `--debug` of Flask lets anybody
     /// who sees a traceback run code.
     ///
-    /// Commands of Compose files are for development often enough, and left alone.
+    /// Commands of Compose files are for development often enough, and left alone. An info where the call that starts it
+    /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example
     /// ```dockerfile

@@ -1,9 +1,10 @@
 //! The Python side of IMG001: a module that is started by itself and serves by what its framework brings for development.
 
 use crate::Confidence;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::graph::Workload;
 use crate::graph::config::runs;
+use crate::graph::workload::Origin;
 use crate::parse::python::{Call, Module, Value};
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Rule};
@@ -38,7 +39,11 @@ pub(super) fn check(
         } else {
             format!("{server} serves this container")
         };
-        let finding = Finding::new(rule, call.at, message).confidence(confidence);
+        let mut finding = Finding::new(rule, call.at, message).confidence(confidence);
+        let written = context.repository.file(file).source.slice(call.at.span);
+        if ends_before_it_serves(workload, written) {
+            finding = finding.severity(Severity::Info);
+        }
         let name = context.repository.file(file).source.name();
         let app = call.name.split('.').next().unwrap_or("app");
         let title = format!(
@@ -47,6 +52,23 @@ pub(super) fn check(
         );
         found.push(code.found(finding).fix(python::told_by_run(&title)));
     }
+}
+
+/// Does an argument raise before anything is served: `os.environ.get["PORT"]`, or `os.environ["PORT"]` in a manifest that
+/// says everything and not that? An image alone may be started with any variable.
+fn ends_before_it_serves(workload: &Workload, call: &str) -> bool {
+    if call.contains("environ.get[") {
+        return true;
+    }
+    if workload.origin == Origin::Dockerfile || workload.unknown_environment.is_some() {
+        return false;
+    }
+    let mut asked = call.split("environ[").skip(1);
+    asked.any(|rest| {
+        let name = rest.trim_start().strip_prefix(['"', '\'']);
+        let name = name.and_then(|name| name.split(['"', '\'']).next());
+        name.is_some_and(|name| !workload.environment.contains_key(name))
+    })
 }
 
 /// Whose development server a call starts.

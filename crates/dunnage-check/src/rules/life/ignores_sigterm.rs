@@ -5,6 +5,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
 use crate::repository::Repository;
 use crate::rules::about::{about, mentions, pythons, use_dunnage};
+use crate::rules::python::entry;
 use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span, Stated};
@@ -12,7 +13,8 @@ use crate::source::{Location, Span, Stated};
 rule! {
     /// ## What it finds
     /// A long-running Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
-    /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others); and `flask run` without its reloader.
+    /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others); and `flask run` without its reloader. A guess where
+    /// the program imports a module of its own name (`from app import app` in app.py): it ends there, or means another one.
     ///
     /// ## Why
     /// The kernel gives process 1 no default action: a signal without a handler is dropped. CPython installs a handler for
@@ -69,6 +71,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             // a Job ends by itself as a rule; what is left is its deletion
             finding = finding.severity(Severity::Info);
         }
+        if by_itself.is_some() && imports_itself(context.repository, workload) {
+            // it ends there, or another module of this name is meant: what it does is not seen
+            finding = finding.confidence(Confidence::Low);
+        }
         if let Some(entry) = workload.modules.first().filter(|_| by_itself.is_some()) {
             let at = Location {
                 file: *entry,
@@ -98,6 +104,18 @@ pub(super) fn ignores<'a>(
         || term::hears(repository, workload) != Hears::No
         || is_stopped_otherwise(workload);
     (!hears).then_some(app)
+}
+
+/// `from app import app` at the top of app.py, which names itself.
+fn imports_itself(repository: &Repository, workload: &Workload) -> bool {
+    let Some((file, module)) = entry(repository, workload) else {
+        return false;
+    };
+    let name = repository.file(file).source.name().trim_end_matches(".py");
+    module
+        .imports
+        .iter()
+        .any(|import| !import.is_lazy && import.name.split('.').next() == Some(name))
 }
 
 /// `flask run` as process 1, without the reloader, which would handle SIGTERM.

@@ -6,7 +6,7 @@ use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
 use crate::rules::about::runs_dunnage;
-use crate::rules::manifest::{Manifest, python_services};
+use crate::rules::manifest::{Manifest, is_dashboard, python_services};
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -18,7 +18,8 @@ rule! {
     ///
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
     /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
-    /// it, is process 1): that one serves on until it is killed, which is another finding.
+    /// it, is process 1): that one serves on until it is killed, which is another finding. An info for Celery's flower, a
+    /// dashboard.
     ///
     /// ## Why
     ///
@@ -84,9 +85,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";
-        let finding = Finding::new(&RULE, workload.at, message)
+        let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
+        if is_dashboard(workload) {
+            finding = finding.severity(Severity::Info);
+        }
         findings.push(finding.fix(fix(&manifest)));
     }
 }

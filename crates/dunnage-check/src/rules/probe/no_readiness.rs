@@ -1,13 +1,14 @@
 //! PROBE001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::rules::manifest::python_services;
+use crate::rules::manifest::{is_dashboard, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
     ///
-    /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`.
+    /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
+    /// Celery's flower, a dashboard that somebody opens now and then.
     ///
     /// ## Why
     ///
@@ -65,9 +66,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         let message =
             "no readinessProbe: requests arrive while Python still imports, and are refused";
-        let finding = Finding::new(&RULE, workload.at, message)
+        let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
+        if is_dashboard(workload) {
+            finding = finding.severity(Severity::Info);
+        }
         findings.push(finding);
     }
 }

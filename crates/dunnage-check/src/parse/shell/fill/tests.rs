@@ -49,6 +49,16 @@ fn what_the_environment_says_is_filled_in_and_what_it_does_not_say_stays() {
 }
 
 #[test]
+fn arithmetic_over_what_is_known_is_computed() {
+    let known = environment("CORES=4 SECRET?", false);
+    assert_eq!(last("g -w $((2 * CORES + 1))", &known), "g|-w|9");
+    assert_eq!(last("N=$(($CORES * 2))\ng -w \"$N\"", &known), "g|-w|8");
+    let raw = "g|-w|$((SECRET + 1))|$((2 * $(nproc) + 1))";
+    let text = "g -w $((SECRET + 1)) $((2 * $(nproc) + 1))";
+    assert_eq!(last(text, &known), raw);
+}
+
+#[test]
 fn a_default_holds_only_where_nothing_can_have_set_the_name() {
     let known = environment("WORKERS=16 EMPTY= SECRET?", false);
     assert_eq!(last("g -w ${WORKERS:-4}", &known), "g|-w|16");
