@@ -14,6 +14,8 @@ pub use text::{Style, render as render_text, render_short};
 use crate::finding::{Confidence, Severity};
 use crate::fix::Safety;
 use crate::rules::Persona;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// As JSON writes it.
 pub fn severity_name(severity: Severity) -> &'static str {
@@ -48,4 +50,18 @@ fn safety_name(safety: Safety) -> &'static str {
         Safety::Unsafe => "unsafe",
         Safety::Manual => "manual",
     }
+}
+
+/// A list that is written value by value. All values of a large report together take ten times the text that they become.
+struct Listed<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = Value>> Serialize for Listed<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+/// As indented JSON with a line end.
+fn pretty(page: &impl Serialize) -> String {
+    serde_json::to_string_pretty(page).unwrap_or_default() + "\n"
 }

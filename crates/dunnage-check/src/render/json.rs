@@ -1,29 +1,41 @@
 //! For programs: `dunnage.check/1`, with everything that the text has, silenced findings too.
 
-use super::{confidence_name, safety_name, severity_name};
+use super::{Listed, confidence_name, pretty, safety_name, severity_name};
 use crate::engine::{Report, Silencer};
 use crate::finding::Finding;
 use crate::places::Places;
 use crate::rules;
 use crate::source::Location;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "dunnage.check/1";
 
+/// In the order of the names, as every other object is written.
+#[derive(Serialize)]
+struct Page<'a, Findings> {
+    findings: Findings,
+    schema: &'static str,
+    summary: Value,
+    version: &'a str,
+}
+
 /// The whole report, and the program's version.
 pub fn render(report: &Report, places: &Places<'_>, version: &str) -> String {
-    let told = report.findings.iter().zip(&report.fingerprints);
-    let told = told.map(|(finding, mark)| finding_json(finding, mark, None, places));
-    let silenced = report.silenced.iter();
-    let silenced =
-        silenced.map(|one| finding_json(&one.finding, &one.fingerprint, Some(&one.by), places));
-    let page = json!({
-        "schema": SCHEMA,
-        "version": version,
-        "summary": report.summary(),
-        "findings": told.chain(silenced).collect::<Vec<_>>(),
-    });
-    format!("{page:#}\n")
+    let findings = || {
+        let told = report.findings.iter().zip(&report.fingerprints);
+        let told = told.map(|(finding, mark)| finding_json(finding, mark, None, places));
+        let silenced = report.silenced.iter();
+        told.chain(
+            silenced.map(|one| finding_json(&one.finding, &one.fingerprint, Some(&one.by), places)),
+        )
+    };
+    pretty(&Page {
+        findings: Listed(findings),
+        schema: SCHEMA,
+        summary: json!(report.summary()),
+        version,
+    })
 }
 
 fn finding_json(

@@ -1,15 +1,35 @@
 //! For code scanning: SARIF 2.1.0. Each rule brings its page, each finding its chain as `relatedLocations`, its fixes, who
 //! silenced it, and a fingerprint that stays when lines move.
 
-use super::{confidence_name, safety_name, severity_name};
+use super::{Listed, confidence_name, pretty, safety_name, severity_name};
 use crate::engine::{Report, Silencer};
 use crate::finding::{Finding, Severity};
 use crate::fix::Fix;
 use crate::places::Places;
 use crate::rules::{self, Rule};
 use crate::source::{FileId, Location};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+#[derive(Serialize)]
+struct Page<Results> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    runs: [Run<Results>; 1],
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<Results> {
+    column_kind: &'static str,
+    results: Results,
+    tool: Value,
+}
 
 /// The whole report, and the program's version.
 pub fn render(report: &Report, places: &Places<'_>, version: &str) -> String {
@@ -20,24 +40,25 @@ pub fn render(report: &Report, places: &Places<'_>, version: &str) -> String {
         .map(|(at, rule)| (rule.id, at))
         .collect();
     let result = |finding, mark, silencer| result(finding, mark, silencer, places, &index);
-    let told = report.findings.iter().zip(&report.fingerprints);
-    let told = told.map(|(finding, mark)| result(finding, mark, None));
-    let silenced = report.silenced.iter();
-    let silenced = silenced.map(|one| result(&one.finding, &one.fingerprint, Some(&one.by)));
-    let page = json!({
-        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
+    let results = || {
+        let told = report.findings.iter().zip(&report.fingerprints);
+        let told = told.map(|(finding, mark)| result(finding, mark, None));
+        let silenced = report.silenced.iter();
+        told.chain(silenced.map(|one| result(&one.finding, &one.fingerprint, Some(&one.by))))
+    };
+    pretty(&Page {
+        schema: SCHEMA,
+        runs: [Run {
+            column_kind: "unicodeCodePoints",
+            results: Listed(results),
+            tool: json!({"driver": {
                 "name": "dunnage",
                 "semanticVersion": version,
                 "rules": rules.iter().map(|rule| rule_json(rule)).collect::<Vec<_>>(),
-            }},
-            "columnKind": "unicodeCodePoints",
-            "results": told.chain(silenced).collect::<Vec<_>>(),
+            }}),
         }],
-    });
-    format!("{page:#}\n")
+        version: "2.1.0",
+    })
 }
 
 fn rule_json(rule: &Rule) -> Value {
