@@ -11,6 +11,7 @@ use crate::settings::Settings;
 use crate::source::Location;
 use crate::suppress::Suppressions;
 use serde::Serialize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Everything that was found, and what became of it.
 #[derive(Debug)]
@@ -109,14 +110,13 @@ pub fn check(repository: Repository, settings: &Settings, baseline: &Baseline) -
         graph: &graph,
     };
     let wanted: Vec<&Rule> = rules::all().filter(|rule| settings.wants(rule)).collect();
-    let mut found = rules::check(&context, &wanted);
-    for finding in &mut found {
+    let hidden = HiddenCount::default();
+    let found = rules::check_and_judge(&context, &wanted, |finding| {
         if settings.is_aside(&repository.file(finding.at.file).source) {
             finding.severity = lowered(finding.severity);
         }
-    }
-    let mut hidden = Hidden::default();
-    found.retain(|finding| is_shown(finding, settings, &mut hidden));
+        is_shown(finding, settings, &hidden)
+    });
 
     let places = Places::new(&repository, "");
     let suppressions = Suppressions::of(&repository, &places);
@@ -149,7 +149,7 @@ pub fn check(repository: Repository, settings: &Settings, baseline: &Baseline) -
         findings,
         fingerprints: kept,
         silenced,
-        hidden,
+        hidden: hidden.into(),
         skipped: Skipped::default(),
     }
 }
@@ -161,16 +161,36 @@ fn lowered(severity: Severity) -> Severity {
     }
 }
 
-fn is_shown(finding: &Finding, settings: &Settings, hidden: &mut Hidden) -> bool {
+/// [`Hidden`], counted on all threads.
+#[derive(Default)]
+struct HiddenCount {
+    mild: AtomicUsize,
+    unsure: AtomicUsize,
+}
+
+impl From<HiddenCount> for Hidden {
+    fn from(count: HiddenCount) -> Self {
+        Self {
+            mild: count.mild.into_inner(),
+            unsure: count.unsure.into_inner(),
+        }
+    }
+}
+
+fn is_shown(finding: &Finding, settings: &Settings, hidden: &HiddenCount) -> bool {
     // who names a rule wants to see all that it has, unless a threshold is named too
     let is_named = settings.names(finding.rule);
     let is_mild = finding.severity < settings.min_severity()
         && !(is_named && settings.min_severity.is_none());
     let is_unsure = finding.confidence < settings.min_confidence()
         && !(is_named && settings.min_confidence.is_none());
-    hidden.mild += usize::from(is_mild);
-    hidden.unsure += usize::from(is_unsure && !is_mild);
-    !is_mild && !is_unsure
+    let counter = match (is_mild, is_unsure) {
+        (true, _) => &hidden.mild,
+        (false, true) => &hidden.unsure,
+        (false, false) => return true,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    false
 }
 
 impl Report {

@@ -122,7 +122,10 @@ impl Finding {
     /// Mended by this, if there is such a fix, after what was given before.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<Option<Fix>>) -> Self {
-        self.fixes.extend(fix.into());
+        let fix = fix.into();
+        // most have one: a vector that grows by itself would make room for four
+        self.fixes.reserve_exact(usize::from(fix.is_some()));
+        self.fixes.extend(fix);
         self
     }
 }

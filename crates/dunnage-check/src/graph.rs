@@ -23,7 +23,6 @@ pub mod workload;
 use crate::repository::Repository;
 use images::Images;
 pub use images::{Hint, Hints};
-use rayon::prelude::*;
 pub use render::{render_json, render_text};
 pub use workload::Workload;
 
@@ -43,11 +42,8 @@ impl Graph {
     /// Joins the files, and believes what a person says about images.
     pub fn build_with(repository: &Repository, hints: &Hints) -> Self {
         let mut images = Images::new(repository, hints);
-        let declared = declare::all(repository, &mut images);
-        let workloads = declared
-            .into_par_iter()
-            .map(|declared| build::workload(repository, declared))
-            .collect();
-        Self { workloads }
+        Self {
+            workloads: declare::all(repository, &mut images),
+        }
     }
 }

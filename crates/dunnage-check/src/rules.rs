@@ -142,6 +142,15 @@ pub fn find(word: &str) -> Option<&'static Rule> {
 /// What all of these rules find, by file and place; one finding for each rule and place, the first of them with the
 /// evidence of all.
 pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
+    check_and_judge(context, rules, |_| true)
+}
+
+/// As [`check`]; `judge` may change a finding, and says whether it is kept.
+pub fn check_and_judge(
+    context: &Context<'_>,
+    rules: &[&'static Rule],
+    judge: impl Fn(&mut Finding) -> bool + Sync,
+) -> Vec<Finding> {
     let is_wanted = |rule: &Rule| rules.iter().any(|wanted| wanted.id == rule.id);
     // An ignore is no less used for being looked at with --select: who judges them wants to know all findings.
     let needs_all =
@@ -154,6 +163,12 @@ pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
         .map(|rule| {
             let mut found = Vec::new();
             (rule.check)(context, &mut found);
+            if !needs_all {
+                // of what is not shown there may be a hundred thousand: it goes before the next rule finds as many
+                merge(&mut found);
+                found.retain_mut(&judge);
+                found.shrink_to_fit();
+            }
             found
         })
         .collect();
@@ -161,7 +176,15 @@ pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
     for rule in last {
         (rule.check)(context, &mut findings);
     }
-    findings.retain(|finding| is_wanted(finding.rule));
+    merge(&mut findings);
+    if needs_all {
+        findings.retain_mut(|finding| is_wanted(finding.rule) && judge(finding));
+    }
+    findings
+}
+
+/// By file and place; what one rule finds at one place becomes one finding.
+fn merge(findings: &mut Vec<Finding>) {
     findings.sort_by(|a, b| (a.at, a.rule.id, b.severity).cmp(&(b.at, b.rule.id, a.severity)));
     findings.dedup_by(|later, kept| {
         let is_same = later.at == kept.at && later.rule.id == kept.rule.id;
@@ -174,5 +197,4 @@ pub fn check(context: &Context<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
         }
         is_same
     });
-    findings
 }

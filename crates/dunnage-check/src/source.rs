@@ -1,9 +1,32 @@
 //! A text and the places in it. Every value that a rule may blame keeps the bytes that it was written in.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-/// A text that is short as a rule: up to 24 bytes of it take no memory of their own. A large repository has millions.
-pub type Short = compact_str::CompactString;
+/// A name or a value, as a pointer to a text that others share. A large repository has millions, most of them the same few.
+pub type Short = arcstr::ArcStr;
+
+/// The names and values of a file, each kept once.
+#[derive(Debug, Default)]
+pub struct Texts(HashSet<Short>);
+
+impl Texts {
+    /// What is longer is seldom met again.
+    const MOST_BYTES: usize = 64;
+
+    /// A text, shared with who asked for the same before.
+    pub fn share(&mut self, text: &str) -> Short {
+        if text.len() > Self::MOST_BYTES {
+            return text.into();
+        }
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let new = Short::from(text);
+        self.0.insert(new.clone());
+        new
+    }
+}
 
 /// Which file of a [`crate::Repository`]: its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

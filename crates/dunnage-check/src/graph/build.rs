@@ -102,7 +102,8 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
                 value.value.clear();
             }
         }
-        (steps, script, first) = (path.steps, path.script, path.first);
+        (steps, script, first) = (path.steps, path.script.map(Box::new), path.first);
+        steps.shrink_to_fit();
     }
     let python = judge(&Signs {
         steps: &steps,
@@ -248,8 +249,8 @@ fn start(
     }
     let stage = stage?;
     (stage.entrypoint.is_some() || stage.command.is_some()).then(|| StartPlace::Dockerfile {
-        entrypoint: stage.entrypoint.clone(),
-        command: stage.command.clone(),
+        entrypoint: stage.entrypoint.clone().map(Box::new),
+        command: stage.command.clone().map(Box::new),
     })
 }
 

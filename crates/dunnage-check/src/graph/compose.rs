@@ -86,7 +86,7 @@ impl Service<'_> {
     /// The healthcheck, as a liveness probe: nothing else of Compose acts on it but who depends on the service.
     pub fn probes(&self) -> Probes {
         Probes {
-            liveness: self.healthcheck(),
+            liveness: self.healthcheck().map(Box::new),
             ..Probes::default()
         }
     }

@@ -1,41 +1,48 @@
 //! What declares workloads: containers of manifests, services of Compose files, Dockerfiles that nothing refers to.
+//!
+//! What is declared takes as much memory as what is made of it, and there may be a hundred thousand: each becomes its workload
+//! at once.
 
-use super::build::Declared;
+use super::build::{self, Declared};
 use super::compose::{self, Service};
 use super::effective::{Override, split};
 use super::images::{Build, Images, Link, join};
 use super::kubernetes::{Cluster, Container, Environment};
-use super::workload::{Built, Life, Limits, Origin, Probes};
+use super::workload::{Built, Life, Limits, Origin, Probes, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::Word;
 use crate::parse::yaml::{Node, Value};
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Span};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// A stop without a manifest: what `docker stop` waits.
 const DOCKER_GRACE: u32 = 10;
 
-/// Everything that is declared.
-pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Declared> {
+/// The workloads of everything that is declared, in the order of their places.
+pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workload> {
     let cluster = Cluster::of(repository);
     let containers = cluster.containers();
     let services = services(repository);
     settle(repository, images, &containers, &services);
     // services first: what Compose builds under a name is known to manifests
-    let mut found = of_services(repository, images, &services);
-    found.extend(
+    let made = |declared| build::workload(repository, declared);
+    let services = of_services(repository, images, &services);
+    let mut found: Vec<Workload> = services.into_par_iter().map(made).collect();
+    found.par_extend(
         containers
-            .iter()
-            .map(|container| of_container(&cluster, container, images)),
+            .par_iter()
+            .map(|container| made(of_container(&cluster, container, images))),
     );
     let used: BTreeSet<FileId> = found
         .iter()
-        .filter_map(|declared| Some(declared.link.as_ref()?.built.file))
+        .filter_map(|workload| Some(workload.built?.file))
         .collect();
-    found.extend(dockerfiles(repository, images, &used));
-    found.sort_by_key(|declared| declared.at);
+    let dockerfiles = dockerfiles(repository, images, &used);
+    found.par_extend(dockerfiles.into_par_iter().map(made));
+    found.sort_by_key(|workload| workload.at);
     found
 }
 

@@ -7,7 +7,7 @@ use crate::parse::shell::Script;
 use crate::source::{FileId, Location, Stated};
 use std::collections::BTreeMap;
 
-/// Something that runs.
+/// Something that runs. A large repository has a hundred thousand: what most do not have is boxed.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// As a person calls it: "Deployment/shop container web", "service web", "Dockerfile".
@@ -33,7 +33,7 @@ pub struct Workload {
     /// The instruction or field that says the command, for fixes.
     pub start: Option<StartPlace>,
     /// The first script among the steps whose text is known.
-    pub script: Option<Entrypoint>,
+    pub script: Option<Box<Entrypoint>>,
     /// What holds in the container: `ENV` under the manifest's `env`. A value that comes from a secret or a field is empty.
     pub environment: BTreeMap<String, Stated<String>>,
     /// A source of more variables whose names the files do not tell: a Secret, an env file.
@@ -115,9 +115,9 @@ pub enum StartPlace {
     /// `ENTRYPOINT` and `CMD` of the stage.
     Dockerfile {
         /// `ENTRYPOINT`.
-        entrypoint: Option<Start>,
+        entrypoint: Option<Box<Start>>,
         /// `CMD`.
-        command: Option<Start>,
+        command: Option<Box<Start>>,
     },
     /// `command` and `args` of a manifest or `entrypoint` and `command` of a service; either may come from the image.
     Manifest {
@@ -153,11 +153,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Probes {
     /// `livenessProbe`, or a Compose healthcheck.
-    pub liveness: Option<Probe>,
+    pub liveness: Option<Box<Probe>>,
     /// `readinessProbe`.
-    pub readiness: Option<Probe>,
+    pub readiness: Option<Box<Probe>>,
     /// `startupProbe`.
-    pub startup: Option<Probe>,
+    pub startup: Option<Box<Probe>>,
 }
 
 /// One probe.

@@ -68,12 +68,13 @@ fn inherit(node: &mut Node, base: &Node) {
     let Value::Mapping(entries) = &mut node.value else {
         return;
     };
-    let mut all = std::mem::take(entries).into_vec();
     for (key, value) in base.entries() {
-        match all.iter_mut().find(|(name, _)| name.text() == key.text()) {
+        let own = entries
+            .iter_mut()
+            .find(|(name, _)| name.text() == key.text());
+        match own {
             Some((_, own)) => inherit(own, value),
-            None => all.push((key.clone(), value.clone())),
+            None => entries.push((key.clone(), value.clone())),
         }
     }
-    *entries = all.into();
 }

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::yaml::{self, Document, Node, Value};
-use crate::source::{FileId, Short, Source, Span};
+use crate::source::{FileId, Short, Source, Span, Texts};
 
 /// One object of a file.
 #[derive(Debug, Clone)]
@@ -75,8 +75,8 @@ impl Object {
     }
 
     fn of(node: Node) -> Option<Self> {
-        let kind: Short = node.get("kind")?.text()?.into();
-        let text = |path: &[&str]| node.at(path).and_then(Node::text).map(Short::from);
+        let kind = node.get("kind")?.shared()?;
+        let text = |path: &[&str]| node.at(path).and_then(Node::shared);
         Some(Self {
             name: text(&["metadata", "name"]).unwrap_or_default(),
             namespace: text(&["metadata", "namespace"]),
@@ -89,17 +89,18 @@ impl Object {
 
 /// An object's node without what no rule looks at: what a cluster adds to it (`status`, `managedFields`) is most of it.
 fn looked_at(node: Node, kind: &str) -> Node {
-    let Value::Mapping(entries) = node.value else {
+    let Value::Mapping(mut entries) = node.value else {
         return node;
     };
-    let is_looked_at = |(key, _): &(Node, Node)| match key.text() {
+    entries.retain(|(key, _)| match key.text() {
         // the labels of a pod
         Some("metadata") => kind == "Pod",
         Some(key) => matches!(key, "spec" | "data"),
         None => false,
-    };
+    });
+    entries.shrink_to_fit();
     Node {
-        value: Value::Mapping(entries.into_iter().filter(is_looked_at).collect()),
+        value: Value::Mapping(entries),
         ..node
     }
 }
@@ -113,10 +114,15 @@ pub fn parse(source: &Source, _id: FileId) -> Result<Vec<Object>, Problem> {
     use rayon::prelude::*;
     let documents = yaml::documents(&source.text);
     if source.text.len() < LARGE {
-        return join(documents.map(|document| read(&document)));
+        let mut texts = Texts::default();
+        return join(documents.map(|document| read(&document, &mut texts)));
     }
     let documents: Vec<_> = documents.collect();
-    let read: Vec<_> = documents.par_iter().with_min_len(64).map(read).collect();
+    let read: Vec<_> = documents
+        .par_iter()
+        .with_min_len(64)
+        .map_init(Texts::default, |texts, document| read(document, texts))
+        .collect();
     join(read.into_iter())
 }
 
@@ -136,11 +142,11 @@ fn join(
 const LARGE: usize = 4 << 20;
 
 /// The objects of a document.
-fn read(document: &Document<'_>) -> Result<Vec<Object>, Problem> {
+fn read(document: &Document<'_>, texts: &mut Texts) -> Result<Vec<Object>, Problem> {
     Ok(match document.peek("kind") {
-        Some(kind) if !is_wanted(kind, document) => vec![name_only(kind, document)],
+        Some(kind) if !is_wanted(kind, document) => vec![name_only(kind, document, texts)],
         // flow style and indented documents show their kind only when they are parsed
-        _ => document.parse()?.map(unfold).unwrap_or_default(),
+        _ => document.parse(texts)?.map(unfold).unwrap_or_default(),
     })
 }
 
@@ -148,8 +154,8 @@ fn is_wanted(kind: &str, document: &Document<'_>) -> bool {
     KINDS.contains(&kind) && (kind != "ConfigMap" || document.text.len() <= MAX_CONFIG_MAP)
 }
 
-fn name_only(kind: &str, document: &Document<'_>) -> Object {
-    let name = |key| document.peek_below("metadata", key).map(Short::from);
+fn name_only(kind: &str, document: &Document<'_>, texts: &mut Texts) -> Object {
+    let mut name = |key| Some(texts.share(document.peek_below("metadata", key)?));
     let span = document.span();
     Object {
         kind: kind.into(),

@@ -13,7 +13,7 @@ pub use facts::{Facts, is_program};
 use ruff_python_ast::token::Token;
 use ruff_python_ast::{Mod, ModModule};
 use ruff_python_parser::{Mode, ParseOptions};
-use std::sync::Arc;
+use thin_vec::ThinVec;
 
 /// A module.
 #[derive(Debug, Clone, Default)]
@@ -61,12 +61,11 @@ pub struct Call {
     /// The callee, as bytes.
     pub callee: Location,
     /// Positional values first.
-    pub arguments: Box<[Argument]>,
+    pub arguments: ThinVec<Argument>,
     /// The whole call.
     pub at: Location,
-    /// In which function it stands, with its classes and outer functions: `Worker.run`. Empty at the top level. All that
-    /// stands there shares the text.
-    pub function: Arc<str>,
+    /// In which function it stands, with its classes and outer functions: `Worker.run`. Empty at the top level.
+    pub function: Short,
     /// Is its value the subject of a `with`?
     pub is_managed: bool,
     /// Is it a statement by itself, so that nobody keeps its value?
@@ -94,7 +93,7 @@ pub struct Local {
     /// What it is bound to.
     pub value: Value,
     /// In which function, as [`Call::function`].
-    pub function: Arc<str>,
+    pub function: Short,
     /// The value.
     pub at: Location,
 }
@@ -105,16 +104,16 @@ pub struct Function {
     /// With its classes and outer functions, as [`Call::function`] of what stands in it.
     pub name: Short,
     /// Its decorators without their arguments, imports resolved.
-    pub decorators: Vec<(Short, Location)>,
+    pub decorators: ThinVec<(Short, Location)>,
     /// Parameters, `*args` and `**kwargs` by their names too.
-    pub parameters: Vec<Short>,
+    pub parameters: ThinVec<Short>,
     /// `async def`.
     pub is_async: bool,
     /// All of it.
     pub at: Location,
 }
 
-/// A value as far as it can be known from the text.
+/// A value as far as it can be known from the text. A large program has a million: each is a pointer or a number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `None`.
@@ -133,12 +132,14 @@ pub enum Value {
     Call(Short),
     /// An expression that holds these resolved calls and names: `2 * os.cpu_count() + 1`, `max(1, workers)`. Of a call
     /// that bounds from above (`min`) or that is not arithmetic the arguments are not looked into: it is a [`Value::Call`].
-    Expression(Vec<Short>),
+    Expression(ThinVec<Short>),
     /// Lists and tuples, short ones.
-    List(Vec<Value>),
+    List(ThinVec<Value>),
     /// Anything else.
     Other,
 }
+
+const _: () = assert!(size_of::<Value>() == 2 * size_of::<usize>());
 
 impl Value {
     /// The resolved names and calls that it is made of.

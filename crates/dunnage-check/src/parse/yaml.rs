@@ -9,8 +9,9 @@ mod documents;
 mod places;
 
 use super::Problem;
-use crate::source::{Short, Span};
+use crate::source::{Short, Span, Texts};
 pub use documents::{Document, documents};
+use thin_vec::ThinVec;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +22,7 @@ pub struct Node {
     pub span: Span,
 }
 
-/// What a node holds. A large bundle has millions: each is as large as a [`Short`], which no other variant may exceed.
+/// What a node holds. A large bundle has millions: each is a pointer and what says to what.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Nothing, `~` or `null`.
@@ -29,14 +30,14 @@ pub enum Value {
     /// A scalar without quotes, so that `true` and `1` may be read as such.
     Plain(Short),
     /// Any other scalar: unquoted, folded.
-    Quoted(Box<str>),
+    Quoted(Short),
     /// A list.
-    Sequence(Box<[Node]>),
+    Sequence(ThinVec<Node>),
     /// Keys and values in order.
-    Mapping(Box<[(Node, Node)]>),
+    Mapping(ThinVec<(Node, Node)>),
 }
 
-const _: () = assert!(size_of::<Value>() == size_of::<Short>());
+const _: () = assert!(size_of::<Value>() == 2 * size_of::<usize>());
 
 impl Node {
     /// The value of a key of a mapping.
@@ -69,8 +70,15 @@ impl Node {
     /// A scalar's text.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Plain(text) => Some(text),
-            Value::Quoted(text) => Some(text),
+            Value::Plain(text) | Value::Quoted(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A scalar's text, to be kept.
+    pub fn shared(&self) -> Option<Short> {
+        match &self.value {
+            Value::Plain(text) | Value::Quoted(text) => Some(text.clone()),
             _ => None,
         }
     }
@@ -120,8 +128,9 @@ impl Node {
 /// The first thing that is not YAML, or that nests deeper or copies more than any file for people does.
 pub fn parse(text: &str) -> Result<Vec<Node>, Problem> {
     let mut nodes = Vec::new();
+    let mut texts = Texts::default();
     for document in documents(text) {
-        nodes.extend(document.parse()?);
+        nodes.extend(document.parse(&mut texts)?);
     }
     Ok(nodes)
 }

@@ -12,7 +12,7 @@ fn meaning(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Plain(text) => json!([true, text.as_str()]),
-        Value::Quoted(text) => json!([false, text]),
+        Value::Quoted(text) => json!([false, text.as_str()]),
         Value::Sequence(items) => items.iter().map(meaning).collect(),
         Value::Mapping(entries) => {
             let entries = entries

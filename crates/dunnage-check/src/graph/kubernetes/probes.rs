@@ -11,7 +11,7 @@ impl Container<'_> {
         let read = |key: &str| {
             let (file, said) = self.said(key)?;
             let at = place(file, said.key(key)?);
-            probe(self, at, said.get(key)?)
+            probe(self, at, said.get(key)?).map(Box::new)
         };
         Probes {
             liveness: read("livenessProbe"),

@@ -55,9 +55,9 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
             "pids": number(&limits.pids),
         },
         "probes": {
-            "liveness": workload.probes.liveness.as_ref().map(of_probe),
-            "readiness": workload.probes.readiness.as_ref().map(of_probe),
-            "startup": workload.probes.startup.as_ref().map(of_probe),
+            "liveness": workload.probes.liveness.as_deref().map(of_probe),
+            "readiness": workload.probes.readiness.as_deref().map(of_probe),
+            "startup": workload.probes.startup.as_deref().map(of_probe),
         },
         "grace_seconds": life.grace,
         "pre_stop_seconds": life.pre_stop.as_ref().and_then(|pre_stop| pre_stop.value),

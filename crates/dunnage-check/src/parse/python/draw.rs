@@ -8,20 +8,20 @@ use crate::source::{FileId, Location, Short};
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Decorator, ExceptHandler, Expr, ExprCall, ModModule, Stmt, StmtIf};
 use ruff_text_size::{Ranged, TextRange};
-use std::sync::Arc;
+use thin_vec::ThinVec;
 
 /// The facts of a module whose tree this is.
 pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
     let imports = imports::find(tree, id);
     let mut walk = Walk {
         file: id,
-        names: Names(imports::meanings(&imports)),
+        names: Names::new(imports::meanings(&imports)),
         module: Module {
             after_imports: imports::after_imports(&tree.body, text),
             ..Module::default()
         },
         scopes: Vec::new(),
-        function: Arc::default(),
+        function: Short::default(),
         fate: None,
     };
     for statement in &tree.body {
@@ -29,7 +29,7 @@ pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
     }
     let mut module = walk.module;
     module.imports = imports;
-    // what grew by doubling has room for as much again, and a module is kept to the end
+    // what grew by doubling has room for as much again
     module.imports.shrink_to_fit();
     module.calls.shrink_to_fit();
     module.assignments.shrink_to_fit();
@@ -37,6 +37,13 @@ pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
     module.functions.shrink_to_fit();
     module.handlers.shrink_to_fit();
     module
+}
+
+/// Without room for more: a module is kept to the end.
+pub(super) fn exactly<T>(items: impl Iterator<Item = T>) -> ThinVec<T> {
+    let mut exact: ThinVec<T> = items.collect();
+    exact.shrink_to_fit();
+    exact
 }
 
 /// `if __name__ == "__main__":`
@@ -66,7 +73,7 @@ struct Walk {
     /// Classes and functions around the current statement; true for functions.
     scopes: Vec<(Short, bool)>,
     /// [`Call::function`] of what is found now.
-    function: Arc<str>,
+    function: Short,
     fate: Option<Fate>,
 }
 
@@ -79,7 +86,7 @@ impl Walk {
     }
 
     fn inside(&mut self, name: &str, is_function: bool, body: &[Stmt]) {
-        self.scopes.push((name.into(), is_function));
+        self.scopes.push((self.names.share(name), is_function));
         let inner = self.function_name();
         let outer = std::mem::replace(&mut self.function, inner);
         visitor::walk_body(self, body);
@@ -88,19 +95,19 @@ impl Walk {
     }
 
     /// Empty outside of all functions: a class's body runs at import.
-    fn function_name(&self) -> Arc<str> {
+    fn function_name(&self) -> Short {
         let Some(last) = self
             .scopes
             .iter()
             .rposition(|(_, is_function)| *is_function)
         else {
-            return Arc::default();
+            return Short::default();
         };
         let names: Vec<&str> = self.scopes[..=last]
             .iter()
             .map(|(name, _)| name.as_str())
             .collect();
-        names.join(".").into()
+        self.names.share(&names.join("."))
     }
 
     /// Notes what becomes of a value before it is walked.
@@ -152,17 +159,14 @@ impl Walk {
         };
         let fate = self.fate.take_if(|fate| fate.call == call.range());
         let positional = call.arguments.args.iter().map(|value| Argument {
-            keyword: value.is_starred_expr().then(|| "*".into()),
+            keyword: value.is_starred_expr().then(|| self.names.share("*")),
             value: self.names.value(value),
             at: self.location(value.range()),
         });
         let keywords = call.arguments.keywords.iter().map(|keyword| Argument {
             keyword: Some(
-                keyword
-                    .arg
-                    .as_ref()
-                    .map_or("**", |name| name.id.as_str())
-                    .into(),
+                self.names
+                    .share(keyword.arg.as_ref().map_or("**", |name| name.id.as_str())),
             ),
             value: self.names.value(&keyword.value),
             at: self.location(keyword.value.range()),
@@ -170,7 +174,7 @@ impl Walk {
         let found = Call {
             name,
             callee: self.location(call.func.range()),
-            arguments: positional.chain(keywords).collect(),
+            arguments: exactly(positional.chain(keywords)),
             at: self.location(call.range()),
             function: self.function.clone(),
             is_managed: fate.as_ref().is_some_and(|fate| fate.is_managed),
@@ -189,20 +193,21 @@ impl Walk {
             let name = self.names.dotted(callee)?;
             Some((name, self.location(decorator.expression.range())))
         });
-        let mut name = Short::default();
+        let mut name = String::new();
         for (scope, _) in &self.scopes {
             name.push_str(scope);
             name.push('.');
         }
         name.push_str(statement.name.id.as_str());
         let function = Function {
-            name,
-            decorators: decorators.collect(),
-            parameters: statement
-                .parameters
-                .iter()
-                .map(|parameter| parameter.name().id.as_str().into())
-                .collect(),
+            name: self.names.share(&name),
+            decorators: exactly(decorators),
+            parameters: exactly(
+                statement
+                    .parameters
+                    .iter()
+                    .map(|parameter| self.names.share(parameter.name().id.as_str())),
+            ),
             is_async: statement.is_async,
             at: self.location(statement.range()),
         };

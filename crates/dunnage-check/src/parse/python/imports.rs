@@ -2,7 +2,6 @@
 
 use super::{Import, span};
 use crate::source::{FileId, Location, Short};
-use compact_str::format_compact;
 use ruff_python_ast::statement_visitor::{self, StatementVisitor};
 use ruff_python_ast::{Expr, ModModule, Stmt, StmtIf};
 use ruff_text_size::Ranged;
@@ -114,7 +113,7 @@ impl<'a> StatementVisitor<'a> for Imports {
                 for alias in &import.names {
                     let name = alias.name.id.as_str();
                     let local = alias.asname.as_ref().map_or(name, |name| name.id.as_str());
-                    self.add(format_compact!("{from}{name}"), local, false, statement);
+                    self.add(format!("{from}{name}").into(), local, false, statement);
                 }
             }
             Stmt::FunctionDef(_) => {

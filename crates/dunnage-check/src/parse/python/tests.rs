@@ -1,6 +1,7 @@
 use super::{Module, Value, parse};
 use crate::source::{FileId, Source};
 use proptest::prelude::*;
+use thin_vec::thin_vec;
 
 fn module(text: &str) -> Module {
     try_module(text).unwrap()
@@ -59,12 +60,12 @@ fn a_value_says_what_it_is_computed_from_and_what_bounds_it() {
         let found = module.assignments.iter().find(|(other, ..)| other == name);
         found.map(|(_, value, _)| value.clone()).unwrap()
     };
-    let cpus = || Value::Expression(vec!["os.cpu_count".into()]);
+    let cpus = || Value::Expression(thin_vec!["os.cpu_count".into()]);
     assert_eq!((value("a"), value("b")), (cpus(), cpus()));
     assert_eq!(value("c"), Value::Call("min".into()));
     assert_eq!((value("d"), value("e")), (Value::Int(300), Value::Int(-1)));
     let list = vec![Value::Int(1), Value::Text("x".into()), Value::None];
-    assert_eq!(value("f"), Value::List(list));
+    assert_eq!(value("f"), Value::List(list.into()));
     assert_eq!(value("g").names(), ["os.environ.get"]);
     assert_eq!(value("h").names(), ["os.sched_getaffinity"]);
     assert_eq!(value("i").names(), [""; 0]);

@@ -1,9 +1,12 @@
 //! What an expression is, as far as its text tells.
 
 use super::Value;
-use crate::source::Short;
+use super::draw::exactly;
+use crate::source::{Short, Texts};
 use ruff_python_ast::{Expr, ExprCall, Number, Operator, UnaryOp};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use thin_vec::ThinVec;
 
 /// Longer lists and texts are data, not options.
 const MAX_ITEMS: usize = 100;
@@ -12,9 +15,24 @@ const MAX_TEXT_BYTES: usize = 1024;
 const MAX_NAMES: usize = 16;
 
 /// What names of this module mean, by its imports.
-pub(super) struct Names(pub(super) HashMap<Short, Short>);
+pub(super) struct Names {
+    meanings: HashMap<Short, Short>,
+    texts: RefCell<Texts>,
+}
 
 impl Names {
+    pub(super) fn new(meanings: HashMap<Short, Short>) -> Self {
+        Self {
+            meanings,
+            texts: RefCell::default(),
+        }
+    }
+
+    /// A text that is kept once for the whole module.
+    pub(super) fn share(&self, text: &str) -> Short {
+        self.texts.borrow_mut().share(text)
+    }
+
     /// The dotted name of a callee or a value, imports resolved; a call in it is `()`.
     pub(super) fn dotted(&self, expression: &Expr) -> Option<Short> {
         let mut parts = Vec::new();
@@ -33,14 +51,15 @@ impl Names {
                 _ => return None,
             }
         };
-        let mut dotted = Short::from(self.0.get(first).map_or(first, Short::as_str));
+        let known = self.meanings.get(first);
+        let mut dotted = known.map_or(first, Short::as_str).to_owned();
         for part in parts.iter().rev() {
             if *part != "()" {
                 dotted.push('.');
             }
             dotted.push_str(part);
         }
-        Some(dotted)
+        Some(self.share(&dotted))
     }
 
     pub(super) fn value(&self, expression: &Expr) -> Value {
@@ -55,7 +74,7 @@ impl Names {
             Expr::StringLiteral(literal) => {
                 let text = literal.value.to_str();
                 if text.len() <= MAX_TEXT_BYTES {
-                    Value::Text(text.into())
+                    Value::Text(self.share(text))
                 } else {
                     Value::Other
                 }
@@ -82,17 +101,18 @@ impl Names {
         if items.len() > MAX_ITEMS {
             return Value::Other;
         }
-        Value::List(items.iter().map(|item| self.value(item)).collect())
+        Value::List(exactly(items.iter().map(|item| self.value(item))))
     }
 
     fn expression(&self, expression: &Expr) -> Value {
-        let mut names = Vec::new();
+        let mut names = ThinVec::new();
         self.collect(expression, &mut names);
+        names.shrink_to_fit();
         Value::Expression(names)
     }
 
     /// The names and calls that a value is computed from.
-    fn collect(&self, expression: &Expr, names: &mut Vec<Short>) {
+    fn collect(&self, expression: &Expr, names: &mut ThinVec<Short>) {
         if names.len() >= MAX_NAMES {
             return;
         }

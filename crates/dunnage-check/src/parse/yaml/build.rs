@@ -3,9 +3,10 @@
 use super::places::Places;
 use super::{Node, Value};
 use crate::parse::Problem;
-use crate::source::Span;
+use crate::source::{Span, Texts};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 use std::collections::{HashMap, HashSet};
+use thin_vec::{ThinVec, thin_vec};
 
 /// Deeper than any file that people write; it bounds the recursion of everything that walks nodes.
 const MAX_DEPTH: usize = 128;
@@ -44,6 +45,7 @@ struct Open {
 
 struct Builder<'a> {
     text: &'a str,
+    texts: &'a mut Texts,
     offset: usize,
     places: Places<'a>,
     open: Vec<Open>,
@@ -55,9 +57,10 @@ struct Builder<'a> {
 }
 
 /// The node of one document that begins at byte `offset` of its file.
-pub(super) fn parse(text: &str, offset: usize) -> Result<Option<Node>, Problem> {
+pub(super) fn parse(text: &str, offset: usize, texts: &mut Texts) -> Result<Option<Node>, Problem> {
     let mut builder = Builder {
         text,
+        texts,
         offset,
         places: Places::of(text),
         open: Vec::new(),
@@ -139,7 +142,7 @@ impl Builder<'_> {
         }
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, span: saphyr_parser::Span) -> Built {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: saphyr_parser::Span) -> Built {
         let plain = style == ScalarStyle::Plain;
         let end = self.byte(span.end.index());
         let mut start = skip_properties(self.text, self.byte(span.start.index())).min(end);
@@ -157,9 +160,9 @@ impl Builder<'_> {
         let value = if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
             Value::Null
         } else if plain {
-            Value::Plain(text.into())
+            Value::Plain(self.texts.share(text))
         } else {
-            Value::Quoted(text.into())
+            Value::Quoted(self.texts.share(text))
         };
         Built::leaf(value, span)
     }
@@ -218,9 +221,9 @@ impl Builder<'_> {
         let start = self.collection_start(&open);
         let span = self.span(start, self.written);
         let value = if open.is_mapping {
-            Value::Mapping(merge(pairs(open.nodes)).into())
+            Value::Mapping(merge(pairs(open.nodes)))
         } else {
-            Value::Sequence(open.nodes.into())
+            Value::Sequence(exactly(open.nodes.into_iter()))
         };
         let built = Built {
             node: Node { value, span },
@@ -307,8 +310,15 @@ fn quoted_length(written: &str, quote: char) -> usize {
     written.trim_end().len()
 }
 
-fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
-    let mut pairs = Vec::with_capacity(nodes.len() / 2);
+/// Without room for more: nodes are kept to the end.
+fn exactly<T>(items: impl ExactSizeIterator<Item = T>) -> ThinVec<T> {
+    let mut exact = ThinVec::with_capacity(items.len());
+    exact.extend(items);
+    exact
+}
+
+fn pairs(nodes: Vec<Node>) -> ThinVec<(Node, Node)> {
+    let mut pairs = ThinVec::with_capacity(nodes.len() / 2);
     let mut nodes = nodes.into_iter();
     while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
         pairs.push((key, value));
@@ -317,20 +327,23 @@ fn pairs(nodes: Vec<Node>) -> Vec<(Node, Node)> {
 }
 
 /// The entries of `<<` behind those that are written, without those that are overridden.
-fn merge(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+fn merge(entries: ThinVec<(Node, Node)>) -> ThinVec<(Node, Node)> {
     let is_merge =
         |(key, _): &(Node, Node)| matches!(&key.value, Value::Plain(text) if text == "<<");
     if !entries.iter().any(is_merge) {
         return entries;
     }
-    let (merges, mut entries): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
+    let (merges, mut entries): (ThinVec<_>, ThinVec<_>) = entries.into_iter().partition(is_merge);
     let mut seen: HashSet<String> = entries
         .iter()
         .filter_map(|(key, _)| key.text().map(str::to_owned))
         .collect();
-    let merged = merges.into_iter().flat_map(|(_, value)| match value.value {
-        Value::Sequence(items) => items,
-        _ => Box::new([value]),
+    let merged = merges.into_iter().flat_map(|(_, value)| {
+        if let Value::Sequence(items) = value.value {
+            items
+        } else {
+            thin_vec![value]
+        }
     });
     for node in merged {
         let Value::Mapping(inherited) = node.value else {
@@ -342,5 +355,6 @@ fn merge(entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
             }
         }
     }
+    entries.shrink_to_fit();
     entries
 }

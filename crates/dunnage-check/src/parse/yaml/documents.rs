@@ -3,7 +3,7 @@
 use super::Node;
 use super::build;
 use crate::parse::Problem;
-use crate::source::Span;
+use crate::source::{Span, Texts};
 
 /// One document of a text: the bytes between two `---` lines.
 #[derive(Debug, Clone, Copy)]
@@ -15,16 +15,16 @@ pub struct Document<'a> {
 }
 
 impl Document<'_> {
-    /// Its node; none if it holds nothing but comments.
+    /// Its node; none if it holds nothing but comments. `texts` are those of the file.
     ///
     /// # Errors
     /// See [`super::parse`]; places are of the file.
-    pub fn parse(&self) -> Result<Option<Node>, Problem> {
-        build::parse(self.text, self.offset).or_else(|problem| {
+    pub fn parse(&self, texts: &mut Texts) -> Result<Option<Node>, Problem> {
+        build::parse(self.text, self.offset, texts).or_else(|problem| {
             let Some(joined) = closed_where_it_ends(self.text) else {
                 return Err(problem);
             };
-            build::parse(&joined, self.offset).map_err(|_| problem)
+            build::parse(&joined, self.offset, texts).map_err(|_| problem)
         })
     }
 
