@@ -214,7 +214,7 @@ fn hover_explains_the_rule_and_actions_mend_or_silence() {
         );
         let text = hover["result"]["contents"]["value"].as_str().unwrap();
         assert!(
-            text.contains("FILE002") && text.contains("## Why"),
+            text.contains("FILE002") && text.contains("\n## Why\n"),
             "{text}"
         );
         let far = json!({"line": 0, "character": 0});

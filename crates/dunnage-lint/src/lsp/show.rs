@@ -134,7 +134,7 @@ pub fn hover(place: &Place<'_>, params: &Value) -> Value {
     let mut texts: Vec<String> = Vec::new();
     for finding in &found {
         let rule = finding.rule;
-        let text = format!("# {} {}\n\n{}\n", rule.id, rule.title, rule.documentation);
+        let text = format!("# {} {}\n\n{}\n", rule.id, rule.title, rule.markdown());
         if !texts.contains(&text) {
             texts.push(text);
         }
