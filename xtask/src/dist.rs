@@ -17,10 +17,11 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The agent's files, in the order in which they are read; the last one is the package's, too.
-const AGENT_FILES: [&str; 5] = [
+const AGENT_FILES: [&str; 6] = [
     "_agent/sitecustomize.py",
     "_agent/_dunnage_agent.py",
     "_agent/_dunnage_term.py",
+    "_agent/_dunnage_thread.py",
     "_agent/_dunnage_release.py",
     "_release_rules.py",
 ];

@@ -10,7 +10,7 @@ have said. Pools of threads wait rather than compute, so those of the standard l
 are answered with the real one. Who asks is seen in the caller's frame: nothing of theirs is changed or imported.
 
 Memory. The supervisor asks for a release by a number in a page, which is looked at whenever the collector has run (see
-`_watch`); `_dunnage_release` does it.
+`_watch`); `_dunnage_release` does it, in the thread of `_dunnage_thread`.
 
 This file is compiled at every start, which is most of what the agent costs, by its tokens and not by its comments: it
 stays short, and what is seldom needed has a file of its own.
@@ -132,36 +132,33 @@ def _watch(path, program):
     kept = [page]
     kept.append(_watch.__code__.replace(co_consts=(kept,)))
     names = {"path": path, "program": program, "lock": allocate_lock(), "thread": 0, "left": (0.0, 0)}
+    names["later"] = __loader__.get_data(program + "/_dunnage_thread.py")
     names["source"] = __loader__.get_data(program + "/_dunnage_release.py")
-    asked = names["asked"] = defaultdict(partial(map, start_new_thread, (_work,), ((names,),)))
+    asked = names["asked"] = defaultdict(partial(map, start_new_thread, (_later,), (("_work", names),)))
     asked[page[0]] = iter(())
     found = map(asked.__getitem__, map(page.__getitem__, iter(int, 1)))
     gc.callbacks.append(partial(getattr, _Look(next, found, iter(int, 1))))
     # the interpreter collects once more when it ends, and can start no thread then
     atexit.register(setattr, asked, "default_factory", partial(iter, ()))
-    os.register_at_fork(before=partial(_wait, names), after_in_child=partial(_forget, names))
+    os.register_at_fork(before=partial(_later, "_wait", names), after_in_child=partial(_later, "_forget", names))
 
 
 class _Look(map):
     stop = property(next)
 
 
-def _work(names):
-    """Is in a thread, of which one is at work at a time."""
-    lock = names["lock"]
-    if not lock.acquire(False):
-        return
-    number = names["thread"] = get_native_id()
+def _later(name, names):
+    """Does what a release needs, which is compiled when the first is asked for. A fork before that has nothing to do."""
+    known = globals()
     try:
-        if "source" in names:
-            exec(names["source"], names)
-            del names["source"]
-        names["run"]()
-    except BaseException as error:
+        if name not in known:
+            if len(names["asked"]) == 1:
+                return
+            exec(names["later"], known)
+        known[name](names)
+    except Exception as error:
         _say(error)
-    names["left"] = monotonic(), number
-    _settle(names)
-    lock.release()
+        _settle(names)
 
 
 def _settle(names):
@@ -169,27 +166,3 @@ def _settle(names):
     names["thread"] = 0
     while len(names["asked"]) > 1:
         del names["asked"][next(iter(names["asked"]))]
-
-
-def _wait(names):
-    """Before a fork: 3.12 and later warn where threads are. At most 5 s, which no release needs."""
-    give_up = monotonic() + 5.0
-    while _is_there(names):
-        if monotonic() > give_up:
-            return _settle(names)
-        sleep(0.001)
-
-
-def _is_there(names):
-    if len(names["asked"]) > 1:  # it may have started and not come to anything yet
-        return names["thread"] != get_native_id()
-    since, number = names["left"]
-    # for the kernel it is there a little longer than for us; after a second the number may be another thread's
-    return monotonic() - since < 1.0 and os.path.exists("/proc/self/task/%d" % number)
-
-
-def _forget(names):
-    """In a child there is no thread, whatever it held."""
-    names["left"] = 0.0, 0
-    names["lock"] = allocate_lock()
-    _settle(names)

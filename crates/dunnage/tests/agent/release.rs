@@ -413,11 +413,14 @@ fn without_a_page_or_with_one_that_is_too_short_all_is_as_before() {
 fn an_error_in_a_release_is_said_where_that_is_asked_for_and_changes_nothing() {
     let broken = Program::with_file("_release_rules.py", "{}['no']");
     let worse = Program::with_file("_dunnage_release.py", "def (");
+    let worst = Program::with_file("_dunnage_thread.py", "def (");
     for python in pythons_with_agent("an error") {
         for (program, debug, line) in [
             (&broken, "", ""),
             (&worse, "", ""),
+            (&worst, "", ""),
             (&worse, "1", "dunnage: agent: SyntaxError("),
+            (&worst, "1", "dunnage: agent: SyntaxError("),
             (&broken, "1", "dunnage: agent: KeyError('no')\n"),
         ] {
             let mut supervisor = Supervisor::new();

@@ -130,7 +130,7 @@ impl Program {
             program, folder, other, broken = sys.argv[1:]\n\
             with zipfile.ZipFile(program, 'a') as file:\n\
             \x20   for name in ('sitecustomize.py', '_dunnage_agent.py', '_dunnage_term.py',\n\
-            \x20                '_dunnage_release.py', '_release_rules.py'):\n\
+            \x20                '_dunnage_thread.py', '_dunnage_release.py', '_release_rules.py'):\n\
             \x20       part = '/' if name.startswith('_release') else '/_agent/'\n\
             \x20       text = open(folder + part + name).read()\n\
             \x20       file.writestr(name, broken if name == other else text)\n";
