@@ -112,9 +112,8 @@ pub fn check(repository: Repository, settings: &Settings, baseline: &Baseline) -
     let wanted: Vec<&Rule> = rules::all().filter(|rule| settings.wants(rule)).collect();
     let hidden = HiddenCount::default();
     let found = rules::check_and_judge(&context, &wanted, |finding| {
-        if settings.is_aside(&repository.file(finding.at.file).source) {
-            finding.severity = lowered(finding.severity);
-        }
+        let source = &repository.file(finding.at.file).source;
+        finding.severity = settings.severity_in(source, finding.severity);
         is_shown(finding, settings, &hidden)
     });
 
@@ -151,13 +150,6 @@ pub fn check(repository: Repository, settings: &Settings, baseline: &Baseline) -
         silenced,
         hidden: hidden.into(),
         skipped: Skipped::default(),
-    }
-}
-
-fn lowered(severity: Severity) -> Severity {
-    match severity {
-        Severity::Error => Severity::Warning,
-        Severity::Warning | Severity::Info => Severity::Info,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod compose;
 pub mod config;
 mod declare;
 mod effective;
+mod ending;
 mod files;
 mod images;
 pub mod imports;

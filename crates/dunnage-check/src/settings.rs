@@ -12,6 +12,17 @@ const ASIDE: [&str; 12] = [
     "doc", "docs", "demo",
 ];
 
+/// Folders of what others have written, and of the tools of a forge: nobody deploys it from here.
+const FOREIGN: [&str; 7] = [
+    ".github",
+    "3rdparty",
+    "_vendor",
+    "third-party",
+    "third_party",
+    "thirdparty",
+    "vendored",
+];
+
 /// The settings of a repository. What is not said has a default; an unknown key is an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -203,12 +214,22 @@ impl Settings {
         self.fail_on.unwrap_or(FailOn::Error)
     }
 
-    /// Is a file in a folder of what is not deployed?
-    pub fn is_aside(&self, source: &Source) -> bool {
-        source.folder().split('/').any(|folder| match &self.aside {
+    /// How severe a finding in a file is: one step less below a folder of what is not deployed, an info in what is not the
+    /// repository's own.
+    pub fn severity_in(&self, source: &Source, severity: Severity) -> Severity {
+        let mut folders = source.folder().split('/');
+        if self.aside.is_none() && folders.clone().any(|folder| FOREIGN.contains(&folder)) {
+            return Severity::Info;
+        }
+        let is_aside = folders.any(|folder| match &self.aside {
             Some(names) => names.iter().any(|name| name == folder),
             None => ASIDE.contains(&folder),
-        })
+        });
+        match severity {
+            Severity::Error if is_aside => Severity::Warning,
+            Severity::Warning if is_aside => Severity::Info,
+            other => other,
+        }
     }
 }
 
@@ -250,16 +271,26 @@ mod tests {
     }
 
     #[test]
-    fn files_below_tests_are_aside_and_a_file_called_tests_is_not() {
-        let source = |path: &str| Source {
-            path: path.to_owned(),
-            text: String::new(),
+    fn what_is_not_deployed_is_a_step_less_severe_and_what_is_not_ones_own_is_an_info() {
+        let of = |settings: &Settings, path: &str| {
+            let source = Source {
+                path: path.to_owned(),
+                text: String::new(),
+            };
+            settings.severity_in(&source, Severity::Error)
         };
         let settings = Settings::default();
-        assert!(settings.is_aside(&source("a/tests/Dockerfile")));
-        assert!(!settings.is_aside(&source("a/tests.py")));
+        assert_eq!(of(&settings, "a/tests/Dockerfile"), Severity::Warning);
+        assert_eq!(of(&settings, "a/tests.py"), Severity::Error);
+        let vendored = "shop/thirdparty/depth/Dockerfile";
+        assert_eq!(of(&settings, vendored), Severity::Info);
+        assert_eq!(
+            of(&settings, ".github/actions/x/Dockerfile"),
+            Severity::Info
+        );
         let other = Settings::parse("dunnage.toml", "aside = [\"legacy\"]").unwrap();
-        assert!(other.is_aside(&source("legacy/a.py")));
-        assert!(!other.is_aside(&source("tests/a.py")));
+        assert_eq!(of(&other, "legacy/a.py"), Severity::Warning);
+        assert_eq!(of(&other, "tests/a.py"), Severity::Error);
+        assert_eq!(of(&other, vendored), Severity::Error);
     }
 }

@@ -67,7 +67,10 @@ fn what_git_ignores_is_hidden_or_is_installed_is_not_looked_at() {
         ("vendor/g.py", MARK),
     ]);
     assert_eq!(
-        found(folder.path(), &["--exclude", "vendor/**"]),
+        found(
+            folder.path(),
+            &["--exclude", "vendor/**", "--min-severity", "info"]
+        ),
         [".github/d.py", "a.py"]
     );
 }

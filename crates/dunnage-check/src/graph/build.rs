@@ -1,6 +1,7 @@
 //! From what declares a workload to the workload: its image, its command, its program, what holds in it.
 
 use super::effective::{self, Image, Line, Override};
+use super::ending;
 use super::files::{Files, lineage};
 use super::images::{Link, Reference};
 use super::kubernetes::Environment;
@@ -134,11 +135,13 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
         limits: declared.limits,
         probes: declared.probes,
         life: declared.life,
+        ends: false,
         chain,
         confidence,
     };
     if workload.python != Python::No {
         add_program(repository, files.as_ref(), &mut workload);
+        workload.ends = ending::ends(repository, &workload);
     }
     stop_signal(stage, &mut workload);
     workload

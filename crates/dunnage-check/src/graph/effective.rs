@@ -26,12 +26,13 @@ pub(super) enum Line {
 
 impl Line {
     /// The words of process 1 as a runtime is given them.
-    pub(super) fn words(&self) -> Vec<String> {
+    pub(super) fn words(&self) -> Vec<Word> {
         match self {
-            Self::Words(words) => words.iter().map(|word| word.text.clone()).collect(),
-            Self::Shell { shell, text, .. } => {
-                vec![shell.clone(), "-c".to_owned(), text.clone()]
-            }
+            Self::Words(words) => words.clone(),
+            Self::Shell { shell, text, at } => [shell, "-c", text]
+                .into_iter()
+                .map(|text| Word::new(text, *at))
+                .collect(),
         }
     }
 }

@@ -381,7 +381,7 @@ fn stop_in_words(workload: &Workload) -> String {
     if life.service.is_some() {
         parts.push("behind a Service".to_owned());
     }
-    if life.is_finite {
+    if life.is_finite || workload.ends {
         parts.push("ends by itself".to_owned());
     }
     parts.join(", ")

@@ -1,7 +1,7 @@
 //! One workload, as rules see it.
 
 use crate::finding::{Confidence, Evidence};
-use crate::parse::command::{Init, Server, Step};
+use crate::parse::command::{Init, Server, Step, Word};
 use crate::parse::dockerfile::{Base, Start};
 use crate::parse::shell::Script;
 use crate::source::{FileId, Location, Stated};
@@ -25,7 +25,7 @@ pub struct Workload {
     /// Is it Python?
     pub python: Python,
     /// The words that a runtime starts: `ENTRYPOINT` and `CMD` under the manifest's. Empty if they are not known.
-    pub command: Vec<String>,
+    pub command: Vec<Word>,
     /// From PID 1 to the program. Empty if the command is not known.
     pub steps: Vec<Step>,
     /// Which of the steps is process 1 once everything has started; none where the files do not tell.
@@ -48,6 +48,8 @@ pub struct Workload {
     pub probes: Probes,
     /// Shutdown.
     pub life: Life,
+    /// Is it known from the files that its program ends by itself, whatever the manifest expects: tests, a batch?
+    pub ends: bool,
     /// How the links from the manifest to the image and the program were found; what a rule adds as evidence.
     pub chain: Vec<Evidence>,
     /// The weakest of the chain's links.
@@ -214,9 +216,11 @@ impl Workload {
         self.steps.get(self.first?)
     }
 
-    /// Does it serve for as long as the pod lives: no Job, no init container?
+    /// Does it serve for as long as the pod lives: no Job, no init container, no program that ends by itself?
     pub fn is_service(&self) -> bool {
-        !self.life.is_finite && !matches!(self.origin, Origin::Kubernetes { is_init: true, .. })
+        !self.ends
+            && !self.life.is_finite
+            && !matches!(self.origin, Origin::Kubernetes { is_init: true, .. })
     }
 
     /// What a variable holds in the container.

@@ -14,7 +14,7 @@ mod words;
 mod written;
 
 pub use base::becomes;
-pub use written::Written;
+pub use written::{Early, Written};
 
 use super::Problem;
 use super::command::Word;

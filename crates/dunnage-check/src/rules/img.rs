@@ -3,10 +3,12 @@
 mod buffered_output;
 mod development_server;
 mod development_server_in_code;
+mod document_filled_at_build;
 mod heartbeat_on_disk;
 mod musl_with_wheels;
 mod old_or_moving_python;
 mod root_user;
+mod variable_without_shell;
 
 use super::Rule;
 
@@ -18,4 +20,6 @@ pub(super) const RULES: &[&Rule] = &[
     &old_or_moving_python::RULE,
     &musl_with_wheels::RULE,
     &root_user::RULE,
+    &document_filled_at_build::RULE,
+    &variable_without_shell::RULE,
 ];

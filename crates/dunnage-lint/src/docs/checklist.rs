@@ -141,6 +141,10 @@ const PARTS: &[Part] = &[
                 "It runs as a user other than root, on a root file system that it need not write",
                 &["IMG006"],
             ),
+            (
+                "Variables of the command and of the start script are filled in when the container starts",
+                &["IMG007", "IMG008"],
+            ),
         ],
     ),
     (

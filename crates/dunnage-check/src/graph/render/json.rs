@@ -40,7 +40,7 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
         "confidence": workload.confidence,
         "image": workload.image.as_ref().map(|image| &image.value),
         "dockerfile": workload.built.map(|built| &repository.file(built.file).source.path),
-        "command": workload.command,
+        "command": workload.command.iter().map(|word| &word.text).collect::<Vec<_>>(),
         "environment": environment(workload),
         "steps": workload.steps.iter().map(|step| of_step(repository, step)).collect::<Vec<_>>(),
         "pid1": workload.first,

@@ -27,8 +27,19 @@ pub struct Written {
     pub text: String,
     /// Where each part of the text came from, in order.
     pieces: Vec<Piece>,
+    /// What is written as a shell's variable and is filled in before the image is there, by what may be nothing.
+    pub early: Vec<Early>,
     /// Names in it whose values the Dockerfile does not tell: they stand in the text as they are written there.
     unknown: Vec<String>,
+}
+
+/// A `$…` that was meant for the script and that whoever writes the file fills in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Early {
+    /// It.
+    pub at: Span,
+    /// Is it one of the script's own: `$@`, `$1`, `$?`? Otherwise a name that the Dockerfile does not set.
+    pub is_of_script: bool,
 }
 
 /// A part of a text.
@@ -65,6 +76,7 @@ impl Written {
             lines: at,
             text: String::new(),
             pieces: Vec::new(),
+            early: Vec::new(),
             unknown: Vec::new(),
         }
     }
@@ -116,6 +128,15 @@ impl Written {
                 continue;
             }
             let (value, used) = replaced(rest, reader, lookup);
+            let name = name_of(rest)
+                .filter(|name| !name.starts_with(|first: char| first.is_ascii_digit()));
+            let is_of_script = name.is_none() && value.is_some();
+            if is_of_script || name.is_some_and(|name| lookup(&name).is_none()) {
+                self.early.push(Early {
+                    at: Span::new(start + at..start + at + used),
+                    is_of_script,
+                });
+            }
             match value {
                 Some(value) => {
                     self.push_same(&line[since..at], start + since);
@@ -162,6 +183,15 @@ impl Written {
                     .trim()
                     .contains(['\n', ';', '&', '|', '(', ')', '<', '>'])
         })
+    }
+
+    /// Is its text what is written there, but for [`early`](Self::early)? Otherwise values of the build are in it, or
+    /// backslashes are gone.
+    pub fn is_literal(&self) -> bool {
+        let is_early = |from: Span| self.early.iter().any(|early| early.at == from);
+        let made = self.pieces.iter().filter(|piece| !piece.is_same);
+        let gap = |pair: &[Piece]| pair[0].from.end != pair[1].from.start;
+        made.clone().all(|piece| is_early(piece.from)) && !self.pieces.windows(2).any(gap)
     }
 
     /// Is it a script of a shell, by its first line? Without one a shell takes it for its own.

@@ -77,7 +77,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             100 - runs
         );
         let mut finding = Finding::new(&RULE, limit.at, message).within(workload);
-        if is_dashboard(workload) {
+        if is_dashboard(workload) || !workload.is_service() {
             finding = finding.severity(Severity::Info);
         }
         if let Some(service) = workload.life.service {

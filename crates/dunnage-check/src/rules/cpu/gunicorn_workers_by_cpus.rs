@@ -7,6 +7,7 @@ use crate::rules::about::runs_dunnage;
 use crate::rules::python::{self, Code};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span};
+use std::collections::BTreeSet;
 
 rule! {
     /// ## What it finds
@@ -224,9 +225,13 @@ const SHELL_COUNTERS: [&str; 5] = [
     "cpu_count()",
 ];
 
+/// Variables are followed so many assignments back.
+const MOST_STEPS: usize = 4;
+
 /// What counts CPUs in a text, for this option: on the option's own line, or for a variable that stands behind it. A
 /// `make -j$(nproc)` beside it is none of it.
 fn counter_of(text: &str, option: &str) -> Option<(&'static str, usize)> {
+    let names = asked(text, option);
     logical_lines(text)
         .filter(|(_, line)| !line.trim_start().starts_with('#'))
         .find_map(|(start, line)| {
@@ -234,7 +239,7 @@ fn counter_of(text: &str, option: &str) -> Option<(&'static str, usize)> {
                 .iter()
                 .find_map(|counter| Some((*counter, line.find(counter)?)))?;
             let is_for_it = is_of_option(line, option)
-                || assigned(&line[..at]).is_some_and(|name| asks(text, option, name, 0));
+                || assigned(&line[..at]).is_some_and(|name| names.contains(name));
             is_for_it.then_some((counter, start + at))
         })
 }
@@ -253,19 +258,22 @@ fn assigned(before: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Does the option, or a variable that it asks for, hold this variable?
-fn asks(text: &str, option: &str, name: &str, depth: u32) -> bool {
+/// The names that an option is made of: those of its lines, and of what assigns them, some steps back.
+fn asked<'a>(text: &'a str, option: &str) -> BTreeSet<&'a str> {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let holds = |line: &str| {
-        line.split(|letter| !is_name(letter))
-            .any(|word| word == name)
-    };
-    depth < 4
-        && logical_lines(text).any(|(_, line)| match assigned(line) {
-            _ if is_of_option(line, option) => holds(line),
-            Some(other) if other != name => holds(line) && asks(text, option, other, depth + 1),
-            _ => false,
-        })
+    let words = |line: &'a str| line.split(move |letter| !is_name(letter));
+    let mut names: BTreeSet<&str> = logical_lines(text)
+        .filter(|(_, line)| is_of_option(line, option))
+        .flat_map(|(_, line)| words(line))
+        .collect();
+    for _ in 0..MOST_STEPS {
+        for (_, line) in logical_lines(text) {
+            if assigned(line).is_some_and(|name| names.contains(name)) {
+                names.extend(words(line));
+            }
+        }
+    }
+    names
 }
 
 /// Lines with those that go on behind a backslash, and where each begins.
@@ -305,6 +313,12 @@ mod tests {
         assert_eq!(of(text, "-w"), nproc);
         let text = "W=$(( $(getconf _NPROCESSORS_ONLN) * 2 ))\ngunicorn -w $W a:b\n";
         assert_eq!(of(text, "-w"), Some("_NPROCESSORS_ONLN"));
+    }
+
+    #[test]
+    fn names_that_assign_each_other_are_followed_some_steps_only() {
+        let text = "A=$B\nB=$A\n".repeat(2000) + "C=$(nproc)\ngunicorn -w $A a:b\n";
+        assert_eq!(counter_of(&text, "-w"), None);
     }
 
     #[test]

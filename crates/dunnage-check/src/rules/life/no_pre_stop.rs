@@ -19,7 +19,7 @@ rule! {
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
     /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
     /// it, is process 1): that one serves on until it is killed, which is another finding. An info for Celery's flower, a
-    /// dashboard.
+    /// dashboard, and for a program that is seen to end by itself.
     ///
     /// ## Why
     ///
@@ -88,7 +88,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        if is_dashboard(workload) {
+        if is_dashboard(workload) || !workload.is_service() {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding.fix(fix(&manifest)));

@@ -14,7 +14,8 @@ rule! {
     /// ## What it finds
     /// Python or uvicorn as process 1, with no init above it, whose own modules start processes that may leave children
     /// behind (`os.fork`, `multiprocessing`, `ProcessPoolExecutor`, `subprocess` with `shell=True`). uvicorn with several
-    /// workers is alone worth an info: it waits for its own workers, not for what they leave behind. Of a shell that stays
+    /// workers is alone worth an info: it waits for its own workers, not for what they leave behind. So is a
+    /// program that is seen to end by itself: its zombies end with it. Of a shell that stays
     /// above workers PID001 to PID003 tell.
     ///
     /// ## Why
@@ -61,6 +62,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, reason.at, reason.message)
             .severity(reason.severity)
             .confidence(reason.confidence);
+        if !workload.is_service() {
+            // its zombies end with it
+            finding = finding.severity(Severity::Info);
+        }
         if let Some((place, note)) = reason.cause {
             finding = finding.because(place, note);
         }

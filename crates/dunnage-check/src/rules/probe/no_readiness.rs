@@ -8,7 +8,7 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
-    /// Celery's flower, a dashboard that somebody opens now and then.
+    /// Celery's flower, a dashboard that somebody opens now and then, and for a program that is seen to end by itself.
     ///
     /// ## Why
     ///
@@ -69,7 +69,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        if is_dashboard(workload) {
+        if is_dashboard(workload) || !workload.is_service() {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding);

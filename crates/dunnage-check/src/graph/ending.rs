@@ -1,0 +1,258 @@
+//! Does a program end by itself, so that it serves nothing: tests, a migration, a batch? Only what the files show is said:
+//! a program that may loop, listen or start another one stays a service, and so does everything with a probe.
+
+use super::workload::{Origin, Workload};
+use crate::parse::Model;
+use crate::parse::command::{ServerKind, Step, Tail};
+use crate::parse::python::{Call, Module};
+use crate::repository::Repository;
+
+/// Programs and modules of Python that look at code and end.
+const TOOLS: [&str; 14] = [
+    "black",
+    "flake8",
+    "mypy",
+    "nose",
+    "nosetests",
+    "nox",
+    "pre-commit",
+    "py.test",
+    "pylint",
+    "pytest",
+    "ruff",
+    "tox",
+    "unittest",
+    "unittest2",
+];
+
+/// Commands of `manage.py` that end.
+const DJANGO: [&str; 8] = [
+    "check",
+    "collectstatic",
+    "createsuperuser",
+    "dumpdata",
+    "loaddata",
+    "makemigrations",
+    "migrate",
+    "test",
+];
+
+/// Packages that neither serve nor loop until somebody stops them, as far as a program only calls them. By the names under
+/// which they are installed.
+const QUIET: &[&str] = &[
+    "aiohttp",
+    "beautifulsoup4",
+    "boto3",
+    "botocore",
+    "httpx",
+    "imageio",
+    "jinja2",
+    "joblib",
+    "lxml",
+    "matplotlib",
+    "mysql-connector-python",
+    "numpy",
+    "opencv-python",
+    "openpyxl",
+    "pandas",
+    "pillow",
+    "polars",
+    "psycopg",
+    "psycopg2",
+    "psycopg2-binary",
+    "pyarrow",
+    "pydantic",
+    "pymongo",
+    "pymysql",
+    "python-dateutil",
+    "python-dotenv",
+    "pytz",
+    "pyyaml",
+    "requests",
+    "rich",
+    "scikit-learn",
+    "scipy",
+    "seaborn",
+    "sqlalchemy",
+    "tabulate",
+    "torch",
+    "torchvision",
+    "tqdm",
+];
+
+/// Modules of the standard library that serve, wait or run what is not seen, and the server of a package above.
+const SERVING: [&str; 19] = [
+    "aiohttp.web",
+    "asyncore",
+    "code",
+    "concurrent.interpreters",
+    "http.server",
+    "importlib",
+    "multiprocessing.connection",
+    "multiprocessing.managers",
+    "runpy",
+    "sched",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "socketserver",
+    "subprocess",
+    "threading",
+    "wsgiref",
+    "xmlrpc.server",
+];
+
+/// Does the workload's program end by itself?
+pub(super) fn ends(repository: &Repository, workload: &Workload) -> bool {
+    let probes = &workload.probes;
+    let is_probed = [&probes.liveness, &probes.readiness, &probes.startup]
+        .iter()
+        .any(|probe| probe.is_some());
+    !is_probed
+        && (is_tool(workload)
+            || is_called_test(repository, workload)
+            || is_batch(repository, workload))
+}
+
+/// `pytest`, `python -m unittest`, `manage.py migrate`.
+fn is_tool(workload: &Workload) -> bool {
+    match workload.steps.last() {
+        Some(Step::Other { name, .. }) => TOOLS.contains(&name.as_str()),
+        Some(Step::Server(server)) if server.kind == ServerKind::Python => {
+            let is = |word: Option<&crate::source::Stated<String>>, known: &[&str]| {
+                word.is_some_and(|word| known.contains(&word.value.as_str()))
+            };
+            is(server.app.as_ref(), &TOOLS) || is(server.subcommand.as_ref(), &DJANGO)
+        }
+        _ => false,
+    }
+}
+
+/// A Compose service `tests` that publishes no port and starts no server.
+fn is_called_test(repository: &Repository, workload: &Workload) -> bool {
+    let Origin::Compose { service } = &workload.origin else {
+        return false;
+    };
+    let is_called = service.split(['-', '_', '.']).any(|part| {
+        matches!(
+            part,
+            "test" | "tests" | "pytest" | "unittest" | "unittests" | "e2e" | "lint"
+        )
+    });
+    let serves = workload
+        .server()
+        .is_some_and(|server| server.kind != ServerKind::Python);
+    let publishes = match &repository.file(workload.at.file).model {
+        Model::Compose(compose) => compose.services.iter().any(|(name, node)| {
+            name == service && (node.get("ports").is_some() || node.get("expose").is_some())
+        }),
+        _ => true,
+    };
+    is_called && !serves && !publishes
+}
+
+/// A Python program without a loop, all of whose modules are here, and that uses nothing but what ends.
+fn is_batch(repository: &Repository, workload: &Workload) -> bool {
+    let is_plain = |step: &Step| match step {
+        Step::Init(_) | Step::Wrapper { .. } | Step::Server(_) => true,
+        Step::Shell { tail, .. } => matches!(tail, Tail::Exec | Tail::Plain),
+        _ => false,
+    };
+    let is_python = workload
+        .server()
+        .is_some_and(|server| server.kind == ServerKind::Python);
+    let imports_quiet = || {
+        let imported = workload
+            .packages
+            .iter()
+            .filter(|(_, at)| matches!(repository.file(at.file).model, Model::Python(_)));
+        imported
+            .map(|(name, _)| name)
+            .all(|name| QUIET.contains(&name.as_str()))
+    };
+    is_python
+        && !workload.modules.is_empty()
+        && workload.steps.iter().all(is_plain)
+        && imports_quiet()
+        && workload.modules.iter().all(|id| {
+            let file = repository.file(*id);
+            let loops = file.source.text.lines().any(|line| {
+                line.trim_start()
+                    .strip_prefix("while")
+                    .is_some_and(|rest| rest.starts_with([' ', '\t', '(', '\\']))
+            });
+            let module = repository.module(*id);
+            !loops
+                && module.is_some_and(|module| {
+                    ends_module(module) && is_complete(repository, workload, module)
+                })
+        })
+}
+
+/// Are the modules here that it imports from its own package?
+fn is_complete(repository: &Repository, workload: &Workload, module: &Module) -> bool {
+    let is_here = |part: &str| {
+        workload.modules.iter().any(|id| {
+            let source = &repository.file(*id).source;
+            let folder = source.folder().rsplit('/').next();
+            source.name().strip_suffix(".py") == Some(part) || folder == Some(part)
+        })
+    };
+    let mut own = module
+        .imports
+        .iter()
+        .filter(|import| import.name.starts_with('.'));
+    own.all(|import| {
+        import
+            .name
+            .split('.')
+            .any(|part| !part.is_empty() && is_here(part))
+    })
+}
+
+fn ends_module(module: &Module) -> bool {
+    let serves = module.imports.iter().any(|import| {
+        SERVING.iter().any(|serving| {
+            import
+                .name
+                .strip_prefix(serving)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    });
+    !serves && !module.calls.iter().any(may_go_on)
+}
+
+/// May a call never come back, or start what does not: `server.serve_forever()`, `event.wait()`, `os.execvp(…)`?
+fn may_go_on(call: &Call) -> bool {
+    let name = call.name.as_str();
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_unseen = name.starts_with("os.exec")
+        || name.starts_with("os.spawn")
+        || matches!(
+            name,
+            "os.system" | "os.popen" | "os.fork" | "exec" | "eval" | "__import__" | "input"
+        );
+    let is_endless = name.starts_with("itertools.c")
+        || name == "itertools.repeat"
+        || (name == "iter" && call.arguments.len() > 1);
+    let goes_on = matches!(
+        last,
+        "consume"
+            | "listen"
+            | "loop"
+            | "mainloop"
+            | "poll"
+            | "serve"
+            | "start_server"
+            | "subscribe"
+            | "watch"
+            | "work"
+    ) || last.contains("forever")
+        || last.contains("polling")
+        || last.contains("consuming")
+        || (last == "run" && name != "asyncio.run")
+        || (last == "start" && !name.contains("Process"))
+        || (last == "wait" && name != "asyncio.wait");
+    is_unseen || is_endless || goes_on
+}
