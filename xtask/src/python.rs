@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 /// What checks and tests the package. psutil and loky are what it is measured beside; perfetto brings the messages that a
 /// trace is read with.
-const TOOLS: &str = "build==1.6.1 hypothesis==6.170.17 jsonschema==4.26.0 loky==3.7.0 mypy==2.4.1 perfetto==0.59.1 protobuf==7.36.2 psutil==7.2.2 pytest==9.2.0 ruff==0.17.6";
+const TOOLS: &str = "build==1.6.1 hypothesis==6.170.17 jsonschema==4.26.0 loky==3.7.0 mypy==2.4.1 perfetto==0.59.1 protobuf==7.36.2 psutil==7.2.2 pytest==9.2.0 pyyaml==6.0.4 ruff==0.17.6";
 const PACKAGE: &str = "python";
 
 /// Libraries whose pools are measured for docs/libraries.md, which names their versions.
