@@ -5,7 +5,8 @@
 
 use dunnage_timeline::Nanos;
 use dunnage_timeline::recording::{
-    About, GilLook, Mark, Process, Quality, Quota, QuotaLook, Recording, SCHEMA, Thread, Tick,
+    About, GilLook, LONGEST, Mark, Process, Quality, Quota, QuotaLook, Recording, SCHEMA, Thread,
+    Tick,
 };
 
 use crate::stream::{Fact, Look, Sink, Wanted};
@@ -27,6 +28,9 @@ pub enum Disorder {
     /// A number that no process, thread or name has.
     #[error("it speaks of a {0} that it never told of")]
     Unknown(&'static str),
+    /// A time that no recording has.
+    #[error("it speaks of a time beyond a year")]
+    TooLong,
     /// The clock went back.
     #[error("its looks are not in the order of time")]
     Backwards,
@@ -101,6 +105,7 @@ impl Book {
         self.recording.about = About {
             cgroup_version: own.cgroup_version,
             cpus: own.cpus,
+            duration: about.duration.min(LONGEST),
             ..about
         };
         self.recording.quality = Quality {
@@ -116,6 +121,13 @@ impl Book {
     }
 
     fn take_fact(&mut self, fact: Fact) -> Result<(), Disorder> {
+        if let Fact::Process { at, .. }
+        | Fact::ProcessEnded { at, .. }
+        | Fact::Thread { at, .. }
+        | Fact::ThreadEnded { at, .. } = fact
+        {
+            within([at])?;
+        }
         match fact {
             Fact::Process { pid, at } => {
                 limit(self.recording.processes.len(), MAX_PROCESSES, "processes")?;
@@ -204,8 +216,10 @@ impl Book {
     }
 
     fn take_look(&mut self, look: &Look) -> Result<(), Disorder> {
+        within([look.at])?;
         let index = self.index_of(look.at)?;
         for gain in &look.threads {
+            within([gain.1, gain.2])?;
             let thread = self.thread(gain.0)?;
             let tick = Tick {
                 look: index,
@@ -239,6 +253,7 @@ impl Book {
             self.bytes += grown;
         }
         if let Some(gain) = look.quota {
+            within([gain.0, gain.3])?;
             let quota = self.recording.quota.as_mut();
             let quota = quota.ok_or(Disorder::Unknown("quota"))?;
             let seen = QuotaLook {
@@ -248,9 +263,13 @@ impl Book {
                 throttled: gain.2,
                 throttled_time: gain.3,
             };
+            if quota.looks.last().is_some_and(|last| last.look == index) {
+                return Err(Disorder::Twice("quota"));
+            }
             self.bytes += push(&mut quota.looks, seen);
         }
         for mark in &look.marks {
+            within([mark.4, mark.5.unwrap_or_default()])?;
             self.process(mark.0)?;
             if mark.2 as usize >= self.recording.names.len() {
                 return Err(Disorder::Unknown("name"));
@@ -300,6 +319,15 @@ impl Sink for Book {
         let text = format!("the recording ended early: it has {} MiB", MAX_BYTES >> 20);
         self.recording.quality.notes.push(text);
         Wanted::Enough
+    }
+}
+
+/// Whether a recording with these times could be read again.
+fn within<const N: usize>(times: [Nanos; N]) -> Result<(), Disorder> {
+    if times.iter().all(|time| *time <= LONGEST) {
+        Ok(())
+    } else {
+        Err(Disorder::TooLong)
     }
 }
 
@@ -437,6 +465,11 @@ mod tests {
                 ..look(20)
             },
             Look {
+                threads: vec![ThreadGain(0, LONGEST + 1, 1, Seen::Runnable)],
+                ..look(20)
+            },
+            look(LONGEST + 1),
+            Look {
                 gil: vec![GilGain(2, true, None, 1)],
                 ..look(20)
             },
@@ -459,6 +492,34 @@ mod tests {
             assert_eq!(book.recording().looks.first(), Some(&10));
             assert!(!book.recording().looks.contains(&30));
         }
+    }
+
+    #[test]
+    fn a_quota_is_told_of_once_in_a_look() {
+        let mut book = book();
+        book.fact(Fact::Quota {
+            source: "cpu.stat".to_owned(),
+            limit: None,
+            period: 1,
+            cgroup_version: 2,
+        });
+        let quota = |at| Look {
+            quota: Some(QuotaGain(1, 1, 1, 1)),
+            ..look(at)
+        };
+        let wanted = [10, 20, 20].map(|at| book.look(&quota(at)));
+        assert_eq!(wanted, [Wanted::More, Wanted::More, Wanted::Enough]);
+        assert_eq!(book.disorder(), Some(Disorder::Twice("quota")));
+    }
+
+    #[test]
+    fn what_leaves_can_be_read_again_however_long_it_says_that_it_took() {
+        let about = About {
+            duration: Nanos::MAX,
+            ..About::default()
+        };
+        let recording = book().finish(about, Quality::default());
+        assert_eq!(recording.about.duration, LONGEST);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Nanos;
 
-pub use check::RecordingError;
+pub use check::{LONGEST, RecordingError};
 
 /// The value of [`Recording::schema`].
 pub const SCHEMA: &str = "dunnage.recording/1";

@@ -168,7 +168,7 @@ mod tests {
     use dunnage_policy::message::MAX_PACKET;
     use dunnage_record::stream::{GilGain, MarkSeen, ThreadGain};
     use dunnage_record::{Book, stream::Look};
-    use dunnage_timeline::recording::{About, Quality, Recording, Seen};
+    use dunnage_timeline::recording::{About, LONGEST, Quality, Recording, Seen};
 
     /// A reader with room for so many packets.
     struct Reader {
@@ -236,15 +236,15 @@ mod tests {
             post.fact(thread(tid));
         }
         let look = Look {
-            at: u64::MAX / 2,
+            at: LONGEST,
             threads: (0..5000)
-                .map(|thread| ThreadGain(thread, u64::MAX, u64::MAX, Seen::Runnable))
+                .map(|thread| ThreadGain(thread, LONGEST, LONGEST, Seen::Runnable))
                 .collect(),
             gil: processes
                 .map(|process| GilGain(process, false, Some(4999), u64::MAX))
                 .collect(),
             marks: (0..4096)
-                .map(|_| MarkSeen(0, i32::MAX, 0, u64::MAX, u64::MAX, Some(u64::MAX)))
+                .map(|_| MarkSeen(0, i32::MAX, 0, u64::MAX, LONGEST, Some(LONGEST)))
                 .collect(),
             ..Look::default()
         };
@@ -252,7 +252,7 @@ mod tests {
         post.flush();
         assert_eq!(post.dropped(), 0);
         let recording = read(&reader.packets);
-        assert_eq!(recording.looks, [u64::MAX / 2]);
+        assert_eq!(recording.looks, [LONGEST]);
         let [process, others @ ..] = recording.processes.as_slice() else {
             panic!("no process")
         };

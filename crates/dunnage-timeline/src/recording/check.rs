@@ -7,8 +7,8 @@ use thiserror::Error;
 use super::{Process, Quota, Recording, SCHEMA, Thread};
 use crate::Nanos;
 
-/// Nothing lasts longer: a year.
-const LONGEST: Nanos = 366 * 86_400 * 1_000_000_000;
+/// No time of a recording is longer, in nanoseconds: a year.
+pub const LONGEST: Nanos = 366 * 86_400 * 1_000_000_000;
 
 /// Why a text is no recording.
 #[derive(Debug, Error)]
