@@ -68,7 +68,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 
 /// Crates that turn values into values: no file, no clock, no environment, so nothing that brings them either.
 const PURE: [&str; 3] = ["dunnage-check", "dunnage-policy", "dunnage-timeline"];
-const PURE_MAY_USE: [&str; 15] = [
+const PURE_MAY_USE: [&str; 17] = [
+    "arcstr",
     "compact_str",
     "dunnage-cgroup",
     "dunnage-policy",
@@ -81,6 +82,7 @@ const PURE_MAY_USE: [&str; 15] = [
     "serde_json",
     "similar",
     "stacker",
+    "thin-vec",
     "thiserror",
     "toml",
     "unicode-width",
