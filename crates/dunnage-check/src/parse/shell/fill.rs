@@ -4,18 +4,19 @@
 //! assigns on some paths, reads, or sources from elsewhere is not known any more. What is not known stays as it is written,
 //! `$` and all: nothing is guessed. `${NAME:-default}` is the default only where nothing can have set the name.
 
-use super::arithmetic;
-use super::word::{continues, is_escapable, substitution};
+mod expand;
+
 use super::{Assignment, Command, Relocate, Script};
-use crate::parse::command::{Filled, Word};
 use crate::source::{Location, Stated};
+use expand::{expand, whole};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values beyond this are not filled in: `A=$A$A` doubles with each line.
 const MAX_VALUE: usize = 1 << 12;
 
-/// Defaults in defaults are looked into so far.
-const MAX_NESTED: u32 = 8;
+/// What may be filled in altogether, in bytes, from an environment on: a value of 4 KiB is asked for by two bytes, and a
+/// text may ask a million times. Real ones fill in some hundred.
+const MAX_FILLED: usize = 1 << 20;
 
 /// What is known of a shell's variables.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub struct Variables {
     is_open: bool,
     /// What the text exported by itself.
     exported: BTreeSet<String>,
+    /// How many bytes were filled in.
+    filled: usize,
 }
 
 impl Variables {
@@ -42,7 +45,7 @@ impl Variables {
         Self {
             held,
             is_open,
-            exported: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -93,6 +96,13 @@ impl Variables {
     fn set(&mut self, name: &str, value: Option<Stated<String>>) {
         let value = value.filter(|value| value.value.len() <= MAX_VALUE);
         self.held.insert(name.to_owned(), value);
+    }
+
+    /// May this many bytes more be filled in? They are then.
+    fn spend(&mut self, bytes: usize) -> bool {
+        let is_left = bytes <= MAX_FILLED - self.filled;
+        self.filled += if is_left { bytes } else { 0 };
+        is_left
     }
 
     fn forget_all(&mut self) {
@@ -163,18 +173,6 @@ fn take<'a>(
     variables.set(&assignment.name, value);
 }
 
-/// A value of one word: where it comes from is where its number is written.
-fn whole(raw: &str, at: Location, variables: &mut Variables) -> Option<Stated<String>> {
-    let mut reader = Expansion::new(at);
-    reader.text(raw, true, variables, 0);
-    let (text, filled) = (reader.field?.0, reader.filled);
-    let origin = match &filled[..] {
-        [only] if only.value == text => only.at,
-        _ => at,
-    };
-    (!text.contains(['$', '`'])).then(|| Stated::new(text, origin))
-}
-
 /// `. file`, `eval`: may set what the text does not show. A virtual environment's `activate` sets none of ours.
 fn may_set_anything(command: &Command) -> bool {
     let argument = command.words.get(1).map_or("", |word| word.text.as_str());
@@ -222,202 +220,6 @@ fn declare(command: &Command, variables: &mut Variables) {
         }
         _ => {}
     }
-}
-
-/// The words that a shell makes of one: none if it was nothing but an empty value, several where an unquoted value has
-/// blanks in it.
-fn expand(raw: &str, word: &Word, variables: &mut Variables) -> Vec<Word> {
-    let mut reader = Expansion::new(word.at);
-    reader.text(raw, false, variables, 0);
-    reader.finish();
-    if reader.filled.is_empty() && !reader.is_changed {
-        return vec![word.clone()];
-    }
-    let filled = reader.filled;
-    let fields = reader.fields.into_iter();
-    fields
-        .map(|text| Word {
-            text,
-            at: word.at,
-            filled: filled.clone(),
-        })
-        .collect()
-}
-
-/// A word that is being expanded.
-struct Expansion {
-    at: Location,
-    fields: Vec<String>,
-    /// The field that is being written, and whether it was quoted, so that it is one although it is empty.
-    field: Option<(String, bool)>,
-    filled: Vec<Filled>,
-    /// Something was put in that is no variable: a default, a sum.
-    is_changed: bool,
-}
-
-impl Expansion {
-    fn new(at: Location) -> Self {
-        Self {
-            at,
-            fields: Vec::new(),
-            field: None,
-            filled: Vec::new(),
-            is_changed: false,
-        }
-    }
-
-    fn push(&mut self, text: &str, is_quoted: bool) {
-        let field = self.field.get_or_insert_default();
-        field.0.push_str(text);
-        field.1 |= is_quoted;
-    }
-
-    fn finish(&mut self) {
-        if let Some((text, is_quoted)) = self.field.take()
-            && (is_quoted || !text.is_empty())
-        {
-            self.fields.push(text);
-        }
-    }
-
-    /// What a variable holds: unquoted, its blanks end words.
-    fn value(&mut self, text: &str, is_quoted: bool) {
-        if is_quoted {
-            self.push(text, true);
-            return;
-        }
-        let mut parts = text.split_whitespace().peekable();
-        if text.starts_with(char::is_whitespace) {
-            self.finish();
-        }
-        while let Some(part) = parts.next() {
-            self.push(part, false);
-            if parts.peek().is_some() || text.ends_with(char::is_whitespace) {
-                self.finish();
-            }
-        }
-    }
-
-    /// Reads a text that is written, in double quotes or not.
-    fn text(&mut self, raw: &str, is_quoted: bool, variables: &mut Variables, depth: u32) {
-        let bytes = raw.as_bytes();
-        let mut in_double = false;
-        let mut at = 0;
-        // where what is taken as it stands begins
-        let mut since = 0;
-        while at < bytes.len() {
-            let is_inside = is_quoted || in_double;
-            let next = match bytes[at] {
-                b'"' => {
-                    self.push(&raw[since..at], true);
-                    in_double = !in_double;
-                    at + 1
-                }
-                b'\'' if !in_double => {
-                    let end = raw[at + 1..]
-                        .find('\'')
-                        .map_or(raw.len(), |end| at + 1 + end);
-                    self.push(&raw[since..at], true);
-                    self.push(&raw[at + 1..end], true);
-                    (end + 1).min(raw.len())
-                }
-                b'\\' if in_double && !is_escapable(bytes.get(at + 1)) => {
-                    at += 1;
-                    continue;
-                }
-                b'\\' => {
-                    self.push(&raw[since..at], is_inside);
-                    at += continues(bytes, at).map_or(1, |next| next - at);
-                    since = at;
-                    at += raw[at..].chars().next().map_or(0, char::len_utf8);
-                    continue;
-                }
-                b'$' | b'`' => {
-                    let end = end_of(bytes, at);
-                    self.push(&raw[since..at], is_inside);
-                    self.substitute(&raw[at..end], is_inside, variables, depth);
-                    end
-                }
-                _ => {
-                    at += 1;
-                    continue;
-                }
-            };
-            at = next;
-            since = next;
-        }
-        self.push(raw.get(since..).unwrap_or_default(), is_quoted);
-    }
-
-    /// `$NAME`, `${NAME…}`, `$(…)`: its value, or itself.
-    fn substitute(&mut self, raw: &str, is_quoted: bool, variables: &mut Variables, depth: u32) {
-        if let Some(sum) = raw
-            .strip_prefix("$((")
-            .and_then(|raw| raw.strip_suffix("))"))
-            && let Some(value) = arithmetic::value(sum, |name| variables.held(name)?)
-        {
-            self.is_changed = true;
-            self.push(&value.to_string(), is_quoted);
-            return;
-        }
-        let inner = raw[1..]
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'));
-        let inner = inner.unwrap_or(&raw[1..]);
-        let (name, operator) = inner.split_at(name_length(inner.as_bytes()));
-        let is_name = !name.is_empty() && !raw.starts_with("$(") && !raw.starts_with('`');
-        let held = if is_name {
-            variables.get(name)
-        } else {
-            Held::Unknown
-        };
-        let (mark, default) = match operator.strip_prefix(':') {
-            Some(rest) => (rest.chars().next(), rest.get(1..)),
-            None => (operator.chars().next(), operator.get(1..)),
-        };
-        let default = default.unwrap_or_default();
-        let counts_empty = operator.starts_with(':');
-        match (held, mark) {
-            (Held::Value(value), None | Some('-' | '=' | '?'))
-                if mark.is_none() || !counts_empty || !value.value.is_empty() =>
-            {
-                let value = value.clone();
-                self.filled.push(Filled {
-                    name: name.to_owned(),
-                    value: value.value.clone(),
-                    at: value.at,
-                });
-                self.value(&value.value, is_quoted);
-            }
-            (Held::Value(_) | Held::Nothing, Some('-' | '=')) if depth < MAX_NESTED => {
-                self.is_changed = true;
-                self.text(default, is_quoted, variables, depth + 1);
-                if mark == Some('=') {
-                    let value = whole(default, self.at, variables);
-                    variables.set(name, value);
-                }
-            }
-            _ => self.push(raw, is_quoted),
-        }
-    }
-}
-
-/// Where a substitution ends that begins at `at`.
-fn end_of(bytes: &[u8], at: usize) -> usize {
-    match bytes.get(at + 1) {
-        Some(b'(' | b'{') => substitution(bytes, at),
-        _ if bytes[at] == b'`' => substitution(bytes, at),
-        _ => at + 1 + name_length(&bytes[at + 1..]),
-    }
-}
-
-/// How long the name is that a text begins with; 0 for `1`, `@` and their like.
-fn name_length(text: &[u8]) -> usize {
-    if text.first().is_some_and(u8::is_ascii_digit) {
-        return 0;
-    }
-    let ends = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
-    text.iter().position(ends).unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::{Variables, fill};
+use super::{MAX_FILLED, Variables, fill};
 use crate::parse::shell::parse;
 use crate::source::{FileId, Location, Span, Stated};
 use proptest::prelude::*;
@@ -151,5 +151,38 @@ proptest! {
     fn no_text_panics(text in "[A-C={}:\\-$\"' \\\\`()\n;&|<é1]{0,60}") {
         let mut script = parse(&text, 0, FileId(0));
         fill(&mut script, &text, 0, &environment("A=1_2 B= C?", false));
+    }
+}
+
+#[test]
+fn a_text_that_asks_for_a_value_again_and_again_does_not_grow_without_bound() {
+    let value = "a ".repeat(1000);
+    let many = format!("A=\"{value}\"\n{}", "g $A\n".repeat(10_000));
+    let wide = format!("A=\"{value}\"\ng {}\n", "$A".repeat(1000));
+    let long = format!("A=\"{value}\"\nB={}\ng $B\n", "$A".repeat(1000));
+    let names: Vec<String> = (0..10_000)
+        .map(|number| format!("B{number}=$A\n"))
+        .collect();
+    let names = names.concat();
+    let named = format!("A=\"{value}\"\n{names}g $B9999\n");
+    for (text, end) in [(many, "$A"), (wide, "$A"), (long, "$B"), (named, "$B9999")] {
+        let mut script = parse(&text, 0, FileId(0));
+        let after = fill(&mut script, &text, 0, &environment("", false));
+        let words = || script.commands.iter().flat_map(|command| &command.words);
+        let filled = words().flat_map(|word| &word.filled);
+        let bytes: usize = words().map(|word| word.text.len()).sum::<usize>()
+            + filled.map(|one| one.value.len()).sum::<usize>()
+            + after
+                .held
+                .values()
+                .flatten()
+                .map(|one| one.value.len())
+                .sum::<usize>();
+        assert!(bytes < text.len() + 2 * MAX_FILLED, "{bytes}");
+        let last = words().last().unwrap();
+        assert!(
+            last.text.ends_with(end),
+            "what is too much stays as it is written"
+        );
     }
 }
