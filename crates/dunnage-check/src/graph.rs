@@ -18,6 +18,7 @@ pub mod kubernetes;
 mod packages;
 mod python;
 pub mod render;
+mod scripts;
 mod steps;
 pub mod workload;
 

@@ -7,6 +7,7 @@ use super::images::{Link, Reference};
 use super::kubernetes::Environment;
 use super::packages;
 use super::python::{Signs, judge};
+use super::scripts::Scripts;
 use super::steps::{self, Surroundings};
 use super::workload::{Built, Life, Limits, Origin, Probes, Python, StartPlace, Workload};
 use crate::finding::{Confidence, Evidence};
@@ -49,7 +50,11 @@ fn stages(repository: &Repository, built: Built) -> Vec<&Stage> {
 }
 
 /// Makes the workload.
-pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workload {
+pub(super) fn workload(
+    repository: &Repository,
+    scripts: &Scripts,
+    mut declared: Declared,
+) -> Workload {
     let stages = declared
         .link
         .as_ref()
@@ -76,6 +81,7 @@ pub(super) fn workload(repository: &Repository, mut declared: Declared) -> Workl
         let around = Surroundings {
             repository,
             files: files.as_ref(),
+            scripts,
             shell: base.shell,
             variables: variables.clone(),
         };

@@ -8,6 +8,7 @@ use super::compose::{self, Service};
 use super::effective::{Override, split};
 use super::images::{Build, Images, Link, join};
 use super::kubernetes::{Cluster, Container, Environment};
+use super::scripts::Scripts;
 use super::workload::{Built, Life, Limits, Origin, Probes, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
@@ -28,8 +29,9 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
     let services = services(repository);
     settle(repository, images, &containers, &services);
     // services first: what Compose builds under a name is known to manifests
-    let made = |declared| build::workload(repository, declared);
     let services = of_services(repository, images, &services);
+    let scripts = Scripts::of(containers.len() + services.len());
+    let made = |declared| build::workload(repository, &scripts, declared);
     let mut found: Vec<Workload> = services.into_par_iter().map(made).collect();
     found.par_extend(
         containers

@@ -3,6 +3,7 @@
 use super::choices;
 use super::effective::Line;
 use super::files::{Files, ScriptFile};
+use super::scripts::Scripts;
 use super::workload::Entrypoint;
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
@@ -39,6 +40,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) repository: &'a Repository,
     /// The image's files, where it is built here.
     pub(super) files: Option<&'a Files<'a>>,
+    pub(super) scripts: &'a Scripts,
     /// What its `/bin/sh` is.
     pub(super) shell: Shell,
     /// What holds before anything has run.
@@ -50,6 +52,7 @@ pub(super) fn follow(around: Surroundings<'_>, init: Option<Init>, line: &Line) 
     let mut walk = Walk {
         repository: around.repository,
         files: around.files,
+        kept: around.scripts,
         shell: around.shell,
         path: Path::new(around.variables),
         is_first_open: true,
@@ -98,6 +101,7 @@ impl Path {
 struct Walk<'a> {
     repository: &'a Repository,
     files: Option<&'a Files<'a>>,
+    kept: &'a Scripts,
     shell: Shell,
     path: Path,
     /// Process 1 is still to be found: everything so far becomes what it starts.
@@ -206,11 +210,15 @@ impl<'a> Walk<'a> {
     fn read(&mut self, file: ScriptFile<'_>) -> Option<Entrypoint> {
         let variables = &mut self.path.variables;
         match file {
-            ScriptFile::Written(written) if written.is_shell() => Some(Entrypoint {
-                at: written.lines,
-                script: written.script(variables),
-                is_verbatim: written.is_verbatim(),
-            }),
+            ScriptFile::Written(written) if written.is_shell() => {
+                let (at, bytes) = (written.lines, written.text.len());
+                let read = |variables: &mut Variables| written.script(variables);
+                Some(Entrypoint {
+                    at,
+                    script: self.kept.read(at, bytes, variables, read),
+                    is_verbatim: written.is_verbatim(),
+                })
+            }
             ScriptFile::Written(_) => None,
             ScriptFile::File(id) => {
                 let file = self.repository.file(id);
@@ -218,12 +226,16 @@ impl<'a> Walk<'a> {
                     return None;
                 };
                 let text = &file.source.text;
-                let mut script = script.clone();
-                *variables = fill(&mut script, text, 0, variables);
                 let span = Span::new(0..text.len());
+                let at = Location { file: id, span };
+                let read = |variables: &mut Variables| {
+                    let mut script = script.clone();
+                    *variables = fill(&mut script, text, 0, variables);
+                    script
+                };
                 Some(Entrypoint {
-                    at: Location { file: id, span },
-                    script,
+                    at,
+                    script: self.kept.read(at, text.len(), variables, read),
                     is_verbatim: true,
                 })
             }

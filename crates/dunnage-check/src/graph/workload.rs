@@ -6,6 +6,7 @@ use crate::parse::dockerfile::{Base, Start};
 use crate::parse::shell::Script;
 use crate::source::{FileId, Location, Stated};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Something that runs. A large repository has a hundred thousand: what most do not have is boxed.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ pub struct Entrypoint {
     /// Where its text stands: all of a file, or a part of a Dockerfile.
     pub at: Location,
     /// What it does, with the variables filled in that are known. Its places are those of the file.
-    pub script: Script,
+    pub script: Arc<Script>,
     /// Are the bytes at those places the script's own, so that an edit of them is one of the script? Not where a builder
     /// or a shell makes them from what is written.
     pub is_verbatim: bool,

@@ -10,7 +10,7 @@ mod syntax;
 mod wrapper;
 
 use crate::parse::shell::fill::Variables;
-use crate::source::{Location, Stated};
+use crate::source::{Location, Short, Stated};
 pub use program::file_name;
 pub use shell::read_text;
 
@@ -29,9 +29,9 @@ pub struct Word {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filled {
     /// Its name.
-    pub name: String,
+    pub name: Short,
     /// What it holds.
-    pub value: String,
+    pub value: Short,
     /// Where that is written.
     pub at: Location,
 }

@@ -16,7 +16,7 @@ use crate::source::FileId;
 use crate::source::Location;
 
 /// A script or the text of `sh -c`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Script {
     /// `#!` of a file: the interpreter's words.
     pub interpreter: Vec<String>,
@@ -37,14 +37,14 @@ pub struct Script {
 }
 
 /// A `case` or an `if`: the first arm whose test holds is taken.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
     /// In order; without an `else` none may be taken.
     pub arms: Vec<Arm>,
 }
 
 /// What is run where its test holds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arm {
     /// None for a test that is not understood.
     pub test: Option<Test>,
@@ -64,7 +64,7 @@ pub struct Test {
 }
 
 /// A variable that the text sets outside of a command.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Its name.
     pub name: String,
@@ -97,7 +97,7 @@ pub struct Document {
 }
 
 /// One simple command.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Without redirections and assignments; `exec` is not among them.
     pub words: Vec<Word>,

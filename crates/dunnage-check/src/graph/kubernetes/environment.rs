@@ -41,8 +41,8 @@ impl Environment {
             });
             word.filled = used
                 .map(|(name, value)| Filled {
-                    name: name.clone(),
-                    value: value.value.clone(),
+                    name: name.as_str().into(),
+                    value: value.value.as_str().into(),
                     at: value.at,
                 })
                 .collect();

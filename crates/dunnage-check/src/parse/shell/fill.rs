@@ -16,7 +16,7 @@ const MAX_VALUE: usize = 1 << 12;
 
 /// What may be filled in altogether, in bytes, from an environment on: a value of 4 KiB is asked for by two bytes, and a
 /// text may ask a million times. Real ones fill in some hundred.
-const MAX_FILLED: usize = 1 << 20;
+const MAX_FILLED: usize = 1 << 16;
 
 /// What is known of a shell's variables.
 #[derive(Debug, Clone, Default)]

@@ -34,7 +34,7 @@ pub(super) fn expand(raw: &str, word: &Word, variables: &mut Variables) -> Vec<W
         return vec![word.clone()];
     }
     // each field is told what it is of
-    let of_each: usize = reader.filled.iter().map(size_of_filled).sum();
+    let of_each = size_of::<Word>() + reader.filled.len() * size_of::<Filled>();
     if reader.is_too_much || !variables.spend(of_each.saturating_mul(reader.fields.len())) {
         return vec![word.clone()];
     }
@@ -190,11 +190,13 @@ impl Expansion {
                 if mark.is_none() || !counts_empty || !value.value.is_empty() =>
             {
                 let filled = Filled {
-                    name: name.to_owned(),
-                    value: value.value.clone(),
+                    name: name.into(),
+                    value: value.value.as_str().into(),
                     at: value.at,
                 };
-                if self.is_too_much || !variables.spend(2 * size_of_filled(&filled)) {
+                // once in the word, once as what was filled in
+                let bytes = filled.name.len() + 2 * filled.value.len();
+                if self.is_too_much || !variables.spend(bytes) {
                     self.is_too_much = true;
                     return;
                 }
@@ -212,10 +214,6 @@ impl Expansion {
             _ => self.push(raw, is_quoted),
         }
     }
-}
-
-fn size_of_filled(filled: &Filled) -> usize {
-    size_of::<Filled>() + filled.name.len() + filled.value.len()
 }
 
 /// Where a substitution ends that begins at `at`.
