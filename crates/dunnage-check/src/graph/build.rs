@@ -265,7 +265,7 @@ fn start(
 
 fn stop_signal(stage: Option<&Stage>, workload: &mut Workload) {
     if workload.life.stop_signal.is_none() {
-        workload.life.stop_signal = stage.and_then(|stage| stage.stop_signal.clone());
+        workload.life.stop_signal = stage.and_then(|stage| stage.stop_signal.clone().map(Box::new));
     }
 }
 

@@ -77,8 +77,8 @@ impl Service<'_> {
                 quantity::compose_bytes,
             ),
             storage: None,
-            pids: read("pids_limit", ["limits", "pids"], |text| text.parse().ok()),
-            shm,
+            pids: read("pids_limit", ["limits", "pids"], |text| text.parse().ok()).map(Box::new),
+            shm: shm.map(Box::new),
             at: resources.map(|node| self.place(node)),
         }
     }
@@ -148,7 +148,8 @@ impl Service<'_> {
             stop_signal: self
                 .node
                 .get("stop_signal")
-                .and_then(|node| Some(Stated::new(text_of(node)?, self.place(node)))),
+                .and_then(|node| Some(Stated::new(text_of(node)?, self.place(node))))
+                .map(Box::new),
         }
     }
 

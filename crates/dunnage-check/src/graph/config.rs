@@ -156,12 +156,13 @@ fn set(server: &mut Server, name: &str, value: &Value, at: Location) {
             );
         }
         "worker_class" if !is_said(server, "-k") => {
+            let text = text.map(Box::new);
             fill(&mut server.worker_class, text, &mut server.unknown, option);
         }
         "worker_tmp_dir" if !is_said(server, "") => {
             fill(
                 &mut server.worker_tmp_dir,
-                text,
+                text.map(Box::new),
                 &mut server.unknown,
                 option,
             );
@@ -171,12 +172,7 @@ fn set(server: &mut Server, name: &str, value: &Value, at: Location) {
     }
 }
 
-fn fill<T>(
-    place: &mut Option<Stated<T>>,
-    value: Option<Stated<T>>,
-    unknown: &mut Vec<String>,
-    option: String,
-) {
+fn fill<T>(place: &mut Option<T>, value: Option<T>, unknown: &mut Vec<String>, option: String) {
     match (&place, value) {
         (Some(_), _) => {}
         (None, Some(value)) => *place = Some(value),

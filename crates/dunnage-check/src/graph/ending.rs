@@ -123,7 +123,7 @@ fn is_tool(workload: &Workload) -> bool {
             let is = |word: Option<&crate::source::Stated<String>>, known: &[&str]| {
                 word.is_some_and(|word| known.contains(&word.value.as_str()))
             };
-            is(server.app.as_ref(), &TOOLS) || is(server.subcommand.as_ref(), &DJANGO)
+            is(server.app.as_ref(), &TOOLS) || is(server.subcommand.as_deref(), &DJANGO)
         }
         _ => false,
     }

@@ -143,11 +143,11 @@ pub struct Limits {
     /// `requests.memory`.
     pub memory_request: Option<Stated<u64>>,
     /// `limits.ephemeral-storage`.
-    pub storage: Option<Stated<u64>>,
+    pub storage: Option<Box<Stated<u64>>>,
     /// `pids_limit`.
-    pub pids: Option<Stated<u64>>,
+    pub pids: Option<Box<Stated<u64>>>,
     /// Size of `/dev/shm` where it is mounted or set; `None` in `value` for a mount without a limit.
-    pub shm: Option<Stated<Option<u64>>>,
+    pub shm: Option<Box<Stated<Option<u64>>>>,
     /// The `resources` node, for edits.
     pub at: Option<Location>,
 }
@@ -200,7 +200,7 @@ pub struct Life {
     /// A selector or a toleration that names spot or preemptible nodes.
     pub spot: Option<Location>,
     /// `STOPSIGNAL` or `stop_signal`.
-    pub stop_signal: Option<Stated<String>>,
+    pub stop_signal: Option<Box<Stated<String>>>,
 }
 
 impl Workload {

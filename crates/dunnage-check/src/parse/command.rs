@@ -61,13 +61,13 @@ pub struct Init {
 }
 
 /// What serves, and the options of it that rules look at. A value that cannot be known (`$WORKERS`) is absent here and
-/// its option is in `unknown`.
+/// its option is in `unknown`. What most do not have is boxed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {
     /// Which one.
     pub kind: ServerKind,
     /// `worker` of celery, `run` of flask, `runserver` of manage.py, …
-    pub subcommand: Option<Stated<String>>,
+    pub subcommand: Option<Box<Stated<String>>>,
     /// `package.module:app` or the module or the file, as written.
     pub app: Option<Stated<String>>,
     /// Worker processes: `-w`, `--workers`, `-c` of celery, `WEB_CONCURRENCY` is the graph's.
@@ -75,7 +75,7 @@ pub struct Server {
     /// Threads of a worker.
     pub threads: Option<Stated<u32>>,
     /// gunicorn's `-k`, celery's `-P`.
-    pub worker_class: Option<Stated<String>>,
+    pub worker_class: Option<Box<Stated<String>>>,
     /// Seconds after which a silent worker is killed: gunicorn's `-t`.
     pub timeout: Option<Stated<u32>>,
     /// Seconds that a shutdown may take: gunicorn's `--graceful-timeout`, uvicorn's `--timeout-graceful-shutdown`.
@@ -83,9 +83,9 @@ pub struct Server {
     /// Requests after which a worker is replaced.
     pub max_requests: Option<Stated<u32>>,
     /// gunicorn's `--worker-tmp-dir`.
-    pub worker_tmp_dir: Option<Stated<String>>,
+    pub worker_tmp_dir: Option<Box<Stated<String>>>,
     /// gunicorn's `-c`: a path or `python:module`.
-    pub config: Option<Stated<String>>,
+    pub config: Option<Box<Stated<String>>>,
     /// Loads the application before it forks: `--preload`.
     pub preload: bool,
     /// For development only: `--reload`, `--debug`, `flask run`, `runserver`.

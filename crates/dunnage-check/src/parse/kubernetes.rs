@@ -99,6 +99,16 @@ fn looked_at(node: Node, kind: &str) -> Node {
         None => false,
     });
     entries.shrink_to_fit();
+    if let Some((_, spec)) = entries
+        .iter_mut()
+        .find(|(key, _)| key.text() == Some("spec"))
+        && spec.get("template").is_some()
+        && let Value::Mapping(fields) = &mut spec.value
+    {
+        // which pods are a workload's own: its template says what they are
+        fields.retain(|(key, _)| key.text() != Some("selector"));
+        fields.shrink_to_fit();
+    }
     Node {
         value: Value::Mapping(entries),
         ..node

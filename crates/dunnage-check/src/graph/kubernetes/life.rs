@@ -31,7 +31,8 @@ impl Container<'_> {
             spot: self.spot(),
             stop_signal: self.get("lifecycle").and_then(|(file, node)| {
                 let signal = node.get("stopSignal")?;
-                Some(Stated::new(signal.text()?.to_owned(), place(file, signal)))
+                let stated = Stated::new(signal.text()?.to_owned(), place(file, signal));
+                Some(Box::new(stated))
             }),
         }
     }

@@ -36,9 +36,9 @@ impl Container<'_> {
             cpu_request: read("requests", "defaultRequest", "cpu", quantity::milli),
             memory: read("limits", "default", "memory", quantity::bytes),
             memory_request: read("requests", "defaultRequest", "memory", quantity::bytes),
-            storage: read("limits", "default", "ephemeral-storage", quantity::bytes),
+            storage: read("limits", "default", "ephemeral-storage", quantity::bytes).map(Box::new),
             pids: None,
-            shm: self.shm(),
+            shm: self.shm().map(Box::new),
             at: own.map(|(file, node)| place(file, node)),
         }
     }

@@ -74,7 +74,7 @@ fn limits_come_from_the_container_then_its_pod_then_a_limit_range() {
     assert_eq!(value(limits.cpu.as_ref()), Some(1_500));
     assert_eq!(value(limits.cpu_request.as_ref()), Some(1_000));
     assert_eq!(value(limits.memory.as_ref()), Some(1 << 30));
-    assert_eq!(value(limits.storage.as_ref()), Some(1 << 30));
+    assert_eq!(value(limits.storage.as_deref()), Some(1 << 30));
     assert_eq!(limits.storage.unwrap().at.file.0, 1);
 }
 

@@ -52,7 +52,7 @@ fn of_workload(repository: &Repository, workload: &Workload) -> Value {
             "millicpu_request": number(&limits.cpu_request),
             "memory_bytes": number(&limits.memory),
             "memory_request_bytes": number(&limits.memory_request),
-            "pids": number(&limits.pids),
+            "pids": limits.pids.as_ref().map(|pids| pids.value),
         },
         "probes": {
             "liveness": workload.probes.liveness.as_deref().map(of_probe),

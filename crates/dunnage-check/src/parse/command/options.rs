@@ -83,14 +83,14 @@ impl Server {
     fn take_word(&mut self, word: &Word, seen: usize, syntax: &Syntax) {
         let stated = || Stated::new(word.text.clone(), word.at);
         if syntax.has_subcommand && seen == 0 {
-            self.subcommand = Some(stated());
+            self.subcommand = Some(Box::new(stated()));
         } else if syntax.takes_app && seen == usize::from(syntax.has_subcommand) {
             self.app.get_or_insert_with(stated);
         }
     }
 
     fn set(&mut self, means: Means, name: &str, value: &str, at: Location) {
-        let text = || Some(Stated::new(value.to_owned(), at));
+        let text = || Stated::new(value.to_owned(), at);
         if value.contains('$') {
             self.unknown.push(name.to_owned());
             return;
@@ -99,10 +99,10 @@ impl Server {
         let whole = value.split('.').next().unwrap_or_default();
         let number = whole.parse().ok().map(|number| Stated::new(number, at));
         match means {
-            Means::App => self.app = text(),
-            Means::WorkerClass => self.worker_class = text(),
-            Means::WorkerTmpDir => self.worker_tmp_dir = text(),
-            Means::Config => self.config = text(),
+            Means::App => self.app = Some(text()),
+            Means::WorkerClass => self.worker_class = Some(Box::new(text())),
+            Means::WorkerTmpDir => self.worker_tmp_dir = Some(Box::new(text())),
+            Means::Config => self.config = Some(Box::new(text())),
             Means::Workers => self.workers = number,
             Means::Threads => self.threads = number,
             Means::Timeout => self.timeout = number,

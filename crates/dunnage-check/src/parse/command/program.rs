@@ -22,7 +22,7 @@ pub(super) fn read<'a>(name: &str, words: &'a [Word]) -> Option<Read<'a>> {
             let file = rest
                 .iter()
                 .find(|word| has_extension(&word.text, &["ini", "xml", "yaml", "yml", "json"]));
-            server.config = file.map(|word| Stated::new(word.text.clone(), word.at));
+            server.config = file.map(|word| Box::new(Stated::new(word.text.clone(), word.at)));
         }
         refine(server)
     } else if name == "manage.py" || name == "django-admin" {
