@@ -1,4 +1,4 @@
-//! What `dunnage check` costs on much text: Python's standard library, and bundles of manifests made for it.
+//! What `dunnage check` costs on much text: Python's standard library, and manifests made for it.
 
 use super::report::{Target, at_most};
 use crate::tools::{Result, root, say, stdout_of, target_dir};
@@ -13,8 +13,8 @@ pub(super) const HEADING: &str = "\n## dunnage check\n\n";
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Costs {
     rounds: u32,
-    /// The library, then the bundles.
-    folders: [Folder; 2],
+    /// The library, the library as a program, bundles, many small Deployments.
+    folders: [Folder; 4],
 }
 
 /// Medians of one folder's runs.
@@ -34,29 +34,24 @@ pub(super) fn measure(program: &Path) -> Result<Costs> {
         Command::new("python3")
             .arg(root().join("xtask/src/bench/check_costs.py"))
             .arg(program)
-            .arg(target_dir().join("bench/bundles")),
+            .arg(target_dir().join("bench/check")),
     )?;
     Ok(serde_json::from_str(&text)?)
 }
 
 impl Costs {
     pub(super) fn targets(&self) -> Vec<Target> {
-        let [library, bundles] = &self.folders;
+        let [library, program, bundles, small] = &self.folders;
+        let peak = |folder: &Folder, most| {
+            let what = format!("peak of memory, {}", folder.name);
+            at_most(&what, Some(folder.peak_mb), most, "MB", 0)
+        };
+        let what = format!("time, {}", bundles.name);
         vec![
-            at_most(
-                &format!("peak of memory, {}", library.name),
-                Some(library.peak_mb),
-                150.0,
-                "MB",
-                0,
-            ),
-            at_most(
-                &format!("time, {}", bundles.name),
-                Some(bundles.seconds),
-                3.0,
-                "s",
-                1,
-            ),
+            peak(library, 150.0),
+            peak(program, 150.0),
+            peak(small, 300.0),
+            at_most(&what, Some(bundles.seconds), 3.0, "s", 1),
         ]
     }
 

@@ -1,12 +1,13 @@
-"""What `dunnage check` costs: the standard library of the Python that runs this, and 50 MB of bundles made here.
+"""What `dunnage check` costs: the standard library of the Python that runs this, alone and as a program, and manifests.
 
-`check_costs.py PROGRAM FOLDER` writes the bundles below FOLDER and prints one JSON object. The program runs on both in turn;
-the processor seconds and the peak of memory are the kernel's own counts of each process.
+`check_costs.py PROGRAM FOLDER` writes manifests and a program below FOLDER and prints one JSON object. PROGRAM runs on
+each in turn; the processor seconds and the peak of memory are the kernel's own counts of each process.
 """
 
 import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 import sysconfig
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 7
+SMALL_ONES = 100_000
 BUNDLES = 25
 BUNDLE_BYTES = 2_000_000
 
@@ -198,6 +200,40 @@ FIELD = """\
 """
 
 
+SMALL = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop-{number}
+  namespace: team-{team}
+spec:
+  selector:
+    matchLabels:
+      app: shop-{number}
+  template:
+    metadata:
+      labels:
+        app: shop-{number}
+    spec:
+      containers:
+        - name: web
+          image: registry.example.com/shop/web-{team}:1.{number}
+          command: ["gunicorn", "shop.wsgi:app", "--bind=0.0.0.0:8000", "--workers=2"]
+          resources:
+            limits:
+              cpu: "1"
+              memory: 512Mi
+"""
+
+PROGRAM = """\
+FROM python:3.13
+WORKDIR /app
+COPY lib main.py /app/
+CMD ["python", "main.py"]
+"""
+
+
 def bundle(index):
     """Applications with all that is deployed beside them, and a definition of 120 fields with every tenth."""
     parts, size, number = [], 0, 0
@@ -217,6 +253,30 @@ def write_bundles(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(BUNDLES):
         (folder / f"bundle-{index:02}.yaml").write_text(bundle(index))
+    return folder
+
+
+def write_small_ones(folder):
+    """Many Deployments that say little."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(BUNDLES):
+        numbers = range(index, SMALL_ONES, BUNDLES)
+        text = "".join(SMALL.format(number=number, team=number % 40) for number in numbers)
+        (folder / f"small-{index:02}.yaml").write_text(text)
+    return folder
+
+
+def write_program(folder, library):
+    """An image whose program imports every module of the library: the facts of all of them are drawn and kept."""
+    shutil.rmtree(folder, ignore_errors=True)
+    unwanted = shutil.ignore_patterns("site-packages", "__pycache__", "*.so", "*.a")
+    shutil.copytree(library, folder / "lib", ignore=unwanted)
+    paths = (path.relative_to(folder / "lib").with_suffix("").parts for path in (folder / "lib").rglob("*.py"))
+    names = {".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in paths}
+    modules = sorted(name for name in names if all(part.isidentifier() for part in name.split(".")))
+    (folder / "main.py").write_text("".join(f"import {name}\n" for name in modules))
+    (folder / "Dockerfile").write_text(PROGRAM)
+    return folder
 
 
 def run(program, folder):
@@ -245,11 +305,13 @@ def count(folder, pattern):
 
 def main():
     program, scratch = sys.argv[1], Path(sys.argv[2])
-    write_bundles(scratch)
     library = Path(sysconfig.get_paths()["stdlib"])
+    version = f"the standard library of CPython {platform.python_version()}"
     of = {
-        f"the standard library of CPython {platform.python_version()}": (library, "*.py"),
-        "bundles of manifests": (scratch, "*.yaml"),
+        version: (library, "*.py"),
+        f"{version} as one program": (write_program(scratch / "program", library), "*.py"),
+        "bundles of manifests": (write_bundles(scratch / "bundles"), "*.yaml"),
+        f"{SMALL_ONES:,} small Deployments": (write_small_ones(scratch / "small"), "*.yaml"),
     }
     runs = {name: [] for name in of}
     for _ in range(ROUNDS):
