@@ -42,8 +42,22 @@ def rows(name):
 
 
 def of(labels, name):
-    """Those of one corpus: `first`, on which the rules were mended, or `holdout`, read afterwards."""
+    """Those of one corpus: `first`, then `holdout`, by both of which the rules were mended, then `second`, by which none was."""
     return [row for row in labels if row["set"] == name]
+
+
+def joint(row):
+    """What both readers say: the worse of the two, where there were two."""
+    return max(row["verdict"], row["verdict_2"] or row["verdict"], key=VERDICTS.index)
+
+
+def kappa(labels):
+    """How often two readers agree, and Cohen's kappa: the share of what chance leaves open on which they agree."""
+    number = len(labels)
+    same = sum(row["verdict"] == row["verdict_2"] for row in labels) / number
+    one, other = (collections.Counter(row[reader] for row in labels) for reader in ("verdict", "verdict_2"))
+    chance = sum(one[verdict] * other[verdict] for verdict in VERDICTS) / number**2
+    return same, (same - chance) / (1 - chance)
 
 
 def percent(share):
@@ -69,27 +83,26 @@ def shares(name, found):
 
 
 def short(labels):
-    """The forecast in a sentence, and what it is after mending."""
-
-    def of_all(state, severity):
-        column = "severity_before" if state == "before" else "severity"
-        found = [row for row in labels if row[state] == "yes" and row[column] == severity]
-        return sum(row["verdict"] == "true" for row in found), len(found), found
+    """The forecast in a sentence."""
 
     def said(severity):
-        right, number, found = of_all("before", severity)
+        found = found_first(labels, severity)
+        verdicts = collections.Counter(joint(row) for row in found)
+        right, number = verdicts["true"], len(found)
         low, high = wilson(right, number)
-        wrong = sum(row["verdict"] == "false" for row in found)
         shares = f"{100 * right / number:.0f} %, 95 % interval {100 * low:.0f} to {100 * high:.0f}"
-        return f"**{right} of {number} {severity}s right** ({shares}; {wrong} wrong)"
+        return f"**{right} of {number} {severity}s right** ({shares}; {verdicts['false']} wrong)"
 
-    single = once(of_all("before", "warning")[2])
-    now = " and ".join("{} of {}".format(*of_all("after", severity)) + f" {severity}s" for severity in SEVERITIES)
+    same, beyond = kappa(labels)
     return [
-        f"{said('error')}, {said('warning')}. Where each rule counts once a repository,",
-        f"{100 * single.count('true') / len(single):.0f} % of the warnings are right. After the rules were mended",
-        f"by what was wrong there, {now} are right on the same files, which is no forecast.",
+        f"{said('error')}, {said('warning')}, where a finding is right only if both of two readers say so, and wrong if one does.",
+        f"They agreed on {percent(same)} of the findings (Cohen's kappa {beyond:.2f}).",
     ]
+
+
+def found_first(labels, severity):
+    """What was found before anything was mended by it."""
+    return [row for row in labels if row["before"] == "yes" and row["severity_before"] == severity]
 
 
 def once(labels):
@@ -97,36 +110,41 @@ def once(labels):
     worst = {}
     for row in labels:
         place = row["repository"], row["rule"]
-        worst[place] = max(worst.get(place, "true"), row["verdict"], key=VERDICTS.index)
+        worst[place] = max(worst.get(place, "true"), joint(row), key=VERDICTS.index)
     return list(worst.values())
 
 
 def precision(labels):
     """The shares by corpus and severity, before and after the rules were mended by it."""
     lines = head("", "findings", "right", "debatable", "wrong", "precision", "95 % interval", "not wrong")
-    for name in ("holdout", "first"):
-        title = {"holdout": "hold-out", "first": "first corpus"}[name]
-        for state in ("before", "after"):
-            column = "severity_before" if state == "before" else "severity"
-            for severity in SEVERITIES:
-                found = [row for row in of(labels, name) if row[state] == "yes" and row[column] == severity]
-                when = {"before": "as found", "after": "after mending"}[state]
-                lines.append(shares(f"{title}, {when}: {severity}s", [row["verdict"] for row in found]))
-                if (name, state) == ("holdout", "before"):
-                    lines.append(shares("each rule once a repository", once(found)))
+    second = of(labels, "second")
+    for severity in SEVERITIES:
+        found = found_first(second, severity)
+        lines.append(shares(f"second hold-out, as found: {severity}s", [joint(row) for row in found]))
+        for reader, title in (("verdict", "one reader"), ("verdict_2", "the other")):
+            lines.append(shares(f"{title} alone", [row[reader] for row in found]))
+        lines.append(shares("each rule once a repository", once(found)))
+    for name, title in (("holdout", "first hold-out"), ("first", "first corpus")):
+        for severity in SEVERITIES:
+            found = found_first(of(labels, name), severity)
+            lines.append(shares(f"{title}, as found: {severity}s", [row["verdict"] for row in found]))
+        for severity in SEVERITIES:
+            left = [row for row in of(labels, name) if row["after"] == "yes" and row["severity"] == severity]
+            lines.append(shares(f"{title}, after mending: {severity}s", [row["verdict"] for row in left]))
     return lines
 
 
 def by_rule(labels):
-    """What the hold-out says of each rule, and what the first corpus said, as found and now."""
-    lines = head("rule", "found", "right", "debatable", "wrong", "95 % interval", "now", "first corpus, now")
+    """What the second hold-out says of each rule, and what the corpora before it say of it now."""
+    lines = head("rule", "found", "right", "debatable", "wrong", "95 % interval", "first hold-out, now", "first corpus, now")
     for rule in sorted({row["rule"] for row in labels}):
-        here, first = ([row for row in of(labels, name) if row["rule"] == rule] for name in ("holdout", "first"))
-        found = [row for row in here if row["before"] == "yes"]
-        counts = collections.Counter(row["verdict"] for row in found)
+        of_rule = [row for row in labels if row["rule"] == rule]
+        found = [row for row in of(of_rule, "second") if row["before"] == "yes"]
+        counts = collections.Counter(joint(row) for row in found)
         interval = " to ".join(percent(end) for end in wilson(counts["true"], len(found))) if found else ""
         kinds = (counts[verdict] for verdict in VERDICTS)
-        lines.append(line(f"[{rule}](rules/{rule}.md)", len(found), *kinds, interval, now(here), now(first)))
+        earlier = (now(of(of_rule, name)) for name in ("holdout", "first"))
+        lines.append(line(f"[{rule}](rules/{rule}.md)", len(found), *kinds, interval, *earlier))
     return lines
 
 
@@ -137,18 +155,26 @@ def now(labels):
 
 
 def not_right(labels):
-    """Every judgement that is not "right": of the hold-out all, of the first corpus what is still found."""
-    lines = head("rule", "where", "judgement", "reason", "found now")
+    """Every judgement that is not "right": of the second hold-out all, of the corpora before what is still found."""
+    lines = head("rule", "where", "judgement", "reason", "the other reader")
     alike = collections.defaultdict(list)
+    titles = {"second": "", "holdout": " (first hold-out)", "first": " (first corpus)"}
     for row in labels:
-        if row["verdict"] != "true" and (row["set"] == "holdout" or row["after"] == "yes"):
-            alike[tuple(row[key] for key in ("set", "repository", "rule", "verdict", "reason", "after"))].append(row)
-    for (name, repository, rule, verdict, reason, after), found in sorted(alike.items(), reverse=True):
+        if joint(row) != "true" and (row["set"] == "second" or row["after"] == "yes"):
+            texts = ("set", "repository", "rule", "verdict", "reason", "verdict_2", "reason_2")
+            alike[tuple(row[key] for key in texts)].append(row)
+    for (name, repository, rule, *judged), found in sorted(alike.items(), key=lambda item: item[0], reverse=True):
         place = f"{found[0]['path']}:{found[0]['line']}"
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        place = f"{repository} `{place}`{more}{' (first)' if name == 'first' else ''}"
-        lines.append(line(rule, place, {"false": "wrong"}.get(verdict, verdict), reason, after))
+        verdict, reason, verdict_2, reason_2 = judged
+        other = f"{said_of(verdict_2)}: {reason_2}" if verdict_2 else ""
+        lines.append(line(rule, f"{repository} `{place}`{more}{titles[name]}", said_of(verdict), reason, other))
     return lines
+
+
+def said_of(verdict):
+    """The word for a verdict."""
+    return {"false": "wrong", "true": "right"}.get(verdict, verdict)
 
 
 def peers(labels, data):
@@ -266,7 +292,7 @@ def main():
         return
     data = json.loads((HERE / "peers.json").read_text(encoding="utf-8"))
     tables = {
-        "short": short(of(labels, "holdout")),
+        "short": short(of(labels, "second")),
         "precision": precision(labels),
         "rules": by_rule(labels),
         "not right": not_right(labels),
