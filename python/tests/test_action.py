@@ -50,15 +50,14 @@ class Runner:
         }
         script = self.temp / "step.sh"
         script.write_text(step["run"])
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
+        # where Rust and the index of packages are is this machine's; what our own tests are told is not for the steps
+        machine = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DUNNAGE"))}
+        environment = machine | {
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_ACTION_PATH": str(self.action),
             "GITHUB_WORKSPACE": str(workspace),
             "RUNNER_TEMP": str(self.temp),
-            "CARGO_TARGET_DIR": os.environ["CARGO_TARGET_DIR"],
         }
         return subprocess.run(
             [*BASH, script], cwd=workspace, env=environment | variables, capture_output=True, text=True, check=False
