@@ -6,7 +6,7 @@
 use super::build::{self, Declared};
 use super::compose::{self, Service};
 use super::effective::{Override, split};
-use super::images::{Build, Images, Link, join};
+use super::images::{Asked, Build, Images, Link, is_below, join};
 use super::kubernetes::{Cluster, Container, Environment};
 use super::scripts::Scripts;
 use super::workload::{Built, Life, Limits, Origin, Probes, Workload};
@@ -27,12 +27,16 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
     let cluster = Cluster::of(repository);
     let containers = cluster.containers();
     let services = services(repository);
-    settle(repository, images, &containers, &services);
     // services first: what Compose builds under a name is known to manifests
-    let services = of_services(repository, images, &services);
-    let scripts = Scripts::of(containers.len() + services.len());
+    let links = links(repository, images, &services);
+    settle(images, &containers, &links);
+    let scripts = Scripts::of(containers.len() + links.len());
     let made = |declared| build::workload(repository, &scripts, declared);
-    let mut found: Vec<Workload> = services.into_par_iter().map(made).collect();
+    let declared = links
+        .into_iter()
+        .map(|(service, link)| of_service(repository, images, service, link));
+    let declared: Vec<Declared> = declared.collect();
+    let mut found: Vec<Workload> = declared.into_par_iter().map(made).collect();
     found.par_extend(
         containers
             .par_iter()
@@ -53,9 +57,7 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
     let environment = container.environment(cluster, &limits);
     let image = container.image();
     let owner = container.owner.object;
-    let link = image
-        .as_ref()
-        .and_then(|image| images.find(&image.value, image.at, &[container.name, &owner.name]));
+    let link = container_asks(container).and_then(|asked| images.find(&asked));
     let (mut command, mut arguments) = (container.command(), container.arguments());
     for words in command.iter_mut().chain(&mut arguments) {
         environment.expand_words(words);
@@ -97,28 +99,67 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
     }
 }
 
+/// What a container says of its image.
+fn container_asks<'a>(container: &'a Container<'_>) -> Option<Asked<'a>> {
+    let image = container.image()?;
+    let items = |key| container.node.get(key).map(Node::items).unwrap_or_default();
+    let text = |node: &'a Node, key| node.get(key).and_then(Node::text);
+    let ports: Vec<u16> = items("ports")
+        .iter()
+        .filter_map(|port| text(port, "containerPort")?.parse().ok())
+        .collect();
+    let variables = items("env").iter();
+    let variables = variables.filter_map(|variable| Some((text(variable, "name")?, variable)));
+    let sets_port = variables.clone().any(|(name, variable)| {
+        let value = text(variable, "value").and_then(|value| value.parse().ok());
+        name.ends_with("PORT") && value.is_some_and(|value| ports.contains(&value))
+    });
+    let is_started = ["command", "args"].iter().any(|key| !items(key).is_empty());
+    Some(Asked {
+        image: image.value,
+        at: image.at,
+        names: vec![container.name, &container.owner.object.name],
+        has_command: is_started,
+        sets_port,
+        variables: variables.map(|(name, _)| name).collect(),
+        ports,
+    })
+}
+
+/// What a Compose service that builds nothing says of its image.
+fn service_asks<'a>(service: &Service<'a>) -> Option<Asked<'a>> {
+    let image = service.image()?;
+    Some(Asked {
+        image: image.value,
+        at: image.at,
+        names: vec![service.name],
+        ports: Vec::new(),
+        variables: Vec::new(),
+        has_command: true,
+        sets_port: false,
+    })
+}
+
 /// Which image can only be the only Dockerfile's. A service that builds says by itself what its image is, and so does one
 /// that it overrides.
 fn settle(
-    repository: &Repository,
     images: &mut Images<'_>,
     containers: &[Container<'_>],
-    services: &[Service<'_>],
+    services: &[(&Service<'_>, Option<Link>)],
 ) {
-    let builds = |service: &Service<'_>| {
-        service.node.get("build").is_some()
-            || overridden(repository, images, services, service).is_some()
+    let builds = |service: &Service<'_>, link: &Option<Link>| {
+        service.node.get("build").is_some() || link.is_some()
     };
     let of_services = services
         .iter()
-        .filter(|service| !builds(service))
-        .filter_map(Service::image);
-    let names: Vec<_> = containers
+        .filter(|(service, link)| !builds(service, link))
+        .filter_map(|(service, _)| service_asks(service));
+    let asked: Vec<_> = containers
         .iter()
-        .filter_map(Container::image)
+        .filter_map(container_asks)
         .chain(of_services)
         .collect();
-    images.settle(names.iter().map(|name| name.value.as_str()));
+    images.settle(&asked);
 }
 
 fn services(repository: &Repository) -> Vec<Service<'_>> {
@@ -133,26 +174,39 @@ fn services(repository: &Repository) -> Vec<Service<'_>> {
         .collect()
 }
 
-fn of_services(
+/// The services that run something, each with what it builds or what the one builds that it overrides; what they say about
+/// images becomes known.
+fn links<'a, 'b>(
     repository: &Repository,
     images: &mut Images<'_>,
-    services: &[Service<'_>],
-) -> Vec<Declared> {
-    let mut waiting = Vec::new();
+    services: &'b [Service<'a>],
+) -> Vec<(&'b Service<'a>, Option<Link>)> {
+    let builds = |service: &&Service<'_>| service.node.get("build").is_some();
+    let building: BTreeSet<FileId> = services
+        .iter()
+        .filter(builds)
+        .map(|service| service.file)
+        .collect();
+    let mut found = Vec::new();
     for service in services {
-        let link = build_of(repository, images, service)
-            .or_else(|| overridden(repository, images, services, service));
-        if let (Some(link), Some(image)) = (&link, service.image()) {
-            images.add_service(&image.value, link.clone());
+        let own = build_of(repository, images, service);
+        let file = own.as_ref().map(|link| link.built.file);
+        if file.is_some() || builds_elsewhere(repository, service) {
+            images.add_built(service.name, file);
+        }
+        let link = own.or_else(|| overridden(repository, images, services, service));
+        match (&link, service.image()) {
+            (Some(link), Some(image)) => images.add_service(&image.value, link.clone()),
+            (None, Some(image)) if !builds(&service) && building.contains(&service.file) => {
+                images.add_pulled(&image.value);
+            }
+            _ => {}
         }
         if link.is_some() || service.image().is_some() {
-            waiting.push((service, link));
+            found.push((service, link));
         }
     }
-    waiting
-        .into_iter()
-        .map(|(service, link)| of_service(repository, images, service, link))
-        .collect()
+    found
 }
 
 /// What a service of another file beside this one builds, where this one only says `image` of the same service, as
@@ -178,17 +232,34 @@ fn overridden(
     })
 }
 
-/// What `build` of a service says.
-fn build_of(repository: &Repository, images: &Images<'_>, service: &Service<'_>) -> Option<Link> {
+/// The folder and the Dockerfile that `build` of a service names.
+fn paths_of_build(repository: &Repository, service: &Service<'_>) -> Option<(String, String)> {
     let folder = repository.file(service.file).source.folder();
     let node = service.node.get("build")?;
     let text = |key: &str| node.get(key).and_then(Node::text);
     let context = join(folder, node.text().or(text("context")).unwrap_or("."));
     let dockerfile = join(&context, text("dockerfile").unwrap_or("Dockerfile"));
+    Some((context, dockerfile))
+}
+
+/// Is the Dockerfile in a folder of its own? One at the Compose file or above it, where none is, is a path that is written
+/// wrongly as often as another image.
+fn builds_elsewhere(repository: &Repository, service: &Service<'_>) -> bool {
+    let own = repository.file(service.file).source.folder();
+    paths_of_build(repository, service).is_some_and(|(_, dockerfile)| {
+        let folder = dockerfile.rsplit_once('/').map_or("", |(folder, _)| folder);
+        !is_below(own, folder)
+    })
+}
+
+/// What `build` of a service says.
+fn build_of(repository: &Repository, images: &Images<'_>, service: &Service<'_>) -> Option<Link> {
+    let node = service.node.get("build")?;
+    let (context, dockerfile) = paths_of_build(repository, service)?;
     let build = Build {
         context: Some(&context),
         dockerfile: Some(&dockerfile),
-        target: text("target"),
+        target: node.get("target").and_then(Node::text),
     };
     let (built, context) = images.built(build)?;
     let at = Location {
@@ -211,10 +282,7 @@ fn of_service(
     link: Option<Link>,
 ) -> Declared {
     let image = service.image();
-    let link = link.or_else(|| {
-        let image = image.as_ref()?;
-        images.find(&image.value, image.at, &[service.name])
-    });
+    let link = link.or_else(|| images.find(&service_asks(service)?));
     let words = |key: &str| words(repository, service.file, service.node.get(key)?);
     let place = |key: &str| {
         service.node.get(key).map(|node| Location {

@@ -5,6 +5,8 @@
 //! image is, `Dockerfile.NAME`, the only Dockerfile beside the manifest. Each link has a confidence, and none is better
 //! than a wrong one: an official image's name is never linked by convention.
 
+mod asked;
+mod convention;
 mod name;
 
 use super::workload::Built;
@@ -13,6 +15,7 @@ use crate::parse::Model;
 use crate::parse::other::ImageName;
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
+pub(super) use asked::Asked;
 pub(super) use name::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,8 +96,14 @@ pub(super) struct Images<'a> {
     /// Compose services that build and name an image.
     services: Vec<(Reference, Link)>,
     dockerfiles: Vec<FileId>,
+    /// Names of Compose services that build, each with its Dockerfile; none where that is not here.
+    composed: Vec<(String, Option<FileId>)>,
+    /// Images that a Compose file pulls while it builds others.
+    pulled: Vec<Reference>,
     /// The one image of the manifests that can only be the one Dockerfile's.
     only: Option<String>,
+    /// Which images would have a Dockerfile for being the only one, and what speaks for each.
+    claims: BTreeMap<FileId, BTreeMap<String, convention::Claim>>,
 }
 
 impl<'a> Images<'a> {
@@ -106,7 +115,10 @@ impl<'a> Images<'a> {
             renames: Vec::new(),
             services: Vec::new(),
             dockerfiles: Vec::new(),
+            composed: Vec::new(),
+            pulled: Vec::new(),
             only: None,
+            claims: BTreeMap::new(),
         };
         for (id, file) in repository.files() {
             match &file.model {
@@ -141,11 +153,24 @@ impl<'a> Images<'a> {
         }
     }
 
+    /// A Compose service that builds, from this Dockerfile if it is here.
+    pub(super) fn add_built(&mut self, service: &str, dockerfile: Option<FileId>) {
+        self.composed.push((service.to_owned(), dockerfile));
+    }
+
+    /// An image that a Compose file pulls while it builds others.
+    pub(super) fn add_pulled(&mut self, image: &str) {
+        // a name without an owner can be pulled from nowhere
+        let reference = Reference::parse(image).filter(|name| name.path.contains('/'));
+        self.pulled.extend(reference);
+    }
+
     /// Where a repository has one Dockerfile and its manifests one image that is nobody else's, they belong together, whatever
-    /// the image is called. `names` are all images of all manifests.
-    pub(super) fn settle<'b>(&mut self, names: impl Iterator<Item = &'b str>) {
-        let own: BTreeSet<String> = names
-            .filter_map(Reference::parse)
+    /// the image is called. `asked` are all images of all manifests.
+    pub(super) fn settle(&mut self, asked: &[Asked<'_>]) {
+        let own: BTreeSet<String> = asked
+            .iter()
+            .filter_map(|asked| Reference::parse(&asked.image))
             .filter(Reference::may_be_own)
             .map(|name| name.path)
             .collect();
@@ -157,6 +182,7 @@ impl<'a> Images<'a> {
             _ => None,
         };
         self.only = only.filter(|_| self.dockerfiles.len() == 1);
+        self.claims = self.claims(asked);
     }
 
     /// Is an image's name one that a repository may build?
@@ -227,26 +253,29 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// What an image's name in a manifest is built from. `names` are what the manifest calls the workload.
-    pub(super) fn find(&self, image: &str, at: Location, names: &[&str]) -> Option<Link> {
-        let reference = Reference::parse(image)?;
-        if let Some(link) = self.hinted(&reference, at) {
+    /// What the image of a manifest is built from.
+    pub(super) fn find(&self, asked: &Asked<'_>) -> Option<Link> {
+        let reference = Reference::parse(&asked.image)?;
+        if let Some(link) = self.hinted(&reference, asked.at) {
             return Some(link);
         }
-        let mut known = vec![reference];
-        for (from, to) in &self.renames {
-            if from.matches(&known[0]).is_some() {
-                known.push(to.clone());
-            }
-        }
+        let known = self.known(reference);
         known
             .iter()
             .find_map(|reference| self.said(reference))
             .or_else(|| {
                 known
                     .iter()
-                    .find_map(|reference| self.by_convention(reference, at, names))
+                    .find_map(|reference| self.by_convention(reference, asked))
             })
+    }
+
+    /// A name, and what kustomize replaces it by.
+    fn known(&self, reference: Reference) -> Vec<Reference> {
+        let renamed = self.renames.iter();
+        let renamed = renamed.filter(|(from, _)| from.matches(&reference).is_some());
+        let renamed: Vec<Reference> = renamed.map(|(_, to)| to.clone()).collect();
+        std::iter::once(reference).chain(renamed).collect()
     }
 
     fn hinted(&self, reference: &Reference, at: Location) -> Option<Link> {
@@ -312,137 +341,6 @@ impl<'a> Images<'a> {
             }
         })
     }
-
-    /// Does some file build it under a name of its own? Then it is no candidate for other names.
-    fn is_named(&self, dockerfile: FileId) -> bool {
-        let path = &self.repository.file(dockerfile).source.path;
-        let by_service = self
-            .services
-            .iter()
-            .any(|(_, link)| link.built.file == dockerfile);
-        by_service
-            || self
-                .builds
-                .iter()
-                .any(|(_, said)| said.dockerfile.as_deref().map(normalise).as_ref() == Some(path))
-    }
-
-    /// What names suggest, where an image's name can only be one's own.
-    fn by_convention(&self, reference: &Reference, at: Location, names: &[&str]) -> Option<Link> {
-        if !reference.may_be_own() {
-            return None;
-        }
-        let base = reference.base();
-        let manifest = &self.repository.file(at.file).source;
-        let called = self.dockerfiles.iter().copied().filter(|id| {
-            if self.is_named(*id) {
-                return false;
-            }
-            let source = &self.repository.file(*id).source;
-            is_called(source.folder().rsplit('/').next().unwrap_or_default(), base)
-                || suffix(source.name()).is_some_and(|suffix| is_called(suffix, base))
-        });
-        let called: Vec<_> = called.collect();
-        if let Some(nearest) = nearest(self.repository, &called, manifest.folder()) {
-            let path = &self.repository.file(nearest).source.path;
-            return self.conventional(
-                nearest,
-                Confidence::Medium,
-                at,
-                format!("{base} is what {path} seems to be called"),
-            );
-        }
-        if let ([file], Some(only)) = (&self.dockerfiles[..], &self.only)
-            && *only == reference.path
-            && !self.is_named(*file)
-        {
-            let source = &self.repository.file(*file).source;
-            let above = if is_below(manifest.folder(), source.folder()) {
-                " above this manifest"
-            } else {
-                ""
-            };
-            let note = format!("{} is the only Dockerfile{above}", source.path);
-            return self.conventional(*file, Confidence::Medium, at, note);
-        }
-        let beside: Vec<_> = self
-            .dockerfiles
-            .iter()
-            .copied()
-            .filter(|id| {
-                let folder = self.repository.file(*id).source.folder();
-                folder.is_empty() || is_below(manifest.folder(), folder)
-            })
-            .collect();
-        let [only] = beside[..] else {
-            return None;
-        };
-        if !names.iter().any(|name| is_called(name, base)) {
-            return None;
-        }
-        let path = &self.repository.file(only).source.path;
-        self.conventional(
-            only,
-            Confidence::Medium,
-            at,
-            format!("{path} is the only Dockerfile above this manifest"),
-        )
-    }
-
-    fn conventional(
-        &self,
-        file: FileId,
-        confidence: Confidence,
-        at: Location,
-        note: String,
-    ) -> Option<Link> {
-        let stage = self.stage(file, None)?;
-        let context = self.context_of(file);
-        Some(Link {
-            built: Built { file, stage },
-            context,
-            confidence,
-            evidence: Evidence { at, note },
-        })
-    }
-}
-
-/// `shop`, `shop-image`, `docker-shop`, `shop_web` and the like are `shop`.
-fn is_called(candidate: &str, base: &str) -> bool {
-    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
-    let candidate = plain(candidate);
-    let base = plain(base);
-    !candidate.is_empty()
-        && (candidate == base
-            || ["-image", "-docker", "-service", "-app", "-server"]
-                .iter()
-                .any(|end| {
-                    base.strip_suffix(end) == Some(&candidate)
-                        || candidate.strip_suffix(end) == Some(&base)
-                }))
-}
-
-/// `worker` of `Dockerfile.worker` and of `worker.Dockerfile`.
-fn suffix(name: &str) -> Option<&str> {
-    name.strip_prefix("Dockerfile.")
-        .or_else(|| name.strip_suffix(".Dockerfile"))
-        .or_else(|| name.strip_suffix(".dockerfile"))
-}
-
-/// The one whose folder shares most with the manifest's; none where two are as near.
-fn nearest(repository: &Repository, candidates: &[FileId], folder: &str) -> Option<FileId> {
-    let shared = |id: FileId| {
-        let other = repository.file(id).source.folder();
-        other
-            .split('/')
-            .zip(folder.split('/'))
-            .take_while(|(a, b)| a == b)
-            .count()
-    };
-    let most = candidates.iter().map(|id| shared(*id)).max()?;
-    let mut best = candidates.iter().copied().filter(|id| shared(*id) == most);
-    let first = best.next();
-    if best.next().is_some() { None } else { first }
 }
 
 /// Is a folder the other one or below it?

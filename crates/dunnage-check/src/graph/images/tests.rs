@@ -1,4 +1,5 @@
-use super::{Reference, is_called, join, nearest, normalise, suffix};
+use super::convention::{is_called, nearest, suffix};
+use super::{Reference, join, normalise};
 use crate::finding::Confidence;
 
 fn reference(name: &str) -> (Option<String>, String) {
