@@ -5,6 +5,7 @@
 //! every fix leaves a file that checks clean for the rule; pages, `explain`, SARIF and the schema follow by `cargo xtask gen`.
 
 mod about;
+mod compute;
 mod cpu;
 mod file;
 mod img;

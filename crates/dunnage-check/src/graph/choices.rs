@@ -177,6 +177,25 @@ mod tests {
     }
 
     #[test]
+    fn tests_of_one_text_may_be_joined_by_or() {
+        let of = |condition: &str, mode: &str| {
+            left(&format!("if {condition}; then a; else b; fi"), Some(mode))
+        };
+        let either = "[ \"$1\" = web ] || [ \"$1\" = all ]";
+        assert_eq!(of(either, "web"), "a");
+        assert_eq!(of(either, "all"), "a");
+        assert_eq!(of(either, "beat"), "b");
+        let text = "if [ \"$1\" = web ] ||\n  [ \"$1\" = all ]\nthen\n a\nelse\n b\nfi\n";
+        assert_eq!(left(text, Some("all")), "a");
+        assert_eq!(of("[ \"$1\" = web ] || [ -z \"$1\" ]", ""), "a");
+        assert_eq!(of("[ \"$1\" = web ] || [ -f x ]", "beat"), "a b");
+        assert_eq!(of("[ \"$1\" = web ] && [ \"$1\" = all ]", "web"), "a b");
+        assert_eq!(of("[ \"$1\" = web ] || [ \"$MODE\" = all ]", "beat"), "a b");
+        assert_eq!(of("[ \"$1\" = web ] || [ \"$1\" != all ]", "all"), "a b");
+        assert_eq!(of("[ \"$1\" = web ] || ! [ \"$1\" = all ]", "all"), "a b");
+    }
+
+    #[test]
     fn what_is_not_known_leaves_every_arm_that_may_be_taken() {
         assert_eq!(
             left("if [ \"$HIDDEN\" = web ]; then a; else b; fi", Some("")),

@@ -5,7 +5,9 @@ use super::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::{ServerKind, Step, Tail};
 use crate::parse::python::{Call, Module};
+use crate::parse::yaml::Node;
 use crate::repository::Repository;
+use crate::source::FileId;
 
 /// Programs and modules of Python that look at code and end.
 const TOOLS: [&str; 14] = [
@@ -112,6 +114,7 @@ pub(super) fn ends(repository: &Repository, workload: &Workload) -> bool {
     !is_probed
         && (is_tool(workload)
             || is_called_test(repository, workload)
+            || is_awaited(repository, workload)
             || is_batch(repository, workload))
 }
 
@@ -140,16 +143,59 @@ fn is_called_test(repository: &Repository, workload: &Workload) -> bool {
             "test" | "tests" | "pytest" | "unittest" | "unittests" | "e2e" | "lint"
         )
     });
-    let serves = workload
+    is_called && !serves(workload) && !publishes(repository, workload, service)
+}
+
+/// A Compose service that another one waits for to end well, or that is not to be started again and neither serves nor
+/// loops.
+fn is_awaited(repository: &Repository, workload: &Workload) -> bool {
+    let Origin::Compose { service } = &workload.origin else {
+        return false;
+    };
+    let Model::Compose(compose) = &repository.file(workload.at.file).model else {
+        return false;
+    };
+    let says = |node: &Node, path: &[&str], wanted: &str| {
+        node.at(path).and_then(Node::text) == Some(wanted)
+    };
+    let is_awaited = compose.services.iter().any(|(_, node)| {
+        let condition = ["depends_on", service, "condition"];
+        says(node, &condition, "service_completed_successfully")
+    });
+    let is_once = compose
+        .services
+        .iter()
+        .any(|(name, node)| name == service && says(node, &["restart"], "no"));
+    let loops = || workload.modules.iter().any(|id| loops(repository, *id));
+    !serves(workload)
+        && !publishes(repository, workload, service)
+        && (is_awaited || is_once && !loops())
+}
+
+/// Does it start a server that is known as one?
+fn serves(workload: &Workload) -> bool {
+    workload
         .server()
-        .is_some_and(|server| server.kind != ServerKind::Python);
-    let publishes = match &repository.file(workload.at.file).model {
+        .is_some_and(|server| server.kind != ServerKind::Python)
+}
+
+fn publishes(repository: &Repository, workload: &Workload, service: &str) -> bool {
+    match &repository.file(workload.at.file).model {
         Model::Compose(compose) => compose.services.iter().any(|(name, node)| {
             name == service && (node.get("ports").is_some() || node.get("expose").is_some())
         }),
         _ => true,
-    };
-    is_called && !serves && !publishes
+    }
+}
+
+/// Does a line of the module begin a `while`?
+fn loops(repository: &Repository, module: FileId) -> bool {
+    let text = &repository.file(module).source.text;
+    text.lines().any(|line| {
+        line.trim_start()
+            .strip_prefix("while")
+            .is_some_and(|rest| rest.starts_with([' ', '\t', '(', '\\']))
+    })
 }
 
 /// A Python program without a loop, all of whose modules are here, and that uses nothing but what ends.
@@ -176,14 +222,8 @@ fn is_batch(repository: &Repository, workload: &Workload) -> bool {
         && workload.steps.iter().all(is_plain)
         && imports_quiet()
         && workload.modules.iter().all(|id| {
-            let file = repository.file(*id);
-            let loops = file.source.text.lines().any(|line| {
-                line.trim_start()
-                    .strip_prefix("while")
-                    .is_some_and(|rest| rest.starts_with([' ', '\t', '(', '\\']))
-            });
             let module = repository.module(*id);
-            !loops
+            !loops(repository, *id)
                 && module.is_some_and(|module| {
                     ends_module(module) && is_complete(repository, workload, module)
                 })

@@ -2,7 +2,7 @@
 
 use super::read::{Ends, Reader, Terminators};
 use super::word;
-use super::{Arm, Choice, Test};
+use super::{Arm, Choice, Command, Test};
 use crate::parse::command::Word;
 
 impl Reader<'_> {
@@ -64,11 +64,19 @@ impl Reader<'_> {
         let (start, begin) = (self.at + keyword, self.script.commands.len());
         self.block(keyword, &["then"]);
         self.mark_tested(begin);
-        let is_negated = self.text[start.min(self.at)..self.at]
-            .trim_start()
-            .starts_with('!');
-        match &self.script.commands[begin..] {
-            [only] if !is_negated && !only.is_piped => test(&only.words),
+        let text = &self.text[start.min(self.at)..self.at];
+        let commands = &self.script.commands[begin..];
+        if text.trim_start().starts_with('!') || commands.iter().any(|command| command.is_piped) {
+            return None;
+        }
+        match commands {
+            [only] => test(&only.words),
+            [first, rest @ ..] if is_joined_by_or(text, commands) => {
+                let first = test(&first.words)?;
+                rest.iter()
+                    .map(|command| test(&command.words))
+                    .try_fold(first, |all, next| either(all, next?))
+            }
             _ => None,
         }
     }
@@ -203,6 +211,24 @@ fn always() -> Test {
         patterns: vec!["*".to_owned()],
         is_negated: false,
     }
+}
+
+/// `[ … ] || [ … ]`: does nothing but `||` stand between the commands?
+fn is_joined_by_or(text: &str, commands: &[Command]) -> bool {
+    let begins = commands.iter().map(|command| command.name());
+    let text = text.strip_suffix("then").unwrap_or(text);
+    let parts: Vec<&str> = text.split("||").map(str::trim).collect();
+    parts.len() == commands.len()
+        && parts.iter().zip(begins).all(|(part, name)| {
+            part.starts_with(name) && !part.contains("&&") && !part.contains('\n')
+        })
+}
+
+/// Is one text any of what two tests want it to be?
+fn either(mut one: Test, other: Test) -> Option<Test> {
+    let is_same = one.subject == other.subject && !one.is_negated && !other.is_negated;
+    one.patterns.extend(other.patterns);
+    is_same.then_some(one)
 }
 
 /// What `[ … ]` asks, where that is whether a text is another.

@@ -1,17 +1,29 @@
 //! CPU007.
 
-use crate::finding::{Confidence, Finding, Severity};
+use crate::finding::{Confidence, Evidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, replace_scalar, set};
 use crate::graph::Workload;
 use crate::graph::render::cpu_in_words;
+use crate::repository::Repository;
+use crate::rules::compute;
 use crate::rules::manifest::{Manifest, answers_requests, is_dashboard, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
     ///
-    /// A Python container that answers requests under a CPU limit below 1. An info for Celery's flower, a dashboard.
+    /// A Python container that answers requests under a CPU limit below 1. It is a warning where the files show that it will
+    /// be felt:
+    ///
+    /// - the limit is at most `250m`, so that every request takes a multiple of its time;
+    /// - the program imports what computes (NumPy, pandas, scikit-learn, Pillow, a library of models or of documents), or
+    ///   installs a library of models and is not among the files itself;
+    /// - its processes have several threads each, together 4 or more, that use the quota up at once.
+    ///
+    /// Else it is an info: a small server that mostly waits rarely uses half of a CPU. So is Celery's flower, a dashboard.
+    /// What the same limit does to many processes says CPU006, and to a liveness probe of 1 s PROBE003; it is not said twice.
+    /// A container that nothing asks (no Service, and neither a port nor a probe) is left alone.
     ///
     /// ## Why
     ///
@@ -62,12 +74,18 @@ rule! {
     };
 }
 
+/// From here down a request takes at least four times the CPU that it needs.
+const TIGHT_MILLICPU: u64 = 250;
+
+/// So many threads use up half of a CPU in an eighth of the period.
+const MANY_THREADS: u32 = 4;
+
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (workload, manifest) in python_services(context) {
         let Some(limit) = &workload.limits.cpu else {
             continue;
         };
-        if limit.value >= 1_000 || !answers_requests(workload) {
+        if limit.value >= 1_000 || !answers_requests(workload) || !is_asked(workload, &manifest) {
             continue;
         }
         let runs = limit.value / 10;
@@ -77,14 +95,52 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             100 - runs
         );
         let mut finding = Finding::new(&RULE, limit.at, message).within(workload);
-        if is_dashboard(workload) || !workload.is_service() {
+        let sign = sign(context.repository, workload);
+        let is_felt = sign.is_some() || limit.value <= TIGHT_MILLICPU;
+        if !is_felt || is_dashboard(workload) || !workload.is_service() {
             finding = finding.severity(Severity::Info);
+        }
+        if let Some(sign) = sign {
+            finding = finding.because(sign.at, sign.note);
         }
         if let Some(service) = workload.life.service {
             finding = finding.because(service, "a Service sends requests to it");
         }
         findings.push(finding.fix(fix(workload, &manifest)));
     }
+}
+
+/// Can anything reach it: a Service, or a port or a probe beside its server?
+fn is_asked(workload: &Workload, manifest: &Manifest<'_>) -> bool {
+    let probes = &workload.probes;
+    let has_probe = [&probes.liveness, &probes.readiness, &probes.startup]
+        .iter()
+        .any(|probe| probe.is_some());
+    workload.life.service.is_some() || has_probe || manifest.container.get("ports").is_some()
+}
+
+/// What shows that it wants more CPU than that at once.
+fn sign(repository: &Repository, workload: &Workload) -> Option<Evidence> {
+    if let Some((library, at)) = compute::imports(repository, workload) {
+        let note = format!("{library}, which computes, is imported");
+        return Some(Evidence { at, note });
+    }
+    if let Some((library, at)) = compute::installs(workload).filter(|_| workload.modules.is_empty())
+    {
+        let note = format!("{library}, which computes, is installed");
+        return Some(Evidence { at, note });
+    }
+    let server = workload.server()?;
+    let threads = server
+        .threads
+        .as_ref()
+        .filter(|threads| threads.value > 1)?;
+    let processes = server.workers.as_ref().map_or(1, |workers| workers.value);
+    let all = processes.saturating_mul(threads.value);
+    (all >= MANY_THREADS).then(|| Evidence {
+        at: threads.at,
+        note: format!("{all} threads share it"),
+    })
 }
 
 /// Only where the limit is written in the container itself: a patch or a LimitRange is for somebody else too.

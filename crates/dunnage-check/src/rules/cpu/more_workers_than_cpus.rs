@@ -2,14 +2,20 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::render::{cpu_in_words, server_name};
+use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind};
-use crate::rules::about::{about, pythons, start_workers, told_cpus, workers_under};
+use crate::repository::Repository;
+use crate::rules::about::{about, mentions, pythons, start_workers, told_cpus, workers_under};
+use crate::rules::compute;
 use crate::rules::{Context, Family, Persona, rule};
+use crate::source::Location;
 
 rule! {
     /// ## What it finds
     /// Many more worker processes than the CPU limit can run: over 2 × CPUs + 1 and at least 4 for each CPU of the limit. It
-    /// is an error from 32 for each CPU on.
+    /// is an error from 32 for each CPU on. For celery, whose tasks often wait for other services, fewer than 8 for each CPU
+    /// are an info, unless its modules import what computes, or install a library of models or of documents where the tasks
+    /// are not among the files.
     ///
     /// The number may be a variable's that a shell fills in: `$WORKERS` from the manifest's `env` or Compose's
     /// `environment`, else from the image's `ENV`, else from what the script assigns; `${WORKERS:-16}` is 16 where none of
@@ -63,6 +69,9 @@ const ABSURD: u64 = 32;
 /// Fewer for each CPU may well all be waiting.
 const MANY: u64 = 4;
 
+/// The same of celery: tasks are what a request did not want to wait for.
+const MANY_FOR_TASKS: u64 = 8;
+
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
         let Some((server, workers, limit)) = workers_under(workload, workload.limits.cpu.as_ref())
@@ -80,15 +89,22 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             "{count} {name} workers share a CPU limit of {}",
             cpu_in_words(limit.value)
         );
-        let severity = if for_each_cpu >= ABSURD {
-            Severity::Error
-        } else {
-            Severity::Warning
+        let may_wait = server.kind == ServerKind::Celery && for_each_cpu < MANY_FOR_TASKS;
+        let computing = may_wait
+            .then(|| computes(context.repository, workload))
+            .flatten();
+        let severity = match for_each_cpu {
+            ABSURD.. => Severity::Error,
+            _ if may_wait && computing.is_none() => Severity::Info,
+            _ => Severity::Warning,
         };
         let fewer = told_cpus(limit.value);
         let title = format!("start {fewer} workers");
-        let finding = Finding::new(&RULE, workers.at, message)
-            .severity(severity)
+        let mut finding = Finding::new(&RULE, workers.at, message).severity(severity);
+        if let Some((library, at)) = computing {
+            finding = finding.because(at, format!("{library} computes"));
+        }
+        let finding = finding
             .because(
                 limit.at,
                 format!("the limit is {}", cpu_in_words(limit.value)),
@@ -96,6 +112,17 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .fix(start_workers(context.repository, workers, fewer, title));
         findings.push(about(finding, workload));
     }
+}
+
+/// What shows that its tasks compute: what they import; where they are not seen, what is installed, or might be.
+fn computes(repository: &Repository, workload: &Workload) -> Option<(&'static str, Location)> {
+    let shows_tasks = mentions(repository, workload, &["shared_task", ".task\n", ".task("]);
+    let unseen = || match workload.built {
+        _ if shows_tasks => None,
+        Some(_) => compute::installs(workload),
+        None => compute::lists(repository),
+    };
+    compute::imports(repository, workload).or_else(unseen)
 }
 
 /// Celery's pools of green threads or threads are no processes.

@@ -2,10 +2,13 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
+use crate::graph::imports;
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::Workload;
 use crate::parse::Model;
 use crate::parse::command::ServerKind;
+use crate::parse::python::is_program;
+use crate::repository::Repository;
 use crate::rules::about::{
     about, mentions, planned_threads, pythons, runs_dunnage, set_env, use_dunnage,
 };
@@ -22,6 +25,10 @@ rule! {
     /// It is an error for libraries that compute in threads without being asked (scikit-learn, PyTorch, LightGBM, faiss,
     /// numexpr) under a limit below 4 CPUs, and a warning for NumPy, SciPy, pandas and pyarrow: of these only where the program
     /// is seen to import them. `celery beat` and `celery flower` compute nothing and are left alone.
+    ///
+    /// A library that only stands in a list of dependencies is a guess, shown by `--persona pedantic`, as an info: the list
+    /// may serve several programs. Where the program's modules are not found, but a module beside that list imports the
+    /// library, it is a warning.
     ///
     /// ## Why
     /// OpenBLAS, OpenMP, numexpr and pyarrow size their pools by the CPUs that the kernel lets them run on. A CPU limit is
@@ -122,13 +129,15 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         );
         let is_error = EAGER.contains(&library) && limit.value < SMALL_MILLICPU && is_imported;
         let is_sure = is_imported && workload.unknown_environment.is_none();
+        let is_likely = is_imported
+            || EAGER.contains(&library) && is_imported_beside(context.repository, library, at);
         let mut finding = Finding::new(&RULE, limit.at, message)
-            .severity(if is_error {
-                Severity::Error
-            } else {
-                Severity::Warning
+            .severity(match (is_error, is_likely) {
+                (true, _) => Severity::Error,
+                (false, true) => Severity::Warning,
+                (false, false) => Severity::Info,
             })
-            .confidence(match (is_sure, is_imported || EAGER.contains(&library)) {
+            .confidence(match (is_sure, is_likely) {
                 (true, _) => Confidence::High,
                 (false, true) => Confidence::Medium,
                 (false, false) => Confidence::Low,
@@ -155,6 +164,19 @@ fn library(workload: &Workload, names: &[&'static str]) -> Option<(&'static str,
     names
         .iter()
         .find_map(|name| Some((*name, *workload.packages.get(*name)?)))
+}
+
+/// Does a module of a program import it, below the folder of the file that asks for it to be installed?
+fn is_imported_beside(repository: &Repository, library: &str, listed: Location) -> bool {
+    let folder = repository.file(listed.file).source.folder();
+    repository.files().any(|(id, file)| {
+        let path = file.source.path.strip_prefix(folder);
+        let is_below = path.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'));
+        is_below
+            && matches!(file.model, Model::Python(_))
+            && is_program(&file.source)
+            && imports::packages(repository, &[id]).contains_key(library)
+    })
 }
 
 /// `celery beat` and `celery flower` compute nothing.

@@ -1,7 +1,12 @@
 //! IMG004.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::rules::about::{about, pythons, stage};
+use crate::graph::compose::interpolate_word;
+use crate::graph::workload::{Origin, Workload};
+use crate::parse::Model;
+use crate::parse::command::Step;
+use crate::repository::Repository;
+use crate::rules::about::{about, node, pythons, stage};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Stated;
 
@@ -9,6 +14,10 @@ rule! {
     /// ## What it finds
     /// An image with a Python that gets no security fixes any more, and an image of Python whose tag moves on to the next
     /// minor version by itself.
+    ///
+    /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
+    /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
+    /// that its file does not tell. An info in a Dockerfile or a stage for tests.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are
@@ -60,17 +69,109 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(image) = base.or(workload.image.as_ref()) else {
             continue;
         };
+        if is_chosen_elsewhere(context.repository, workload, image) {
+            continue;
+        }
         if let Some((major, minor)) = workload.base.python
+            && !is_fetched_by_uv(context.repository, workload, (major, minor))
             && let Some(since) = end_of_life((major, minor))
         {
             let message = format!("Python {major}.{minor} has had no security fixes since {since}");
-            findings.push(about(Finding::new(&RULE, image.at, message), workload));
+            let mut finding = Finding::new(&RULE, image.at, message);
+            if is_for_tests(context.repository, workload) {
+                finding = finding.severity(Severity::Info);
+            }
+            findings.push(about(finding, workload));
         } else if moves(image) && workload.base.python.is_none() {
             let message = format!("`{}` becomes another Python by itself", image.value);
             let finding = Finding::new(&RULE, image.at, message).severity(Severity::Info);
             findings.push(about(finding, workload));
         }
     }
+}
+
+/// Does `build.args` of its Compose service set a variable of `FROM`? Then the default is not what is built.
+fn is_chosen_elsewhere(
+    repository: &Repository,
+    workload: &Workload,
+    image: &Stated<String>,
+) -> bool {
+    if !matches!(workload.origin, Origin::Compose { .. }) {
+        return false;
+    }
+    let written = repository.file(image.at.file).source.slice(image.at.span);
+    let arguments = node(repository, workload).and_then(|(_, node)| node.at(&["build", "args"]));
+    let Some(arguments) = arguments.filter(|_| written.contains('$')) else {
+        return false;
+    };
+    let pairs = arguments
+        .entries()
+        .iter()
+        .filter_map(|(name, value)| Some((name.text()?, value.text()?)));
+    let listed = arguments
+        .items()
+        .iter()
+        .filter_map(|item| item.text()?.split_once('='));
+    pairs.chain(listed).any(|(name, value)| {
+        let is_used = [format!("${name}"), format!("${{{name}")]
+            .iter()
+            .any(|variable| written.contains(variable));
+        is_used && !image.value.contains(&*interpolate_word(value))
+    })
+}
+
+/// Does uv start it with a Python of its own, since the project wants a later one than the image has?
+fn is_fetched_by_uv(repository: &Repository, workload: &Workload, image: (u8, u8)) -> bool {
+    let Some((file, stage)) = stage(repository, workload) else {
+        return false;
+    };
+    let starts = workload
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Wrapper { name, .. } if name.starts_with("uv")));
+    let syncs = || stage.runs.iter().any(|run| run.value.contains("uv sync"));
+    if !starts && !syncs() {
+        return false;
+    }
+    let folder = repository.file(file).source.folder();
+    let folders = std::iter::successors(Some(folder), |folder| {
+        let outer = folder.rsplit_once('/').map_or("", |(outer, _)| outer);
+        (!folder.is_empty()).then_some(outer)
+    });
+    let wanted = folders
+        .filter_map(|folder| {
+            repository.at(format!("{folder}/pyproject.toml").trim_start_matches('/'))
+        })
+        .find_map(|id| match &repository.file(id).model {
+            Model::Requirements(found) => found.requires_python.as_ref(),
+            _ => None,
+        });
+    wanted
+        .and_then(|wanted| least(&wanted.value))
+        .is_some_and(|least| least > image)
+}
+
+/// The least version that a specifier such as `>=3.12, <3.14` or `^3.12` allows.
+fn least(specifier: &str) -> Option<(u8, u8)> {
+    let of = |part: &str| {
+        let part = part.trim();
+        let version = part.trim_start_matches(['>', '=', '~', '^', ' ']);
+        let mut numbers = version.split('.').map(|number| number.trim().parse().ok());
+        (!part.starts_with(['<', '!'])).then_some((numbers.next()??, numbers.next()??))
+    };
+    specifier.split(',').filter_map(of).max()
+}
+
+/// Is the Dockerfile or the stage called so?
+fn is_for_tests(repository: &Repository, workload: &Workload) -> bool {
+    stage(repository, workload).is_some_and(|(file, stage)| {
+        let name = stage.name.as_ref().map_or("", |name| &name.value);
+        let path = &repository.file(file).source.path;
+        let mut parts = path
+            .split(['/', '.', '-', '_'])
+            .chain(name.split(['-', '_']));
+        parts.any(|part| matches!(part, "test" | "tests" | "testing"))
+    })
 }
 
 /// `python` by a tag that names no minor version.
@@ -86,4 +187,21 @@ fn moves(image: &Stated<String>) -> bool {
             first,
             "" | "latest" | "3" | "slim" | "alpine" | "bookworm" | "trixie"
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::least;
+
+    #[test]
+    fn the_least_version_is_read_from_every_kind_of_specifier() {
+        assert_eq!(least(">=3.12, <3.14"), Some((3, 12)));
+        assert_eq!(least("<3.14,>=3.11.2"), Some((3, 11)));
+        assert_eq!(least("^3.10"), Some((3, 10)));
+        assert_eq!(least("~=3.9"), Some((3, 9)));
+        assert_eq!(least("==3.13.*"), Some((3, 13)));
+        assert_eq!(least("<4"), None);
+        assert_eq!(least(">=3"), None);
+        assert_eq!(least(""), None);
+    }
 }
