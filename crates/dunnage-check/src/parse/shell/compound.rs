@@ -215,7 +215,7 @@ fn always() -> Test {
 
 /// `[ … ] || [ … ]`: does nothing but `||` stand between the commands?
 fn is_joined_by_or(text: &str, commands: &[Command]) -> bool {
-    let begins = commands.iter().map(|command| command.name());
+    let begins = commands.iter().map(Command::name);
     let text = text.strip_suffix("then").unwrap_or(text);
     let parts: Vec<&str> = text.split("||").map(str::trim).collect();
     parts.len() == commands.len()
