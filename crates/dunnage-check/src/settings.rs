@@ -12,6 +12,12 @@ const ASIDE: [&str; 12] = [
     "doc", "docs", "demo",
 ];
 
+/// Folders of manifests for a cluster on somebody's own machine.
+const LOCAL: [&str; 5] = ["k3d", "kind", "local", "microk8s", "minikube"];
+
+/// Overlays that nobody is called for at night.
+const FOR_DEVELOPMENT: [&str; 4] = ["dev", "development", "local", "test"];
+
 /// Folders of what others have written, and of the tools of a forge: nobody deploys it from here.
 const FOREIGN: [&str; 7] = [
     ".github",
@@ -221,6 +227,9 @@ impl Settings {
         if self.aside.is_none() && folders.clone().any(|folder| FOREIGN.contains(&folder)) {
             return Severity::Info;
         }
+        if self.aside.is_none() && is_local(source) {
+            return Severity::Info;
+        }
         let is_aside = folders.any(|folder| match &self.aside {
             Some(names) => names.iter().any(|name| name == folder),
             None => ASIDE.contains(&folder),
@@ -231,6 +240,28 @@ impl Settings {
             other => other,
         }
     }
+}
+
+/// Is it a manifest for a cluster on one's own machine, or an overlay for development: `overlays/dev`, `deploy/kind`,
+/// `kind-config.yaml`?
+fn is_local(source: &Source) -> bool {
+    let name = source.name();
+    let is_yaml = matches!(name.rsplit('.').next(), Some("yaml" | "yml"));
+    let folders: Vec<&str> = source.folder().split('/').collect();
+    let is_overlay = folders.windows(2).any(|pair| {
+        matches!(pair[0], "overlays" | "environments" | "envs")
+            && FOR_DEVELOPMENT.contains(&pair[1])
+    });
+    let is_of_local = folders.windows(2).any(|pair| {
+        matches!(
+            pair[0],
+            "deploy" | "k8s" | "kubernetes" | "manifests" | "kustomize" | "overlays"
+        ) && LOCAL.contains(&pair[1])
+    });
+    let is_named = ["kind-", "minikube-"]
+        .iter()
+        .any(|start| name.starts_with(start));
+    is_yaml && (is_overlay || is_of_local || is_named)
 }
 
 fn bad(path: &str, text: &str, error: &toml::de::Error) -> BadSettings {
@@ -288,6 +319,20 @@ mod tests {
             of(&settings, ".github/actions/x/Dockerfile"),
             Severity::Info
         );
+        for local in [
+            "overlays/dev/a.yaml",
+            "deploy/kind/a.yaml",
+            "k8s/kind-shop.yml",
+        ] {
+            assert_eq!(of(&settings, local), Severity::Info, "{local}");
+        }
+        for other in [
+            "overlays/prod/a.yaml",
+            "dev/a.yaml",
+            "compose/local/Dockerfile",
+        ] {
+            assert_eq!(of(&settings, other), Severity::Error, "{other}");
+        }
         let other = Settings::parse("dunnage.toml", "aside = [\"legacy\"]").unwrap();
         assert_eq!(of(&other, "legacy/a.py"), Severity::Warning);
         assert_eq!(of(&other, "tests/a.py"), Severity::Error);

@@ -11,6 +11,7 @@ mod root_user;
 mod variable_without_shell;
 
 use super::Rule;
+pub(super) use development_server::serves as serves_for_development;
 
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[

@@ -43,6 +43,20 @@ impl<'a> Manifest<'a> {
         })
     }
 
+    /// Is no second pod there to take requests while this one starts or ends: one replica of a Deployment whose strategy is
+    /// Recreate, or of a StatefulSet, which replaces a pod only once it is gone?
+    pub(super) fn is_replaced_alone(&self) -> bool {
+        let object = self.owner.object;
+        let spec = |path: &[&str]| object.node.get("spec").and_then(|spec| spec.at(path));
+        let is_one = spec(&["replicas"]).is_none_or(|node| node.number() == Some(1));
+        let strategy = spec(&["strategy", "type"]).and_then(Node::text);
+        match object.kind.as_str() {
+            "Deployment" => is_one && strategy == Some("Recreate"),
+            "StatefulSet" => is_one,
+            _ => false,
+        }
+    }
+
     /// The place of a node.
     pub(super) fn at(&self, node: &Node) -> Location {
         Location {

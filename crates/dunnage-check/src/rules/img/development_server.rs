@@ -57,19 +57,27 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for workload in pythons(context).filter(|workload| workload.is_service()) {
-        let Some(server) = workload.server() else {
-            continue;
-        };
-        if !is_for_development(context.repository, workload, workload.at.file) {
-            development_server_in_code::check(context, workload, &RULE, findings);
-        }
-        let Some(at) = server.development else {
-            continue;
-        };
-        if is_for_development(context.repository, workload, at.file) {
-            continue;
-        }
+    for workload in pythons(context) {
+        check_one(context, workload, findings);
+    }
+}
+
+/// Does a server for development serve it, as this rule says?
+pub(in crate::rules) fn serves(context: &Context<'_>, workload: &Workload) -> bool {
+    let mut found = Vec::new();
+    check_one(context, workload, &mut found);
+    !found.is_empty()
+}
+
+fn check_one(context: &Context<'_>, workload: &Workload, findings: &mut Vec<Finding>) {
+    let Some(server) = workload.server().filter(|_| workload.is_service()) else {
+        return;
+    };
+    if !is_for_development(context.repository, workload, workload.at.file) {
+        development_server_in_code::check(context, workload, &RULE, findings);
+    }
+    let at = server.development;
+    if let Some(at) = at.filter(|at| !is_for_development(context.repository, workload, at.file)) {
         let target = Target::of(context.repository, at.file);
         let written = target.slice(at.span).trim_matches(['"', '\'']);
         let name = server_name(server);

@@ -5,7 +5,9 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
+use crate::parse::command::ServerKind;
 use crate::rules::about::runs_dunnage;
+use crate::rules::img::serves_for_development;
 use crate::rules::manifest::{Manifest, is_dashboard, python_services};
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
@@ -18,8 +20,10 @@ rule! {
     ///
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
     /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
-    /// it, is process 1): that one serves on until it is killed, which is another finding. An info for Celery's flower, a
-    /// dashboard, and for a program that is seen to end by itself.
+    /// it, is process 1): that one serves on until it is killed, which is another finding. Not where a server for development
+    /// serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment whose strategy is
+    /// Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. An info for Celery's flower
+    /// and for Streamlit, whose sessions break with their pod, and for a program that is seen to end by itself.
     ///
     /// ## Why
     ///
@@ -81,14 +85,19 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             || !staying(workload).is_empty()
             || flask_run(workload).is_some()
             || ignores(context.repository, workload).is_some();
-        if life.pre_stop.is_some() || is_deaf || drains(context, workload) {
+        let is_pointless =
+            manifest.is_replaced_alone() || serves_for_development(context, workload);
+        if life.pre_stop.is_some() || is_deaf || is_pointless || drains(context, workload) {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        if is_dashboard(workload) || !workload.is_service() {
+        let is_streamlit = workload
+            .server()
+            .is_some_and(|server| server.kind == ServerKind::Streamlit);
+        if is_dashboard(workload) || is_streamlit || !workload.is_service() {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding.fix(fix(&manifest)));

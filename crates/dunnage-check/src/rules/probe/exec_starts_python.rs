@@ -6,10 +6,30 @@ use crate::graph::workload::Probe;
 use crate::rules::manifest::python_services;
 use crate::rules::{Context, Family, Persona, rule};
 
+/// Milliseconds of CPU for a Python that imports next to nothing, and for `celery inspect ping` of the smallest application.
+const BARE: u64 = 40;
+const LOADED: u64 = 300;
+/// Modules that cost little beside the start itself.
+const LIGHT: [&str; 9] = [
+    "glob",
+    "os",
+    "pathlib",
+    "signal",
+    "socket",
+    "sys",
+    "time",
+    "sqlite3",
+    "subprocess",
+];
+/// A timeout, in seconds, that a start meets under any limit that is usual.
+const PATIENT: u32 = 5;
+
 rule! {
     /// ## What it finds
     ///
-    /// A probe that starts a Python of its own in the container: `python -c …`, `celery inspect ping`, `manage.py check`.
+    /// A probe that starts a Python of its own in the container: `python -c …`, `celery inspect ping`, `manage.py check`. An info
+    /// where it costs little: the program's start takes less than 2 % of the CPU that the limit gives in a period, and the timeout is
+    /// 5 s or more. Counted are 40 ms for a Python that imports little, 300 ms for any other.
     ///
     /// ## Why
     ///
@@ -74,16 +94,17 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some((name, probe, program)) = found else {
             continue;
         };
-        let is_heavy = !program.starts_with("python");
         let limit = workload
             .limits
             .cpu
             .as_ref()
             .filter(|limit| limit.value < 2_000);
-        let severity = if is_heavy || limit.is_some() {
-            Severity::Warning
-        } else {
+        let given = workload.limits.cpu.as_ref().map(|limit| limit.value);
+        let is_light = program == "python";
+        let severity = if is_cheap(program, probe, given) || (is_light && limit.is_none()) {
             Severity::Info
+        } else {
+            Severity::Warning
         };
         let mut message = format!(
             "the {name} probe starts `{program}` every {} s within the container's own limits",
@@ -103,6 +124,31 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
         findings.push(finding);
     }
+}
+
+/// Does it take less than a fiftieth of the CPU that a period gives, and has it the time for it?
+fn is_cheap(program: &str, probe: &Probe, limit: Option<u64>) -> bool {
+    let given = u64::from(probe.period) * limit.unwrap_or(1_000);
+    probe.timeout.0 >= PATIENT && cost(program, probe) * 50 < given
+}
+
+/// Milliseconds of CPU that it takes to start.
+fn cost(program: &str, probe: &Probe) -> u64 {
+    if program != "python" {
+        return LOADED;
+    }
+    let Some(at) = probe.exec.iter().position(|word| word == "-c") else {
+        return LOADED;
+    };
+    let text = probe.exec[at + 1..].join(" ");
+    let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    while let Some(word) = words.next() {
+        let names = matches!(word, "import" | "from");
+        if names && words.next().is_some_and(|name| !LIGHT.contains(&name)) {
+            return LOADED;
+        }
+    }
+    BARE
 }
 
 /// The Python program that a probe starts, as a person calls it; also behind `sh -c`, `exec`, `timeout`.

@@ -4,7 +4,8 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::render::cpu_in_words;
-use crate::graph::workload::Probe;
+use crate::graph::workload::{Probe, Workload};
+use crate::parse::command::ServerKind;
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -19,7 +20,8 @@ rule! {
     /// ## What it finds
     ///
     /// A liveness probe with a timeout of one second, which is the default, on a container whose CPU limit is below 2. A
-    /// `tcpSocket` probe is not meant: the kernel accepts for the program.
+    /// `tcpSocket` probe is not meant: the kernel accepts for the program. Nor is an `exec` probe, unless it asks the program
+    /// over HTTP. An info from a limit of 1 on where one event loop serves: one thread can hardly use the quota up.
     ///
     /// ## Why
     ///
@@ -72,7 +74,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let (seconds, written) = live.timeout;
-        if seconds > 1 || limit.value >= ROOMY || live.action.starts_with("tcp") {
+        if seconds > 1 || limit.value >= ROOMY || !asks_the_program(live) {
             continue;
         }
         let default = if written.is_none() {
@@ -86,7 +88,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             live.failures
         );
         let finding = Finding::new(&RULE, written.unwrap_or(live.at), message)
-            .severity(severity(limit.value))
+            .severity(severity(workload, limit.value))
             .within(workload)
             .because(
                 limit.at,
@@ -96,8 +98,33 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn severity(limit: u64) -> Severity {
-    if limit <= TIGHT {
+/// Does the answer come from the program, so that it waits behind its work?
+fn asks_the_program(live: &Probe) -> bool {
+    let clients = ["curl", "wget", "urllib", "requests", "httpx", "http://"];
+    if live.exec.is_empty() {
+        !live.action.starts_with("tcp")
+    } else {
+        clients.iter().any(|client| live.action.contains(client))
+    }
+}
+
+/// Does one event loop serve, a thread that cannot use more than one CPU?
+fn is_one_loop(workload: &Workload) -> bool {
+    workload.server().is_some_and(|server| {
+        let workers = server.workers.as_ref().map_or(1, |workers| workers.value);
+        let is_known = server.unknown.is_empty();
+        let is_loop = matches!(
+            server.kind,
+            ServerKind::Uvicorn | ServerKind::Hypercorn | ServerKind::Daphne | ServerKind::FastApi
+        );
+        is_loop && is_known && workers == 1
+    })
+}
+
+fn severity(workload: &Workload, limit: u64) -> Severity {
+    if limit >= 1_000 && is_one_loop(workload) {
+        Severity::Info
+    } else if limit <= TIGHT {
         Severity::Error
     } else {
         Severity::Warning

@@ -8,7 +8,8 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
-    /// Celery's flower, a dashboard that somebody opens now and then, and for a program that is seen to end by itself.
+    /// Celery's flower, a dashboard that somebody opens now and then, for a program that is seen to end by itself, and
+    /// where no other pod could answer meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet.
     ///
     /// ## Why
     ///
@@ -57,7 +58,7 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for (workload, _) in python_services(context) {
+    for (workload, manifest) in python_services(context) {
         let Some(service) = workload.life.service else {
             continue;
         };
@@ -69,7 +70,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        if is_dashboard(workload) || !workload.is_service() {
+        if is_dashboard(workload) || !workload.is_service() || manifest.is_replaced_alone() {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding);
