@@ -42,7 +42,7 @@ def rows(name):
 
 
 def of(labels, name):
-    """Those of one corpus: `first`, then `holdout`, by both of which the rules were mended, then `second`, by which none was."""
+    """Those of one corpus: `first`, then `holdout`, then `second`; the rules were mended by each afterwards."""
     return [row for row in labels if row["set"] == name]
 
 
@@ -124,13 +124,13 @@ def precision(labels):
         for reader, title in (("verdict", "one reader"), ("verdict_2", "the other")):
             lines.append(shares(f"{title} alone", [row[reader] for row in found]))
         lines.append(shares("each rule once a repository", once(found)))
-    for name, title in (("holdout", "first hold-out"), ("first", "first corpus")):
-        for severity in SEVERITIES:
+    for name, title in (("second", "second hold-out"), ("holdout", "first hold-out"), ("first", "first corpus")):
+        for severity in SEVERITIES if name != "second" else ():
             found = found_first(of(labels, name), severity)
-            lines.append(shares(f"{title}, as found: {severity}s", [row["verdict"] for row in found]))
+            lines.append(shares(f"{title}, as found: {severity}s", [joint(row) for row in found]))
         for severity in SEVERITIES:
             left = [row for row in of(labels, name) if row["after"] == "yes" and row["severity"] == severity]
-            lines.append(shares(f"{title}, after mending: {severity}s", [row["verdict"] for row in left]))
+            lines.append(shares(f"{title}, after mending: {severity}s", [joint(row) for row in left]))
     return lines
 
 
