@@ -93,7 +93,7 @@ def short(labels):
         shares = f"{100 * right / number:.0f} %, 95 % interval {100 * low:.0f} to {100 * high:.0f}"
         return f"**{right} of {number} {severity}s right** ({shares}; {verdicts['false']} wrong)"
 
-    same, beyond = kappa(labels)
+    same, beyond = kappa([row for row in labels if row["verdict_2"]])
     return [
         f"{said('error')}, {said('warning')}, where a finding is right only if both of two readers say so, and wrong if one does.",
         f"They agreed on {percent(same)} of the findings (Cohen's kappa {beyond:.2f}).",
