@@ -31,7 +31,7 @@ struct Mutant {
     /// The cases that must fail.
     cases: Vec<String>,
     /// Where they must, which holds inside emulated machines too; else in every place that hosts them. `vm`: only in
-    /// emulated machines.
+    /// emulated machines; `real`: only outside.
     #[serde(default)]
     places: Vec<String>,
 }
@@ -55,6 +55,10 @@ impl Mutant {
 
     fn is_for(&self, place: &str) -> bool {
         self.places.is_empty() || self.places.iter().any(|name| name == place)
+    }
+
+    fn is_for_real(&self, place: Place) -> bool {
+        self.is_for("real") || self.is_for(place.name())
     }
 
     /// Where inside an emulated machine.
@@ -169,7 +173,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             || options
                 .places
                 .iter()
-                .any(|place| mutant.is_for(place.name()))
+                .any(|place| mutant.is_for_real(*place))
     };
     for mutant in mutants.iter().filter(|mutant| !is_played(mutant)) {
         let (name, places) = (&mutant.name, mutant.places.join(", "));
@@ -195,7 +199,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if options
             .places
             .iter()
-            .any(|place| mutant.is_for(place.name()))
+            .any(|place| mutant.is_for_real(*place))
         {
             fs::copy(program, &work.program)?;
             failed.extend(mutant.judge(&play(mutant, options, &work)?));
@@ -240,7 +244,7 @@ fn failing(rows: &[Row]) -> Vec<String> {
 /// Where a broken program was not noticed.
 fn play(mutant: &Mutant, options: &Options, work: &Work) -> Result<Vec<String>> {
     let mut places = options.places.clone();
-    places.retain(|place| mutant.is_for(place.name()));
+    places.retain(|place| mutant.is_for_real(*place));
     let rows = played(|name| mutant.cases.contains(name), &places, options, work)?;
     Ok(unnoticed(&rows))
 }
@@ -348,7 +352,7 @@ mod tests {
             }
             for place in &mutant.places {
                 assert!(
-                    place == "vm" || Place::by_name(place).is_some(),
+                    ["vm", "real"].contains(&place.as_str()) || Place::by_name(place).is_some(),
                     "{}: {place}",
                     mutant.name
                 );
