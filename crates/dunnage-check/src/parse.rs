@@ -56,6 +56,11 @@ pub struct Problem {
     pub span: Span,
 }
 
+/// A letter of a variable's name (POSIX, XBD 3.216), digits among them: what shells, Dockerfiles, Compose and Python share.
+pub(crate) fn is_name_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
 /// Parses a file.
 pub fn parse(source: &Source, id: FileId) -> Model {
     let kind = kind::of(source);

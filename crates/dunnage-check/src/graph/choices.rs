@@ -3,6 +3,7 @@
 
 use super::files::matches;
 use crate::parse::command::Word;
+use crate::parse::is_name_letter;
 use crate::parse::shell::fill::Variables;
 use crate::parse::shell::{Script, Test};
 use std::ops::Range;
@@ -74,8 +75,9 @@ fn value(subject: &str, arguments: Option<&[Word]>, variables: &Variables) -> Op
         .strip_prefix('{')
         .and_then(|rest| rest.strip_suffix('}'));
     let inner = inner.unwrap_or(rest);
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let end = inner.find(|letter| !is_name(letter)).unwrap_or(inner.len());
+    let end = inner
+        .find(|letter| !is_name_letter(letter))
+        .unwrap_or(inner.len());
     let (name, default) = match inner {
         "#" => return Some(arguments?.len().to_string()),
         _ => inner.split_at(end),

@@ -3,6 +3,7 @@
 use super::kubernetes::Environment;
 use super::workload::{Life, Limits, Probe, Probes};
 use crate::parse::compose::Compose;
+use crate::parse::is_name_letter;
 use crate::parse::quantity;
 use crate::parse::yaml::{Node, Value};
 use crate::source::{FileId, Location, Stated};
@@ -222,9 +223,11 @@ fn interpolate_or(text: &str, missing: impl Fn(&str) -> Option<String>) -> Optio
             continue;
         }
         let braced = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
         let (inside, after) = braced.unwrap_or_else(|| {
-            rest.split_at(rest.find(|letter| !is_name(letter)).unwrap_or(rest.len()))
+            rest.split_at(
+                rest.find(|letter| !is_name_letter(letter))
+                    .unwrap_or(rest.len()),
+            )
         });
         match inside.split_once(":-").or_else(|| inside.split_once('-')) {
             Some((_, default)) => result.push_str(default),

@@ -2,6 +2,7 @@
 
 use super::lines::{Instruction, NOTHING};
 use crate::parse::command::Word;
+use crate::parse::is_name_letter;
 use crate::source::{FileId, Location, Stated};
 use std::ops::Range;
 
@@ -161,7 +162,6 @@ const MAX_VALUE: usize = 1 << 16;
 
 /// The value of the variable at the beginning, and how many bytes it is written in.
 pub(super) fn variable(text: &str, variables: Variables<'_>) -> (Option<String>, usize) {
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let after = &text[1..];
     if let Some(inside) = after.strip_prefix('{') {
         let Some(end) = inside.find('}') else {
@@ -169,7 +169,7 @@ pub(super) fn variable(text: &str, variables: Variables<'_>) -> (Option<String>,
         };
         let inside = &inside[..end];
         let name = &inside[..inside
-            .find(|letter| !is_name(letter))
+            .find(|letter| !is_name_letter(letter))
             .unwrap_or(inside.len())];
         let known = variables(name);
         let value = match &inside[name.len()..] {
@@ -184,7 +184,9 @@ pub(super) fn variable(text: &str, variables: Variables<'_>) -> (Option<String>,
         };
         return (value, end + 3);
     }
-    let length = after.find(|letter| !is_name(letter)).unwrap_or(after.len());
+    let length = after
+        .find(|letter| !is_name_letter(letter))
+        .unwrap_or(after.len());
     if length == 0 {
         return (None, 1);
     }

@@ -6,6 +6,7 @@
 //! its own rules. A [`Written`] keeps the text of the image, and of each part the place that it came from.
 
 use super::words::variable;
+use crate::parse::is_name_letter;
 use crate::parse::shell::fill::{Variables, fill};
 use crate::parse::shell::{Script, parse};
 use crate::source::{FileId, Location, Span};
@@ -263,8 +264,9 @@ fn replaced(text: &str, reader: Reader, lookup: Lookup<'_>) -> (Option<String>, 
 /// The name behind the `$` that a text begins with.
 fn name_of(text: &str) -> Option<String> {
     let name = text[1..].trim_start_matches('{');
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let end = name.find(|letter| !is_name(letter)).unwrap_or(name.len());
+    let end = name
+        .find(|letter| !is_name_letter(letter))
+        .unwrap_or(name.len());
     (end > 0).then(|| name[..end].to_owned())
 }
 

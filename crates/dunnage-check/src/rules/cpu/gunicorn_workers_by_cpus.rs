@@ -2,6 +2,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Workload;
 use crate::graph::workload::Origin;
 use crate::parse::command::{Server, ServerKind, Step};
+use crate::parse::is_name_letter;
 use crate::parse::python::Call;
 use crate::rules::about::runs_dunnage;
 use crate::rules::python::{self, Code};
@@ -252,16 +253,14 @@ fn is_of_option(line: &str, option: &str) -> bool {
 /// The variable that a text is about to assign: `WORKERS` of `WORKERS=$((2 * `.
 fn assigned(before: &str) -> Option<&str> {
     let (before, _) = before.split_once('=')?;
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let start = before.rfind(|letter| !is_name(letter));
+    let start = before.rfind(|letter| !is_name_letter(letter));
     let name = &before[start.map_or(0, |start| start + 1)..];
     (!name.is_empty()).then_some(name)
 }
 
 /// The names that an option is made of: those of its lines, and of what assigns them, some steps back.
 fn asked<'a>(text: &'a str, option: &str) -> BTreeSet<&'a str> {
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let words = |line: &'a str| line.split(move |letter| !is_name(letter));
+    let words = |line: &'a str| line.split(move |letter| !is_name_letter(letter));
     let mut names: BTreeSet<&str> = logical_lines(text)
         .filter(|(_, line)| is_of_option(line, option))
         .flat_map(|(_, line)| words(line))

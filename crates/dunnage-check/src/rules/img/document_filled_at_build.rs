@@ -5,6 +5,7 @@ use crate::fix::{Fix, Target};
 use crate::graph::workload::{Python, Workload};
 use crate::parse::Model;
 use crate::parse::dockerfile::{Early, Written};
+use crate::parse::is_name_letter;
 use crate::repository::Repository;
 use crate::rules::about::about;
 use crate::rules::{Context, Family, Persona, rule};
@@ -123,11 +124,12 @@ fn script<'a>(repository: &'a Repository, workload: &Workload) -> Option<&'a Wri
 
 /// Is a variable one that the container is to be asked for? Not one that an `ARG` or the image below brings.
 fn is_meant(dockerfile: &str, variable: &str) -> bool {
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let name = variable.trim_start_matches(['$', '{']);
-    let name = &name[..name.find(|letter| !is_name(letter)).unwrap_or(name.len())];
+    let name = &name[..name
+        .find(|letter| !is_name_letter(letter))
+        .unwrap_or(name.len())];
     let is_set = dockerfile.lines().any(|line| {
-        let mut words = line.split(|letter| !is_name(letter));
+        let mut words = line.split(|letter| !is_name_letter(letter));
         let instruction = words.next().unwrap_or_default();
         (instruction.eq_ignore_ascii_case("ARG") || instruction.eq_ignore_ascii_case("ENV"))
             && words.any(|word| word == name)

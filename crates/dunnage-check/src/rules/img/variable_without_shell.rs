@@ -5,6 +5,7 @@ use crate::fix::{Fix, Target, dockerfile, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{ServerKind, Step, Word};
 use crate::parse::dockerfile::{Form, Shell, Start};
+use crate::parse::is_name_letter;
 use crate::repository::Repository;
 use crate::rules::about::{about, pythons};
 use crate::rules::python::holds;
@@ -100,7 +101,6 @@ fn literal(workload: &Workload) -> Vec<(&Word, &str)> {
 
 /// `$NAME` or `${NAME…}` in a word.
 fn variable_of(word: &str) -> Option<&str> {
-    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let begins =
         |text: &str| text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     word.match_indices('$').find_map(|(at, _)| {
@@ -108,7 +108,7 @@ fn variable_of(word: &str) -> Option<&str> {
         match rest[1..].strip_prefix('{') {
             Some(inside) if begins(inside) => Some(&rest[..=rest.find('}')?]),
             None if begins(&rest[1..]) => {
-                let end = rest[1..].find(|letter| !is_name(letter));
+                let end = rest[1..].find(|letter| !is_name_letter(letter));
                 Some(&rest[..end.map_or(rest.len(), |end| end + 1)])
             }
             _ => None,
