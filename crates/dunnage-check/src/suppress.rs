@@ -9,6 +9,7 @@ use crate::parse::Model;
 use crate::places::Places;
 use crate::repository::{File, Repository};
 use crate::source::{FileId, Location, Source, Span};
+use std::collections::{HashMap, HashSet};
 
 /// The word before the bracket.
 const MARK: &str = "dunnage: ignore";
@@ -26,18 +27,49 @@ pub struct Suppression {
     pub line: Option<u32>,
 }
 
+/// Where a rule is silenced: in a file, at a line or in all of it. By it a finding is looked up, since a repository may
+/// hold as many comments as findings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Spot {
+    file: FileId,
+    line: Option<u32>,
+    /// In upper case, as rules have it.
+    id: String,
+}
+
 /// All such comments of a repository.
 #[derive(Debug, Clone, Default)]
-pub struct Suppressions(Vec<Suppression>);
+pub struct Suppressions {
+    all: Vec<Suppression>,
+    /// The first comment at each spot.
+    first: HashMap<Spot, usize>,
+}
+
+/// The spots at which something was found.
+#[derive(Debug, Default)]
+pub struct Used(HashSet<Spot>);
+
+impl Used {
+    /// Does the comment silence something of this rule?
+    pub fn has(&self, one: &Suppression, id: &str) -> bool {
+        self.0.contains(&one.spot(id))
+    }
+}
 
 impl Suppressions {
     /// Of all files that are checked.
     pub fn of(repository: &Repository, places: &Places<'_>) -> Self {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         for (id, file) in marked(repository) {
-            read(&file.source, id, places, &mut found);
+            read(&file.source, id, places, &mut all);
         }
-        Self(found)
+        let mut first = HashMap::new();
+        for (index, one) in all.iter().enumerate() {
+            for (id, _) in &one.ids {
+                first.entry(one.spot(id)).or_insert(index);
+            }
+        }
+        Self { all, first }
     }
 
     /// May there be any? Without reading them.
@@ -47,14 +79,44 @@ impl Suppressions {
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Suppression> {
-        self.0.iter()
+        self.all.iter()
     }
 
-    /// The comment that silences a finding.
+    /// The comment that silences a finding: the first of those that do.
     pub fn find(&self, finding: &Finding, places: &Places<'_>) -> Option<&Suppression> {
-        self.0
+        let index = self.reaching(finding, places).map(|(_, index)| index).min();
+        index.and_then(|index| self.all.get(index))
+    }
+
+    /// Which spots silence one of the findings.
+    pub fn used(&self, findings: &[Finding], places: &Places<'_>) -> Used {
+        let spots = findings
             .iter()
-            .find(|one| one.names(finding.rule.id) && one.reaches(finding, places))
+            .flat_map(|finding| self.reaching(finding, places));
+        Used(spots.map(|(spot, _)| spot).collect())
+    }
+
+    /// The spots with a comment where the finding or a link of its chain is, each with its first comment.
+    fn reaching(
+        &self,
+        finding: &Finding,
+        places: &Places<'_>,
+    ) -> impl Iterator<Item = (Spot, usize)> {
+        let at = finding.at;
+        let chain = finding.evidence.iter().map(|evidence| evidence.at);
+        let lines = std::iter::once(at)
+            .chain(chain)
+            // most repositories hold no comment, and a line costs a search
+            .filter(|_| !self.first.is_empty())
+            .map(|at| (at.file, Some(places.start(at).line)));
+        std::iter::once((at.file, None))
+            .chain(lines)
+            .filter_map(|(file, line)| {
+                let id = finding.rule.id.to_owned();
+                let spot = Spot { file, line, id };
+                let index = *self.first.get(&spot)?;
+                Some((spot, index))
+            })
     }
 }
 
@@ -67,18 +129,11 @@ fn marked(repository: &Repository) -> impl Iterator<Item = (FileId, &File)> {
 }
 
 impl Suppression {
-    fn names(&self, id: &str) -> bool {
-        self.ids.iter().any(|(one, _)| one.eq_ignore_ascii_case(id))
-    }
-
-    /// Is the finding at the comment's line, or a link of its chain?
-    pub fn reaches(&self, finding: &Finding, places: &Places<'_>) -> bool {
-        let chain = finding.evidence.iter().map(|evidence| evidence.at);
-        match self.line {
-            Some(line) => std::iter::once(finding.at)
-                .chain(chain)
-                .any(|at| at.file == self.at.file && places.start(at).line == line),
-            None => finding.at.file == self.at.file,
+    fn spot(&self, id: &str) -> Spot {
+        Spot {
+            file: self.at.file,
+            line: self.line,
+            id: id.to_ascii_uppercase(),
         }
     }
 }

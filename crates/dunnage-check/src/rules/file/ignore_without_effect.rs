@@ -51,14 +51,10 @@ rule! {
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let places = Places::new(context.repository, "");
     let suppressions = Suppressions::of(context.repository, &places);
+    let used = suppressions.used(findings, &places);
     let mut idle = Vec::new();
     for one in suppressions.iter() {
-        let is_used = |id: &str| {
-            findings.iter().any(|finding| {
-                finding.rule.id.eq_ignore_ascii_case(id) && one.reaches(finding, &places)
-            })
-        };
-        judge(one, is_used, &places, &mut idle);
+        judge(one, |id| used.has(one, id), &places, &mut idle);
     }
     findings.extend(idle);
 }
