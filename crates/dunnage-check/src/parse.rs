@@ -32,7 +32,7 @@ pub enum Model {
     /// requirements.txt, pyproject.toml, setup.cfg, Pipfile, environment.yml.
     Requirements(requirements::Requirements),
     /// Other files that join images and Dockerfiles: skaffold.yaml, kustomization.yaml, CI workflows.
-    Links(Vec<other::ImageName>),
+    Links(other::Links),
     /// A template: `{{` and `{%` of Helm or Jinja. Counted, not judged.
     Template,
     /// Meant for us and not understood: one finding of its own.

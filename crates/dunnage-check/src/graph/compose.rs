@@ -141,16 +141,13 @@ impl Service<'_> {
                 .and_then(|node| quantity::seconds(&text_of(node)?))
                 .unwrap_or(DEFAULT_GRACE),
             grace_at: grace.map(|node| self.place(node)),
-            pre_stop: None,
-            service: None,
             foreign_init: init.map(|node| self.place(node)),
-            is_finite: false,
-            spot: None,
             stop_signal: self
                 .node
                 .get("stop_signal")
                 .and_then(|node| Some(Stated::new(text_of(node)?, self.place(node))))
                 .map(Box::new),
+            ..Life::default()
         }
     }
 

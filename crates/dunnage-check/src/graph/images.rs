@@ -125,7 +125,7 @@ impl<'a> Images<'a> {
                 Model::Dockerfile(dockerfile) if !dockerfile.stages.is_empty() => {
                     images.dockerfiles.push(id);
                 }
-                Model::Links(names) => images.add_names(names),
+                Model::Links(links) => images.add_names(&links.images),
                 _ => {}
             }
         }

@@ -8,6 +8,7 @@ mod environment;
 mod life;
 mod limits;
 mod probes;
+mod replicas;
 mod selectors;
 
 use crate::parse::Model;
@@ -56,6 +57,8 @@ pub struct Cluster<'a> {
     by_use: HashMap<(&'a str, String), Vec<Placed<'a>>>,
     /// Containers without an image, by the kind and the name of their object.
     patches: HashMap<(&'a str, &'a str), Vec<(FileId, &'a Node)>>,
+    /// Numbers of pods that Kustomize sets, by the name of the object.
+    replicas: HashMap<&'a str, u32>,
 }
 
 /// A container that runs something.
@@ -92,7 +95,10 @@ impl<'a> Cluster<'a> {
             .filter_map(|(file, index)| Placed::of(repository, file, index))
             .filter(|placed| !placed.object.node.is_null())
             .collect();
-        Self::index(objects)
+        Self {
+            replicas: replicas::patched(repository),
+            ..Self::index(objects)
+        }
     }
 
     fn index(objects: Vec<Placed<'a>>) -> Self {

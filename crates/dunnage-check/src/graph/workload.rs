@@ -193,6 +193,10 @@ pub struct Life {
     pub pre_stop: Option<Stated<Option<u32>>>,
     /// A Service that selects the pod.
     pub service: Option<Location>,
+    /// Do all Services that do lead to a port for metrics, which is asked for a graph and not by a user?
+    pub is_only_scraped: bool,
+    /// How many of its pods there may be at once, a rollout aside; 0 where nothing counts pods.
+    pub most_pods: u32,
     /// `shareProcessNamespace: true` or Compose `init: true`: PID 1 is not the image's.
     pub foreign_init: Option<Location>,
     /// `restartPolicy` other than Always, a Job or a CronJob: it ends by itself.

@@ -4,6 +4,7 @@
 //! tag; a name whose own letters are not known is left out. Paths that hold variables are absent.
 
 mod build_command;
+mod kustomize;
 
 use super::Problem;
 use super::yaml::{self, Node};
@@ -27,11 +28,20 @@ pub struct ImageName {
     pub at: Location,
 }
 
+/// What such a file says.
+#[derive(Debug, Clone, Default)]
+pub struct Links {
+    /// Images.
+    pub images: Vec<ImageName>,
+    /// How many pods kustomize gives an object of a name.
+    pub replicas: Vec<(String, u32)>,
+}
+
 /// Parses a file that links images to Dockerfiles, by its name.
 ///
 /// # Errors
 /// What is not YAML.
-pub fn parse(source: &Source, id: FileId) -> Result<Vec<ImageName>, Problem> {
+pub fn parse(source: &Source, id: FileId) -> Result<Links, Problem> {
     let documents = yaml::parse(&source.text)?;
     let name = source.name();
     let reader = Reader { source, id };
@@ -41,7 +51,14 @@ pub fn parse(source: &Source, id: FileId) -> Result<Vec<ImageName>, Problem> {
         _ if name.starts_with("docker-bake") => reader.bake(node),
         _ => reader.workflow(node),
     };
-    Ok(documents.iter().flat_map(read).collect())
+    let replicas = documents
+        .iter()
+        .filter(|_| name.starts_with("kustomization"))
+        .flat_map(kustomize::replicas);
+    Ok(Links {
+        images: documents.iter().flat_map(read).collect(),
+        replicas: replicas.collect(),
+    })
 }
 
 struct Reader<'a> {

@@ -6,7 +6,7 @@ use crate::fix::Target;
 use crate::graph::kubernetes::{Placed, container_node};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
-use crate::parse::command::ServerKind;
+use crate::parse::command::{ServerKind, Step};
 use crate::parse::compose::Compose;
 use crate::parse::yaml::Node;
 use crate::source::Location;
@@ -45,16 +45,15 @@ impl<'a> Manifest<'a> {
 
     /// Is no second pod there to take requests while this one starts or ends: one replica of a Deployment whose strategy is
     /// Recreate, or of a StatefulSet, which replaces a pod only once it is gone?
-    pub(super) fn is_replaced_alone(&self) -> bool {
+    pub(super) fn is_replaced_alone(&self, workload: &Workload) -> bool {
         let object = self.owner.object;
-        let spec = |path: &[&str]| object.node.get("spec").and_then(|spec| spec.at(path));
-        let is_one = spec(&["replicas"]).is_none_or(|node| node.number() == Some(1));
-        let strategy = spec(&["strategy", "type"]).and_then(Node::text);
-        match object.kind.as_str() {
-            "Deployment" => is_one && strategy == Some("Recreate"),
-            "StatefulSet" => is_one,
+        let strategy = object.node.at(&["spec", "strategy", "type"]);
+        let is_replaced = match object.kind.as_str() {
+            "Deployment" => strategy.and_then(Node::text) == Some("Recreate"),
+            "StatefulSet" => true,
             _ => false,
-        }
+        };
+        is_replaced && workload.life.most_pods <= 1
     }
 
     /// The place of a node.
@@ -114,12 +113,24 @@ pub(super) fn answers_requests(workload: &Workload) -> bool {
     workload.life.service.is_some() || workload.server().is_some_and(|server| is_web(server.kind))
 }
 
-/// Is it a dashboard that one person looks at now and then, where a refused or slow request wakes nobody: Celery's flower?
+/// Is nothing known of what runs in it: neither a command nor what its image is built from? That it is Python is what the image's
+/// name says.
+pub(super) fn is_unseen(workload: &Workload) -> bool {
+    workload.steps.is_empty() && workload.built.is_none()
+}
+
+/// Programs that one person looks at now and then.
+const DASHBOARDS: [&str; 4] = ["jupyter", "jupyter-lab", "jupyter-notebook", "tensorboard"];
+
+/// Is it a dashboard, where a refused or slow request wakes nobody: Celery's flower, TensorBoard, a notebook?
 pub(super) fn is_dashboard(workload: &Workload) -> bool {
-    workload.server().is_some_and(|server| {
+    let is_flower = workload.server().is_some_and(|server| {
         let subcommand = server.subcommand.as_ref();
         server.kind == ServerKind::Celery && subcommand.is_some_and(|word| word.value == "flower")
-    })
+    });
+    let is_named = matches!(workload.steps.last(),
+        Some(Step::Other { name, .. }) if DASHBOARDS.contains(&name.as_str()));
+    is_flower || is_named
 }
 
 /// The first call of the program's modules whose resolved name is one of these.

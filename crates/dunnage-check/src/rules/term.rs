@@ -92,7 +92,7 @@ pub(super) fn sets_up(call: &Call) -> bool {
 }
 
 /// `app.run(debug=True)`: Werkzeug's reloader sets a handler for SIGTERM.
-fn reloads(call: &Call) -> bool {
+pub(super) fn reloads(call: &Call) -> bool {
     call.name.ends_with("run")
         && ["debug", "use_reloader"].iter().any(|name| {
             call.keyword(name)

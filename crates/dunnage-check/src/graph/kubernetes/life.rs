@@ -26,6 +26,8 @@ impl Container<'_> {
             grace_at: grace.map(|node| self.place(node)),
             pre_stop: self.pre_stop(),
             service: cluster.service_of(self),
+            is_only_scraped: cluster.is_only_scraped(self),
+            most_pods: cluster.most_pods(&self.owner),
             foreign_init: shared.map(|node| self.place(node)),
             is_finite: is_job || self.is_init || restart.is_some_and(|policy| policy != "Always"),
             spot: self.spot(),

@@ -53,19 +53,33 @@ impl<'a> Cluster<'a> {
 
     /// A Service that sends requests to the container's pod: the place of its selector.
     pub fn service_of(&self, container: &Container<'_>) -> Option<Location> {
-        if container.is_init {
-            return None;
-        }
+        let service = self.services_of(container).next()?;
+        let selector = service.object.node.at(&["spec", "selector"])?;
+        Some(place(service.file, selector))
+    }
+
+    /// Are there Services that send requests to the container, and do all of them lead to a port for metrics?
+    pub(super) fn is_only_scraped(&self, container: &Container<'_>) -> bool {
+        let mut services = self.services_of(container).peekable();
+        services.peek().is_some() && services.all(|service| leads_to_metrics(service, container))
+    }
+
+    /// The Services that send requests to the container.
+    fn services_of<'b>(
+        &'b self,
+        container: &'b Container<'_>,
+    ) -> impl Iterator<Item = &'b Placed<'a>> {
         let labels = container.owner.object.pod_labels();
-        let services = labels
+        labels
             .iter()
+            .filter(|_| !container.is_init)
             .filter_map(label)
-            .flat_map(|label| self.used(&container.owner, "Service", label));
-        services.into_iter().find_map(|service| {
-            let selector = service.object.node.at(&["spec", "selector"])?;
-            let is_match = selects(selector.entries(), labels) && reaches(service, container);
-            is_match.then(|| place(service.file, selector))
-        })
+            .flat_map(|label| self.used(&container.owner, "Service", label))
+            .filter(move |service| {
+                let selector = service.object.node.at(&["spec", "selector"]);
+                selector.is_some_and(|selector| selects(selector.entries(), labels))
+                    && reaches(service, container)
+            })
     }
 
     /// The autoscaler of a workload: HorizontalPodAutoscaler or KEDA's ScaledObject.
@@ -161,6 +175,38 @@ fn reaches(service: &Placed<'_>, container: &Container<'_>) -> bool {
     targets.iter().any(|target| matches(&declared, target))
         || (declared.is_empty() && targets.iter().any(|target| !matches(&others, target)))
         || (!declared.is_empty() && others.is_empty())
+}
+
+/// Do all ports of the Service that lead to this container of the pod serve metrics: by their name, or by a number that is
+/// known for it where another container of the pod serves what the pod is for?
+fn leads_to_metrics(service: &Placed<'_>, container: &Container<'_>) -> bool {
+    let is_named = |name: &str| {
+        let mut parts = name.split(['-', '_']);
+        parts.any(|part| matches!(part, "metrics" | "prometheus" | "prom"))
+    };
+    let declared = ports_of(container.node);
+    let containers = container.pod.get("containers").map(Node::items);
+    let has_others = containers.unwrap_or_default().len() > 1;
+    let ports = service.object.node.at(&["spec", "ports"]);
+    let mut ports = ports.map(Node::items).unwrap_or_default().iter();
+    let mut is_any = false;
+    let all = ports.all(|port| {
+        let text = |key| port.get(key).and_then(Node::text);
+        let target = text("targetPort").or(text("port")).unwrap_or_default();
+        let own = declared
+            .iter()
+            .find(|(name, number)| *name == Some(target) || *number == Some(target));
+        if own.is_none() && has_others {
+            // another container's
+            return true;
+        }
+        is_any = true;
+        let number = own.and_then(|(_, number)| *number).unwrap_or(target);
+        let names = [text("name"), Some(target), own.and_then(|(name, _)| *name)];
+        names.into_iter().flatten().any(is_named)
+            || (has_others && matches!(number, "9090" | "9100" | "9113" | "9121" | "9187"))
+    });
+    all && is_any
 }
 
 fn ports_of(container: &Node) -> Vec<(Option<&str>, Option<&str>)> {

@@ -11,6 +11,7 @@ fn read(path: &str, text: &str) -> Vec<String> {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     parse(&source, FileId(0))
         .unwrap()
+        .images
         .iter()
         .map(|image| {
             let [context, dockerfile, target, renamed] = [
@@ -82,4 +83,19 @@ proptest! {
         let source = Source { path: "x.yml".to_owned(), text };
         let _ = parse(&source, FileId(0));
     }
+}
+
+#[test]
+fn kustomize_sets_replicas_by_its_list_and_by_patches_that_stand_in_it() {
+    let text = "replicas:\n- {name: web, count: 3}\npatches:\n- target: {kind: Deployment, name: worker}\n  patch: |-\n    - op: replace\n      path: /spec/replicas\n      value: 2\n- patch: |-\n    kind: Deployment\n    metadata: {name: beat}\n    spec: {replicas: 1}\n- path: other.yaml\n";
+    let source = Source {
+        path: "kustomization.yaml".to_owned(),
+        text: text.to_owned(),
+    };
+    let replicas = parse(&source, FileId(0)).unwrap().replicas;
+    let expected = [("web", 3), ("worker", 2), ("beat", 1)];
+    assert_eq!(
+        replicas,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
 }

@@ -21,7 +21,7 @@ rule! {
     ///   installs a library of models and is not among the files itself;
     /// - its processes have several threads each, together 4 or more, that use the quota up at once.
     ///
-    /// Else it is an info: a small server that mostly waits rarely uses half of a CPU. So is Celery's flower, a dashboard.
+    /// Else it is an info: a small server that mostly waits rarely uses half of a CPU. So is a dashboard (Celery's flower, TensorBoard).
     /// What the same limit does to many processes says CPU006, and to a liveness probe of 1 s PROBE003; it is not said twice.
     /// A container that nothing asks (no Service, and neither a port nor a probe) is left alone.
     ///

@@ -58,21 +58,29 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
-        check_one(context, workload, findings);
+        if serves(context.repository, workload)
+            && let Some(server) = workload.server()
+        {
+            describe(context, workload, server, findings);
+        }
     }
 }
 
-/// Does a server for development serve it, as this rule says?
-pub(in crate::rules) fn serves(context: &Context<'_>, workload: &Workload) -> bool {
-    let mut found = Vec::new();
-    check_one(context, workload, &mut found);
-    !found.is_empty()
+/// Does a server for development serve it, or a reloader start what does?
+pub(in crate::rules) fn serves(repository: &Repository, workload: &Workload) -> bool {
+    let by_command = workload
+        .server()
+        .is_some_and(|server| server.development.is_some());
+    workload.is_service()
+        && (by_command || development_server_in_code::serves(repository, workload))
 }
 
-fn check_one(context: &Context<'_>, workload: &Workload, findings: &mut Vec<Finding>) {
-    let Some(server) = workload.server().filter(|_| workload.is_service()) else {
-        return;
-    };
+fn describe(
+    context: &Context<'_>,
+    workload: &Workload,
+    server: &Server,
+    findings: &mut Vec<Finding>,
+) {
     if !is_for_development(context.repository, workload, workload.at.file) {
         development_server_in_code::check(context, workload, &RULE, findings);
     }

@@ -6,8 +6,25 @@ use crate::graph::Workload;
 use crate::graph::config::runs;
 use crate::graph::workload::Origin;
 use crate::parse::python::{Call, Module, Value};
+use crate::repository::Repository;
 use crate::rules::python::{self, Code};
+use crate::rules::term::reloads;
 use crate::rules::{Context, Rule};
+use crate::source::FileId;
+
+/// Does the module that a workload begins in serve so, or start a reloader?
+pub(super) fn serves(repository: &Repository, workload: &Workload) -> bool {
+    entry(repository, workload).is_some_and(|(_, module)| {
+        let mut calls = module.calls.iter().filter(|call| runs(module, call));
+        calls.any(|call| reloads(call) || server_of(module, call).is_some())
+    })
+}
+
+/// The module that a workload begins in, where it is plain Python and no server's.
+fn entry<'a>(repository: &'a Repository, workload: &Workload) -> Option<(FileId, &'a Module)> {
+    python::plain_python(workload)?;
+    python::entry(repository, workload)
+}
 
 /// Looks into the module that a workload begins in.
 pub(super) fn check(
@@ -16,10 +33,7 @@ pub(super) fn check(
     rule: &'static Rule,
     found: &mut Vec<Finding>,
 ) {
-    if python::plain_python(workload).is_none() {
-        return;
-    }
-    let Some((file, module)) = python::entry(context.repository, workload) else {
+    let Some((file, module)) = entry(context.repository, workload) else {
         return;
     };
     let code = Code {

@@ -5,10 +5,10 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
-use crate::parse::command::ServerKind;
+use crate::parse::command::{ServerKind, Step};
 use crate::rules::about::runs_dunnage;
 use crate::rules::img::serves_for_development;
-use crate::rules::manifest::{Manifest, is_dashboard, python_services};
+use crate::rules::manifest::{Manifest, is_dashboard, is_unseen, python_services};
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -21,9 +21,13 @@ rule! {
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
     /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
     /// it, is process 1): that one serves on until it is killed, which is another finding. Not where a server for development
-    /// serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment whose strategy is
-    /// Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. An info for Celery's flower
-    /// and for Streamlit, whose sessions break with their pod, and for a program that is seen to end by itself.
+    /// or a reloader serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment
+    /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep.
+    ///
+    /// An info for one replica without a readinessProbe, whose rollouts refuse requests for longer than that (PROBE001); for
+    /// a dashboard (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, and for MLflow, whose
+    /// clients try again; for a port of metrics; for a program that is seen to end by itself; and where neither the command nor the image's Dockerfile is known. An autoscaler's maximum and a
+    /// count of Kustomize are counted as replicas.
     ///
     /// ## Why
     ///
@@ -85,8 +89,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             || !staying(workload).is_empty()
             || flask_run(workload).is_some()
             || ignores(context.repository, workload).is_some();
-        let is_pointless =
-            manifest.is_replaced_alone() || serves_for_development(context, workload);
+        let is_pointless = manifest.is_replaced_alone(workload)
+            || serves_for_development(context.repository, workload);
         if life.pre_stop.is_some() || is_deaf || is_pointless || drains(context, workload) {
             continue;
         }
@@ -94,14 +98,28 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        let is_streamlit = workload
-            .server()
-            .is_some_and(|server| server.kind == ServerKind::Streamlit);
-        if is_dashboard(workload) || is_streamlit || !workload.is_service() {
+        // a longer outage in each rollout is PROBE001's
+        let is_lesser = life.most_pods <= 1 && workload.probes.readiness.is_none();
+        let wakes_nobody = is_dashboard(workload)
+            || is_borne(workload)
+            || !workload.is_service()
+            || life.is_only_scraped
+            || is_unseen(workload);
+        if is_lesser || wakes_nobody {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding.fix(fix(&manifest)));
     }
+}
+
+/// Is a refused request borne: by Streamlit's pages, whose sessions break with their pod anyway, and by MLflow's clients,
+/// which try again?
+fn is_borne(workload: &Workload) -> bool {
+    workload.steps.last().is_some_and(|step| match step {
+        Step::Server(server) => server.kind == ServerKind::Streamlit,
+        Step::Other { name, .. } => name == "mlflow",
+        _ => false,
+    })
 }
 
 /// Does `dunnage run` wait before it forwards SIGTERM?

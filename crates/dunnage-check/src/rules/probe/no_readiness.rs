@@ -1,15 +1,17 @@
 //! PROBE001.
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::rules::manifest::{is_dashboard, python_services};
+use crate::rules::manifest::{is_dashboard, is_unseen, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
-    /// Celery's flower, a dashboard that somebody opens now and then, for a program that is seen to end by itself, and
-    /// where no other pod could answer meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet.
+    /// a dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by itself, for a port
+    /// of metrics, where neither the command nor the image's Dockerfile is known, and where no other pod could answer
+    /// meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet. An autoscaler's maximum and
+    /// a count of Kustomize are counted as replicas.
     ///
     /// ## Why
     ///
@@ -70,7 +72,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        if is_dashboard(workload) || !workload.is_service() || manifest.is_replaced_alone() {
+        let wakes_nobody = is_dashboard(workload)
+            || !workload.is_service()
+            || workload.life.is_only_scraped
+            || is_unseen(workload)
+            || manifest.is_replaced_alone(workload);
+        if wakes_nobody {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding);
