@@ -26,6 +26,9 @@ HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parent.parent / "docs" / "check-quality.md"
 VERDICTS = ("true", "debatable", "false")
 SEVERITIES = ("error", "warning")
+# the newest first: only that one says how often the rules of today are right on files that they were not mended by
+SETS = {"third": "third hold-out", "second": "second hold-out", "holdout": "first hold-out", "first": "first corpus"}
+NEWEST, *EARLIER = SETS
 
 
 def wilson(hits, count, z=1.959964):
@@ -42,7 +45,7 @@ def rows(name):
 
 
 def of(labels, name):
-    """Those of one corpus: `first`, then `holdout`, then `second`; the rules were mended by each afterwards."""
+    """Those of one corpus, of `SETS`; the rules were mended by each afterwards."""
     return [row for row in labels if row["set"] == name]
 
 
@@ -117,17 +120,14 @@ def once(labels):
 def precision(labels):
     """The shares by corpus and severity, before and after the rules were mended by it."""
     lines = head("", "findings", "right", "debatable", "wrong", "precision", "95 % interval", "not wrong")
-    second = of(labels, "second")
-    for severity in SEVERITIES:
-        found = found_first(second, severity)
-        lines.append(shares(f"second hold-out, as found: {severity}s", [joint(row) for row in found]))
-        for reader, title in (("verdict", "one reader"), ("verdict_2", "the other")):
-            lines.append(shares(f"{title} alone", [row[reader] for row in found]))
-        lines.append(shares("each rule once a repository", once(found)))
-    for name, title in (("second", "second hold-out"), ("holdout", "first hold-out"), ("first", "first corpus")):
-        for severity in SEVERITIES if name != "second" else ():
+    for name, title in SETS.items():
+        for severity in SEVERITIES:
             found = found_first(of(labels, name), severity)
             lines.append(shares(f"{title}, as found: {severity}s", [joint(row) for row in found]))
+            if name == NEWEST:
+                for reader, who in (("verdict", "one reader"), ("verdict_2", "the other")):
+                    lines.append(shares(f"{who} alone", [row[reader] for row in found]))
+                lines.append(shares("each rule once a repository", once(found)))
         for severity in SEVERITIES:
             left = [row for row in of(labels, name) if row["after"] == "yes" and row["severity"] == severity]
             lines.append(shares(f"{title}, after mending: {severity}s", [joint(row) for row in left]))
@@ -135,15 +135,16 @@ def precision(labels):
 
 
 def by_rule(labels):
-    """What the second hold-out says of each rule, and what the corpora before it say of it now."""
-    lines = head("rule", "found", "right", "debatable", "wrong", "95 % interval", "first hold-out, now", "first corpus, now")
+    """What the newest hold-out says of each rule, and what the corpora before it say of it now."""
+    earlier = [f"{SETS[name]}, now" for name in EARLIER]
+    lines = head("rule", "found", "right", "debatable", "wrong", "95 % interval", *earlier)
     for rule in sorted({row["rule"] for row in labels}):
         of_rule = [row for row in labels if row["rule"] == rule]
-        found = [row for row in of(of_rule, "second") if row["before"] == "yes"]
+        found = [row for row in of(of_rule, NEWEST) if row["before"] == "yes"]
         counts = collections.Counter(joint(row) for row in found)
         interval = " to ".join(percent(end) for end in wilson(counts["true"], len(found))) if found else ""
         kinds = (counts[verdict] for verdict in VERDICTS)
-        earlier = (now(of(of_rule, name)) for name in ("holdout", "first"))
+        earlier = (now(of(of_rule, name)) for name in EARLIER)
         lines.append(line(f"[{rule}](rules/{rule}.md)", len(found), *kinds, interval, *earlier))
     return lines
 
@@ -151,25 +152,31 @@ def by_rule(labels):
 def now(labels):
     """How many of what is found now are right."""
     found = [row for row in labels if row["after"] == "yes"]
-    return f"{sum(row['verdict'] == 'true' for row in found)} of {len(found)}" if found else ""
+    return f"{sum(joint(row) == 'true' for row in found)} of {len(found)}" if found else ""
 
 
 def not_right(labels):
-    """Every judgement that is not "right": of the second hold-out all, of the corpora before what is still found."""
+    """Every judgement that is not "right": of the newest hold-out all, of the corpora before what is still found."""
     lines = head("rule", "where", "judgement", "reason", "the other reader")
     alike = collections.defaultdict(list)
-    titles = {"second": "", "holdout": " (first hold-out)", "first": " (first corpus)"}
     for row in labels:
-        if joint(row) != "true" and (row["set"] == "second" or row["after"] == "yes"):
+        if joint(row) != "true" and (row["set"] == NEWEST or row["after"] == "yes"):
             texts = ("set", "repository", "rule", "verdict", "reason", "verdict_2", "reason_2")
             alike[tuple(row[key] for key in texts)].append(row)
-    for (name, repository, rule, *judged), found in sorted(alike.items(), key=lambda item: item[0], reverse=True):
+    for (name, repository, rule, *judged), found in sorted(alike.items(), key=newest_first):
+        corpus = "" if name == NEWEST else f" ({SETS[name]})"
         place = f"{found[0]['path']}:{found[0]['line']}"
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         verdict, reason, verdict_2, reason_2 = judged
         other = f"{said_of(verdict_2)}: {reason_2}" if verdict_2 else ""
-        lines.append(line(rule, f"{repository} `{place}`{more}{titles[name]}", said_of(verdict), reason, other))
+        lines.append(line(rule, f"{repository} `{place}`{more}{corpus}", said_of(verdict), reason, other))
     return lines
+
+
+def newest_first(item):
+    """By corpus, then by repository and rule."""
+    name, *rest = item[0]
+    return list(SETS).index(name), rest
 
 
 def said_of(verdict):
@@ -292,7 +299,7 @@ def main():
         return
     data = json.loads((HERE / "peers.json").read_text(encoding="utf-8"))
     tables = {
-        "short": short(of(labels, "second")),
+        "short": short(of(labels, NEWEST)),
         "precision": precision(labels),
         "rules": by_rule(labels),
         "not right": not_right(labels),

@@ -197,8 +197,9 @@ impl Page {
         );
         page.push_str(
             "\nRSS counts shared pages of the C library in full, PSS by share: both depend on what else runs. A static program \
-             shares nothing. The signal's time includes Python's `os.kill` and `signal.sigwait`, alike for all; in the \
-             column without an init the receiver is PID 1 itself.\n",
+             shares nothing. The signal's time includes Python's `os.kill` and `signal.sigwait`, alike for all, and is \
+             measured in a CPU cgroup as a container has one (in the root cgroup the kernel schedules each session as a group of its own, \
+             which favours an init that starts its child in a new session); in the column without an init the receiver is PID 1 itself.\n",
         );
     }
 
