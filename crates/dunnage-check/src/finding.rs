@@ -2,7 +2,7 @@
 
 use crate::fix::Fix;
 use crate::graph::Workload;
-use crate::rules::Rule;
+use crate::rules::{Family, Rule};
 use crate::source::Location;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,34 @@ impl Finding {
     /// Within this workload, and no surer than the weakest link of it.
     #[must_use]
     pub fn within(self, workload: &Workload) -> Self {
-        self.of(&workload.name).at_most(workload.confidence)
+        let finding = self.of(&workload.name).at_most(workload.confidence);
+        match workload.developer.as_deref() {
+            Some(sign) => finding.of_a_developer(workload, sign),
+            None => finding,
+        }
+    }
+
+    /// About what runs on a developer's own machine: what is said of production is milder there. The image may be another
+    /// one's as well, and the tasks of a worker are lost wherever it is stopped.
+    fn of_a_developer(mut self, workload: &Workload, sign: &Evidence) -> Self {
+        let is_of_production = matches!(
+            self.rule.family,
+            Family::Pid | Family::Life | Family::Cpu | Family::Mem | Family::Probe
+        );
+        if !is_of_production {
+            return self;
+        }
+        let serves_development = workload
+            .server()
+            .is_some_and(|server| server.development.is_some());
+        let keeps_some = self.at.file != workload.at.file || workload.works_on_tasks();
+        let most = if keeps_some && !serves_development {
+            Severity::Warning
+        } else {
+            Severity::Info
+        };
+        self.severity = self.severity.min(most);
+        self.because(sign.at, sign.note.clone())
     }
 
     /// About the workload of this name.

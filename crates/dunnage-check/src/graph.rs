@@ -9,6 +9,7 @@ mod choices;
 pub mod compose;
 pub mod config;
 mod declare;
+mod development;
 mod effective;
 mod ending;
 mod files;

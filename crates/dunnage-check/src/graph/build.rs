@@ -1,5 +1,6 @@
 //! From what declares a workload to the workload: its image, its command, its program, what holds in it.
 
+use super::development;
 use super::effective::{self, Image, Line, Override};
 use super::ending;
 use super::files::{Files, lineage};
@@ -142,12 +143,15 @@ pub(super) fn workload(
         probes: declared.probes,
         life: declared.life,
         ends: false,
+        developer: None,
         chain,
         confidence,
     };
     if workload.python != Python::No {
         add_program(repository, files.as_ref(), &mut workload);
         workload.ends = ending::ends(repository, &workload);
+        let workdir = files.as_ref().map(Files::workdir);
+        workload.developer = development::sign(repository, &workload, workdir).map(Box::new);
     }
     stop_signal(stage, &mut workload);
     workload

@@ -80,6 +80,11 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// The folder that a program is started in.
+    pub(super) fn workdir(&self) -> &str {
+        &self.workdir
+    }
+
     /// The script at a path, or of a name that `PATH` is searched for.
     pub(super) fn script(&self, path: &str) -> Option<ScriptFile<'a>> {
         let written = self.written.iter().find(|file| {

@@ -1,7 +1,7 @@
 //! One workload, as rules see it.
 
 use crate::finding::{Confidence, Evidence};
-use crate::parse::command::{Init, Server, Step, Word};
+use crate::parse::command::{Init, Server, ServerKind, Step, Word};
 use crate::parse::dockerfile::{Base, Start};
 use crate::parse::shell::Script;
 use crate::source::{FileId, Location, Stated};
@@ -51,6 +51,8 @@ pub struct Workload {
     pub life: Life,
     /// Is it known from the files that its program ends by itself, whatever the manifest expects: tests, a batch?
     pub ends: bool,
+    /// What shows that it runs on a developer's own machine.
+    pub developer: Option<Box<Evidence>>,
     /// How the links from the manifest to the image and the program were found; what a rule adds as evidence.
     pub chain: Vec<Evidence>,
     /// The weakest of the chain's links.
@@ -226,6 +228,18 @@ impl Workload {
         !self.ends
             && !self.life.is_finite
             && !matches!(self.origin, Origin::Kubernetes { is_init: true, .. })
+    }
+
+    /// Does it work on tasks of a queue, which are lost where it is killed?
+    pub fn works_on_tasks(&self) -> bool {
+        self.server().is_some_and(|server| {
+            let subcommand = server.subcommand.as_ref();
+            let is_worker = || subcommand.is_some_and(|word| word.value == "worker");
+            match server.kind {
+                ServerKind::Celery => is_worker(),
+                kind => matches!(kind, ServerKind::Rq | ServerKind::Dramatiq),
+            }
+        })
     }
 
     /// What a variable holds in the container.

@@ -15,6 +15,7 @@ mod shell_form;
 mod shell_without_exec;
 mod stop_signal;
 mod tool_in_front;
+mod words_lost;
 
 use super::Rule;
 
@@ -35,4 +36,5 @@ pub(super) const RULES: &[&Rule] = &[
     &stop_signal::RULE,
     &command_drops_init::RULE,
     &no_pids_limit::RULE,
+    &words_lost::RULE,
 ];

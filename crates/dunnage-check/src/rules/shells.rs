@@ -3,8 +3,8 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Edit, Fix, Target};
 use crate::graph::render;
-use crate::graph::workload::{Origin, Workload};
-use crate::parse::command::{Server, ServerKind, Step, Tail};
+use crate::graph::workload::Workload;
+use crate::parse::command::{Server, ServerKind, Step, Tail, Word};
 use crate::parse::dockerfile::{Shell, becomes};
 use crate::parse::shell::Script;
 use crate::repository::Repository;
@@ -47,8 +47,11 @@ pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
         }
         _ => None,
     };
-    // whose STOPSIGNAL is SIGKILL wants no SIGTERM
-    if ends_in_a_shell(workload) || term::stop_signal(workload) == "KILL" {
+    // whose STOPSIGNAL is SIGKILL wants no SIGTERM; a program without its words ends before anybody stops it
+    if ends_in_a_shell(workload)
+        || term::stop_signal(workload) == "KILL"
+        || lost_words(workload).is_some()
+    {
         return Vec::new();
     }
     workload.steps.iter().filter_map(of_step).collect()
@@ -67,20 +70,55 @@ pub(super) fn stays_deaf(workload: &Workload) -> bool {
         }
 }
 
+/// Words that were written for a program and that `sh -c` keeps from it.
+pub(super) struct Lost<'a> {
+    /// `sh`, `bash`.
+    pub(super) shell: &'a str,
+    /// The text: one bare word.
+    pub(super) program: &'a Word,
+    /// What stands behind it.
+    pub(super) words: &'a [Word],
+}
+
+/// `sh -c celery -A app worker`: the text is `celery`, and what follows becomes `$0`, `$1`, which a text of one bare word never
+/// asks for. A name for `$0` alone (`sh -c program sh`, `--`) is no loss.
+pub(super) fn lost_words(workload: &Workload) -> Option<Lost<'_>> {
+    let text = workload.steps.iter().find_map(|step| match step {
+        Step::Shell { at, .. } => Some(*at),
+        _ => None,
+    })?;
+    let at = workload.command.iter().position(|word| word.at == text)?;
+    let (program, words) = workload.command.get(at..)?.split_first()?;
+    let shell = workload.command[..at]
+        .iter()
+        .rev()
+        .find(|word| !word.text.starts_with('-'))?;
+    let shell = shell.text.rsplit('/').next()?;
+    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "._-/+:@".contains(letter);
+    let names_itself = |word: &Word| {
+        let name = word.text.rsplit('/').next().unwrap_or_default();
+        let own = program.text.rsplit('/').next();
+        matches!(name, "" | "-" | "--" | "_") || name == shell || Some(name) == own
+    };
+    let is_lost = match words {
+        [] => false,
+        [only] => !names_itself(only),
+        _ => true,
+    };
+    let is_shell = matches!(shell, "sh" | "bash" | "dash" | "ash");
+    (is_shell && is_lost && program.text.chars().all(is_bare)).then_some(Lost {
+        shell,
+        program,
+        words,
+    })
+}
+
 /// `CMD /bin/sh`: somebody works in it, nothing is started by it.
 fn ends_in_a_shell(workload: &Workload) -> bool {
     let Some(Step::Other { name, .. }) = workload.steps.last() else {
         return false;
     };
     matches!(name.as_str(), "sh" | "bash" | "dash" | "ash" | "zsh")
-}
-
-/// `runserver` or `--reload` in a Compose file: a developer's own machine, where a stop of 10 s is nobody's alarm.
-fn runs_for_a_developer(workload: &Workload) -> bool {
-    matches!(workload.origin, Origin::Compose { .. })
-        && workload
-            .server()
-            .is_some_and(|server| server.development.is_some())
 }
 
 impl Staying {
@@ -113,8 +151,10 @@ impl Staying {
             None => format!("{subject} {may} {} and {harm}", between(workload, &program)),
         };
         let finding = Finding::new(rule, at, message);
-        if runs_for_a_developer(workload) {
-            finding.severity(Severity::Info)
+        // `tini -g` lets the program hear it, and ends before the program can
+        let hears = workload.init().is_some_and(|init| init.signals_group);
+        if self.is_sure && hears {
+            finding.severity(Severity::Warning)
         } else if self.is_sure {
             finding
         } else {

@@ -26,8 +26,8 @@ const PARTS: &[Part] = &[
         "Process 1",
         &[
             (
-                "No shell stands between the init and the program: exec form, `exec` in `sh -c` and in entrypoint scripts",
-                &["PID001", "PID002", "PID003"],
+                "No shell stands between the init and the program: exec form, `exec` in `sh -c` and in entrypoint scripts, one text behind `-c`",
+                &["PID001", "PID002", "PID003", "PID016"],
             ),
             (
                 "There is an init that reaps orphans, exactly one, and it reaches the whole process group",

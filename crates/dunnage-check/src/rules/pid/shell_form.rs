@@ -22,7 +22,8 @@ rule! {
     ///
     /// Below an init the shell dies of SIGTERM at once, the init ends with it, and the kernel kills the program: 0 of 12
     /// clean-ups were finished under tini, `tini -g`, dumb-init, catatonit and pid1-rs each. The exit code 143 looks
-    /// graceful.
+    /// graceful. Where the init passes signals to the whole group (`tini -g`, dumb-init) the program hears it and has no time to
+    /// act on it: a warning.
     ///
     /// bash becomes a last command without redirections, busybox any last command: there this rule is silent.
     ///

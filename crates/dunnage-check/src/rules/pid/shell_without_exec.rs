@@ -2,12 +2,11 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Target;
-use crate::graph::workload::{Origin, Workload};
+use crate::graph::workload::Workload;
 use crate::parse::dockerfile::Form;
 use crate::parse::shell;
-use crate::parse::yaml::Node;
 use crate::repository::Repository;
-use crate::rules::about::{about, node, pythons, runs_dunnage, stage};
+use crate::rules::about::{about, pythons, runs_dunnage, stage};
 use crate::rules::shells::{self, Staying, mended, shell_note, staying};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
@@ -24,10 +23,11 @@ rule! {
     /// where a line break stands behind it (tried with 1.35), as at the end of a block `|` or `>` of YAML; `|-` leaves it
     /// out.
     ///
-    /// An info in a Compose file where the program is for development (`runserver`, `--reload`), or that mounts a folder of
-    /// examples to try the program out: there nobody is woken by a stop of 10 s. A service that another one waits for to
-    /// end well (`service_completed_successfully`) is no service, nor is one of `restart: "no"` that neither serves nor
-    /// loops.
+    /// An info in a Compose file for a developer's machine, where nobody is woken by a stop of 10 s: a program for development
+    /// (`runserver`, `--reload`), the project's own source mounted over the image's without a restart policy, `develop.watch`
+    /// that synchronises files, or a folder of examples. A warning there for a worker, whose tasks are lost. A service that
+    /// another one waits for to end well (`service_completed_successfully`) is no service, nor is one of `restart: "no"` that
+    /// neither serves nor loops.
     ///
     /// ## Example
     /// ```yaml
@@ -71,31 +71,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             if shells::handles_term(&shell::parse(target.slice(shell.at.span), 0, shell.at.file)) {
                 continue;
             }
-            let mut finding = describe(&shell, workload);
-            if is_for_trying(context.repository, workload) {
-                finding = finding.severity(Severity::Info);
-            }
+            let finding = describe(&shell, workload);
             let mend = shell.become_program(target);
             let finding = mended(finding, context.repository, workload, mend);
             findings.push(about(finding, workload));
         }
     }
-}
-
-/// Does a Compose service mount a folder of examples? Then the file shows the program to somebody.
-fn is_for_trying(repository: &Repository, workload: &Workload) -> bool {
-    if !matches!(workload.origin, Origin::Compose { .. }) {
-        return false;
-    }
-    let volumes = node(repository, workload).and_then(|(_, node)| node.get("volumes"));
-    let mut volumes = volumes.map(Node::items).unwrap_or_default().iter();
-    volumes.any(|volume| {
-        let source = volume.get("source").unwrap_or(volume).text();
-        let path = source.unwrap_or_default().split(':').next();
-        let folder = path.and_then(|path| path.strip_prefix("./"));
-        let first = folder.and_then(|folder| folder.split('/').next());
-        matches!(first, Some("example" | "examples" | "demo" | "demos"))
-    })
 }
 
 /// That is PID001's.

@@ -1,0 +1,192 @@
+//! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by a
+//! server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
+//! examples. A service with a restart policy is meant to stay, mounted or not; a mounted file or a folder of configuration
+//! or data says nothing.
+
+use super::images::{is_below, join};
+use super::workload::{Origin, Workload};
+use crate::finding::Evidence;
+use crate::parse::Model;
+use crate::parse::yaml::Node;
+use crate::repository::Repository;
+use crate::source::Location;
+
+/// Folders that hold a program in images where nothing else is said.
+const CODE: [&str; 8] = [
+    "/app",
+    "/code",
+    "/opt/app",
+    "/project",
+    "/src",
+    "/srv/app",
+    "/usr/src/app",
+    "/workspace",
+];
+
+/// Folders beside a program that are no part of it.
+const BESIDE: [&str; 30] = [
+    "assets",
+    "backup",
+    "backups",
+    "cache",
+    "cert",
+    "certs",
+    "conf",
+    "config",
+    "configs",
+    "data",
+    "database",
+    "db",
+    "docs",
+    "files",
+    "fixtures",
+    "log",
+    "logs",
+    "media",
+    "migrations",
+    "models",
+    "output",
+    "outputs",
+    "public",
+    "reports",
+    "secrets",
+    "ssl",
+    "static",
+    "storage",
+    "tmp",
+    "uploads",
+];
+
+/// What shows it, and where.
+pub(super) fn sign(
+    repository: &Repository,
+    workload: &Workload,
+    workdir: Option<&str>,
+) -> Option<Evidence> {
+    let Origin::Compose { service } = &workload.origin else {
+        return None;
+    };
+    let file = workload.at.file;
+    let Model::Compose(compose) = &repository.file(file).model else {
+        return None;
+    };
+    let (_, node) = compose.services.iter().find(|(name, _)| name == service)?;
+    let said = |at, note: &str| Evidence {
+        at,
+        note: note.to_owned(),
+    };
+    let place = |node: &Node| Location {
+        file,
+        span: node.span,
+    };
+    let server = workload.server();
+    if let Some(at) = server.and_then(|server| server.development) {
+        return Some(said(
+            at,
+            "a server for development, as on a developer's machine",
+        ));
+    }
+    let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
+    let mounts: Vec<Mount<'_>> = volumes.iter().filter_map(Mount::of).collect();
+    if let Some(mount) = mounts.iter().find(|mount| mount.is_of_examples()) {
+        return Some(said(place(mount.node), "mounts examples, to try it out"));
+    }
+    if is_kept(node) {
+        return None;
+    }
+    if let Some(sync) = node.at(&["develop", "watch"]).filter(|watch| syncs(watch)) {
+        return Some(said(
+            place(sync),
+            "the source is synchronised while it runs",
+        ));
+    }
+    let folder = repository.file(file).source.folder();
+    let own = node.get("working_dir").and_then(Node::text);
+    let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
+    let mount = mounts
+        .iter()
+        .find(|mount| mount.is_of_source(repository, folder, workdir))?;
+    Some(said(
+        place(mount.node),
+        "mounts the source over the image's, as on a developer's machine",
+    ))
+}
+
+/// Is it started again by itself, so that somebody wants it to stay?
+fn is_kept(service: &Node) -> bool {
+    let restart = service.get("restart").and_then(Node::text);
+    restart.is_some_and(|restart| restart != "no")
+        || service.at(&["deploy", "restart_policy"]).is_some()
+}
+
+/// Does a rule of `develop.watch` copy files into the container?
+fn syncs(watch: &Node) -> bool {
+    let mut actions = watch.items().iter();
+    actions.any(|rule| {
+        let action = rule.get("action").and_then(Node::text);
+        action.is_some_and(|action| action.starts_with("sync"))
+    })
+}
+
+/// A folder of the project in the container.
+struct Mount<'a> {
+    node: &'a Node,
+    /// From the Compose file's folder.
+    source: &'a str,
+    target: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    /// None for volumes that have a name, and for folders of the host.
+    fn of(node: &'a Node) -> Option<Self> {
+        let (source, target) = match (node.get("source"), node.get("target")) {
+            (Some(source), Some(target)) => (source.text()?, target.text()?),
+            _ => node.text()?.split_once(':')?,
+        };
+        let target = target.split(':').next()?;
+        let of_project = ["${PWD}", "$PWD"]
+            .iter()
+            .find_map(|here| source.strip_prefix(here))
+            .map(|rest| rest.trim_start_matches('/'));
+        let source = of_project.or_else(|| source.starts_with('.').then_some(source))?;
+        let target = target.trim_end_matches('/');
+        target.starts_with('/').then_some(Self {
+            node,
+            source,
+            target,
+        })
+    }
+
+    fn is_of_examples(&self) -> bool {
+        let mut parts = self.source.trim_start_matches("./").split('/');
+        let first = parts.next();
+        matches!(first, Some("example" | "examples" | "demo" | "demos"))
+    }
+
+    /// Does it lie over what the program is made of?
+    fn is_of_source(&self, repository: &Repository, folder: &str, workdir: Option<&str>) -> bool {
+        let source = join(folder, self.source);
+        let name = self.source.trim_end_matches('/').rsplit('/').next();
+        let is_beside = name.is_some_and(|name| BESIDE.contains(&name));
+        let is_file = name.is_some_and(|name| name.trim_start_matches('.').contains('.'));
+        if is_beside || is_file {
+            return false;
+        }
+        let roots = CODE.iter().copied().chain(workdir);
+        let (mut is_root, mut is_within) = (false, false);
+        for root in roots {
+            let root = root.trim_end_matches('/');
+            is_root |= self.target == root
+                || workdir.is_some_and(|workdir| is_below(workdir, self.target));
+            is_within |= is_below(self.target, root);
+        }
+        is_root || (is_within && holds_python(repository, &source))
+    }
+}
+
+/// Is there a Python file in a folder or below it?
+fn holds_python(repository: &Repository, folder: &str) -> bool {
+    repository.files().any(|(_, file)| {
+        matches!(file.model, Model::Python(_)) && is_below(file.source.folder(), folder)
+    })
+}
