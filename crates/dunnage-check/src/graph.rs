@@ -16,6 +16,7 @@ mod files;
 mod images;
 pub mod imports;
 pub mod kubernetes;
+pub mod listens;
 mod packages;
 mod python;
 pub mod render;

@@ -12,10 +12,12 @@ mod img;
 mod life;
 mod manifest;
 mod mem;
+mod net;
 mod obs;
 mod pid;
 mod probe;
 mod python;
+mod reach;
 mod shells;
 mod term;
 
@@ -50,6 +52,8 @@ pub enum Family {
     Life,
     /// Probes.
     Probe,
+    /// Sockets: where the server listens and who asks there.
+    Net,
     /// The image and how it is run.
     Img,
     /// Evidence for those who are on call.
@@ -119,12 +123,13 @@ macro_rules! rule {
 }
 pub(crate) use rule;
 
-const FAMILIES: [&[&Rule]; 8] = [
+const FAMILIES: [&[&Rule]; 9] = [
     pid::RULES,
     cpu::RULES,
     mem::RULES,
     life::RULES,
     probe::RULES,
+    net::RULES,
     img::RULES,
     obs::RULES,
     file::RULES,

@@ -10,7 +10,7 @@ use super::packages;
 use super::python::{Signs, judge};
 use super::scripts::Scripts;
 use super::steps::{self, Surroundings};
-use super::workload::{Built, Life, Limits, Origin, Probes, Python, StartPlace, Workload};
+use super::workload::{Built, Life, Limits, Origin, Probes, Python, Request, StartPlace, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::{Init, Server, ServerKind, Step};
@@ -37,6 +37,7 @@ pub(super) struct Declared {
     pub(super) limits: Limits,
     pub(super) probes: Probes,
     pub(super) life: Life,
+    pub(super) requests: Vec<Request>,
 }
 
 /// The stages that an image is made of, nearest first.
@@ -142,6 +143,7 @@ pub(super) fn workload(
         limits: declared.limits,
         probes: declared.probes,
         life: declared.life,
+        requests: declared.requests,
         ends: false,
         developer: None,
         chain,

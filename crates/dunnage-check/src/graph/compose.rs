@@ -1,7 +1,7 @@
 //! What a Compose file says about a service.
 
 use super::kubernetes::Environment;
-use super::workload::{Life, Limits, Probe, Probes};
+use super::workload::{Asker, Life, Limits, Probe, Probes, Request};
 use crate::parse::compose::Compose;
 use crate::parse::is_name_letter;
 use crate::parse::quantity;
@@ -149,6 +149,23 @@ impl Service<'_> {
                 .map(Box::new),
             ..Life::default()
         }
+    }
+
+    /// The container's ports that the host maps. None where it shares somebody's network.
+    pub fn requests(&self) -> Vec<Request> {
+        if self.node.get("network_mode").is_some() {
+            return Vec::new();
+        }
+        let ports = self.node.get("ports").map(Node::items).unwrap_or_default();
+        let ports = ports.iter().filter_map(|node| {
+            let text = text_of(node.get("target").unwrap_or(node))?;
+            let inside = text.rsplit(':').next()?;
+            let port = inside.split('/').next()?.parse().ok()?;
+            let at = self.place(node);
+            let by = Asker::Host;
+            Some(Request { port, by, at })
+        });
+        ports.collect()
     }
 
     /// `environment`, as a mapping or a list. What `env_file` holds is not known, nor is a name without a value.

@@ -1,7 +1,7 @@
 //! Options of a server that stand in Python instead of its command line: gunicorn.conf.py, Celery's configuration, and
 //! `uvicorn.run(…)` of a module that is started by itself. What the command line says wins, as it does in the servers.
 
-use crate::parse::command::{Server, ServerKind};
+use crate::parse::command::{Binding, Server, ServerKind};
 use crate::parse::python::{Call, Module, Value};
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated};
@@ -14,6 +14,33 @@ pub fn gunicorn(repository: &Repository, file: FileId, server: &mut Server) {
     let text = &repository.file(file).source.text;
     for (name, value, at) in &module.assignments {
         set(server, name, value, with_name(text, name, *at));
+    }
+    let has_binding = server.binding.is_some();
+    let binds = module.assignments.iter();
+    for (_, value, at) in binds.filter(|(name, ..)| name == "bind" && !has_binding) {
+        bind(server.binding.get_or_insert_default(), value, *at);
+    }
+    // a hook or another line may set it in a way that is not read
+    if text.contains("bind") && server.binding.is_none() {
+        server.binding.get_or_insert_default().is_unclear = true;
+    }
+}
+
+/// `bind = "0.0.0.0:8000"`, or a list of them.
+fn bind(binding: &mut Binding, value: &Value, at: Location) {
+    match value {
+        Value::Text(text) if binding.addresses.is_empty() => {
+            let addresses = text.split(',').map(str::trim);
+            let stated = addresses.map(|address| Stated::new(address.to_owned(), at));
+            binding.addresses.extend(stated);
+        }
+        Value::List(values) if binding.addresses.is_empty() => {
+            values.iter().for_each(|value| match value {
+                Value::Text(text) => binding.addresses.push(Stated::new(text.to_string(), at)),
+                _ => binding.is_elsewhere = true,
+            });
+        }
+        _ => binding.is_elsewhere = true,
     }
 }
 
@@ -77,6 +104,7 @@ pub fn uvicorn(repository: &Repository, entry: FileId, server: &mut Server) {
         return;
     };
     server.kind = ServerKind::Uvicorn;
+    server.call = Some(call.at);
     let text = &repository.file(entry).source.text;
     for argument in &call.arguments {
         match (argument.keyword.as_deref(), &argument.value) {

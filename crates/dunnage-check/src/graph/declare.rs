@@ -96,6 +96,7 @@ fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Image
         limits,
         probes: container.probes(),
         life: container.life(cluster),
+        requests: container.requests(cluster),
     }
 }
 
@@ -313,6 +314,7 @@ fn of_service(
         limits: service.limits(),
         probes: service.probes(),
         life: service.life(),
+        requests: service.requests(),
     }
 }
 
@@ -393,6 +395,7 @@ fn dockerfiles(
                 grace: DOCKER_GRACE,
                 ..Life::default()
             },
+            requests: Vec::new(),
         });
     }
     found

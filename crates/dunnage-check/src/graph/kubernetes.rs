@@ -9,6 +9,7 @@ mod life;
 mod limits;
 mod probes;
 mod replicas;
+mod requests;
 mod selectors;
 
 use crate::parse::Model;

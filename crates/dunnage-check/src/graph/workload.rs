@@ -49,6 +49,8 @@ pub struct Workload {
     pub probes: Probes,
     /// Shutdown.
     pub life: Life,
+    /// Who asks it from outside of the container, where that is sure.
+    pub requests: Vec<Request>,
     /// Is it known from the files that its program ends by itself, whatever the manifest expects: tests, a batch?
     pub ends: bool,
     /// What shows that it runs on a developer's own machine.
@@ -182,6 +184,28 @@ pub struct Probe {
     pub failures: u32,
     /// `initialDelaySeconds`, default 0.
     pub delay: u32,
+}
+
+/// A port on which somebody outside of the container asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// The container's port, whatever it is called outside.
+    pub port: u16,
+    /// Who asks.
+    pub by: Asker,
+    /// Where it is said.
+    pub at: Location,
+}
+
+/// Who asks a container from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A Service that selects its pod.
+    Service,
+    /// The kubelet's probe.
+    Probe,
+    /// Who asks the host: `ports` of Compose.
+    Host,
 }
 
 /// Shutdown.

@@ -3,6 +3,7 @@
 //! Pure text: whether the words come from `CMD`, from a manifest, from Compose or from the last line of a script does not
 //! matter. [`read`] takes words and gives the steps from the first process to the program that serves.
 
+mod binding;
 mod options;
 mod program;
 mod shell;
@@ -11,6 +12,7 @@ mod wrapper;
 
 use crate::parse::shell::fill::Variables;
 use crate::source::{Location, Short, Stated};
+pub use binding::Binding;
 pub use program::file_name;
 pub use shell::read_text;
 
@@ -96,6 +98,10 @@ pub struct Server {
     pub is_unbuffered: bool,
     /// Where the program is named: `gunicorn`, `-m uvicorn`, `python`.
     pub at: Option<Location>,
+    /// What says where it listens.
+    pub binding: Option<Box<Binding>>,
+    /// The call of a module that starts it, where no command line names it.
+    pub call: Option<Location>,
     /// Names of options whose values could not be read.
     pub unknown: Vec<String>,
     /// Options whose values are those of variables.

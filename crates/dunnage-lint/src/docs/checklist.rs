@@ -125,6 +125,13 @@ const PARTS: &[Part] = &[
         ],
     ),
     (
+        "Sockets",
+        &[(
+            "The server listens on an address and a port on which it is asked",
+            &["NET001", "NET002"],
+        )],
+    ),
+    (
         "Image",
         &[
             (

@@ -107,6 +107,7 @@ fn title(family: Family) -> &'static str {
         Family::Mem => "Memory",
         Family::Life => "Start, shutdown, grace",
         Family::Probe => "Probes",
+        Family::Net => "Sockets: where the server listens and who asks there",
         Family::Img => "The image and how it is run",
         Family::Obs => "Evidence for those who are on call",
         Family::File => "The tool's own",

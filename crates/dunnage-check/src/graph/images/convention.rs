@@ -9,7 +9,9 @@ use super::{Asked, Images, Link, Reference, is_below, normalise};
 use crate::finding::{Confidence, Evidence};
 use crate::graph::workload::Built;
 use crate::parse::Model;
+use crate::parse::command::{self, Binding, Step};
 use crate::parse::dockerfile::{Form, Start};
+use crate::parse::shell::fill::Variables;
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,21 +299,34 @@ fn owner(reference: &Reference) -> Option<&str> {
     Some(reference.path.split_once('/')?.0)
 }
 
-/// The number behind `--port`, `-p`, `--bind`, `-b` and the like, and of `0.0.0.0:8000` alone; none where it is a variable's.
+/// The port that a command says: a server's in its own words, another program's in the usual ones. None where it is a
+/// variable's.
 fn port_of(start: &Start) -> Option<u16> {
-    let text = match &start.form {
-        Form::Exec(words) => words
-            .iter()
-            .map(|word| word.text.as_str())
-            .collect::<Vec<_>>()
-            .join(" "),
-        Form::Shell(text) => text.clone(),
+    let (steps, text) = match &start.form {
+        Form::Exec(words) => {
+            let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+            (command::read(words), texts.join(" "))
+        }
+        Form::Shell(text) => {
+            let mut variables = Variables::unknown();
+            let steps = command::read_text("sh", text, start.arguments, &mut variables);
+            (steps, text.clone())
+        }
     };
+    let server = steps.iter().find_map(|step| match step {
+        Step::Server(server) => server.binding.as_deref(),
+        _ => None,
+    });
+    server.and_then(Binding::port).or_else(|| usual_port(&text))
+}
+
+/// The number behind `--port`, `-p`, `--bind`, `-b` and the like, and of `0.0.0.0:8000` alone.
+fn usual_port(text: &str) -> Option<u16> {
     let mut words = text.split(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\''));
     let mut port = None;
     while let Some(word) = words.next() {
         let value = match word {
-            "--port" | "-p" | "--server.port" | "--http-port" => words.next(),
+            "--port" | "-p" | "--http-port" => words.next(),
             "--bind" | "-b" => words.next().and_then(|value| value.rsplit(':').next()),
             _ => word.strip_prefix("0.0.0.0:"),
         };

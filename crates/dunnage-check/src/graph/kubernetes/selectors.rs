@@ -65,7 +65,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// The Services that send requests to the container.
-    fn services_of<'b>(
+    pub(super) fn services_of<'b>(
         &'b self,
         container: &'b Container<'_>,
     ) -> impl Iterator<Item = &'b Placed<'a>> {
@@ -209,7 +209,8 @@ fn leads_to_metrics(service: &Placed<'_>, container: &Container<'_>) -> bool {
     all && is_any
 }
 
-fn ports_of(container: &Node) -> Vec<(Option<&str>, Option<&str>)> {
+/// The ports that a container declares: name and number.
+pub(super) fn ports_of(container: &Node) -> Vec<(Option<&str>, Option<&str>)> {
     let ports = container.get("ports").map(Node::items).unwrap_or_default();
     ports
         .iter()

@@ -1,5 +1,6 @@
 //! What the options of a server's command line say.
 
+use super::binding::may_say_more;
 use super::syntax::{Means, Syntax, syntax};
 use super::{Filled, Origin, Server, ServerKind, Word};
 use crate::source::{Location, Stated};
@@ -61,6 +62,9 @@ impl Server {
                 self.set(*means, name, value, at);
             }
         }
+        if may_say_more(words) && self.binding.is_none() {
+            self.binding.get_or_insert_default().is_unclear = true;
+        }
     }
 
     /// Where a value is written: the option's own place, or that of the variable that it is.
@@ -82,15 +86,29 @@ impl Server {
 
     fn take_word(&mut self, word: &Word, seen: usize, syntax: &Syntax) {
         let stated = || Stated::new(word.text.clone(), word.at);
+        if word.text.contains(['$', '`']) {
+            self.binding.get_or_insert_default().is_unclear = true;
+        }
         if syntax.has_subcommand && seen == 0 {
             self.subcommand = Some(Box::new(stated()));
         } else if syntax.takes_app && seen == usize::from(syntax.has_subcommand) {
             self.app.get_or_insert_with(stated);
+        } else if self.kind == ServerKind::Django {
+            // `runserver 0.0.0.0:8000`
+            let binding = self.binding.get_or_insert_default();
+            binding.set(Means::Address, stated());
         }
     }
 
     fn set(&mut self, means: Means, name: &str, value: &str, at: Location) {
         let text = || Stated::new(value.to_owned(), at);
+        if matches!(
+            means,
+            Means::Host | Means::Port | Means::Address | Means::Elsewhere
+        ) {
+            self.binding.get_or_insert_default().set(means, text());
+            return;
+        }
         if value.contains('$') {
             self.unknown.push(name.to_owned());
             return;
@@ -108,6 +126,7 @@ impl Server {
             Means::Timeout => self.timeout = number,
             Means::GracefulTimeout => self.graceful_timeout = number,
             Means::MaxRequests => self.max_requests = number,
+            Means::Host | Means::Port | Means::Address | Means::Elsewhere => {}
         }
     }
 }

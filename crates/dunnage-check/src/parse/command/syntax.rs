@@ -1,9 +1,13 @@
 //! How the command lines of servers are written: which options have a value, and which ones mean something here.
 
+mod workers;
+
 use super::ServerKind;
 use Means::{
-    App, Config, GracefulTimeout, MaxRequests, Threads, Timeout, WorkerClass, WorkerTmpDir, Workers,
+    Address, App, Config, Elsewhere, GracefulTimeout, Host, MaxRequests, Port, Threads, Timeout,
+    WorkerClass, WorkerTmpDir, Workers,
 };
+use workers::{CELERY, DRAMATIQ, RQ};
 
 /// What an option says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,14 @@ pub(super) enum Means {
     MaxRequests,
     WorkerTmpDir,
     Config,
+    /// An address without a port.
+    Host,
+    /// A port without an address.
+    Port,
+    /// Both: `0.0.0.0:8000`.
+    Address,
+    /// A Unix socket or a descriptor.
+    Elsewhere,
 }
 
 /// A server's command line.
@@ -49,7 +61,9 @@ pub(super) fn syntax(kind: ServerKind) -> &'static Syntax {
         ServerKind::Flask => &FLASK,
         ServerKind::FastApi => &FAST_API,
         ServerKind::Django => &DJANGO,
-        ServerKind::Jupyter | ServerKind::Streamlit | ServerKind::Airflow => &CLICK_PROGRAM,
+        ServerKind::Jupyter => &JUPYTER,
+        ServerKind::Streamlit => &STREAMLIT,
+        ServerKind::Airflow => &CLICK_PROGRAM,
         ServerKind::Python => &PYTHON,
     }
 }
@@ -75,6 +89,8 @@ const UVICORN_FLAGS: &[&str] = &[
 
 static GUNICORN: Syntax = Syntax {
     known: &[
+        ("-b", Address),
+        ("--bind", Address),
         ("-w", Workers),
         ("--workers", Workers),
         ("--threads", Threads),
@@ -123,6 +139,10 @@ static GUNICORN: Syntax = Syntax {
 
 static UVICORN: Syntax = Syntax {
     known: &[
+        ("--host", Host),
+        ("--port", Port),
+        ("--uds", Elsewhere),
+        ("--fd", Elsewhere),
         ("--workers", Workers),
         ("--timeout-graceful-shutdown", GracefulTimeout),
         ("--limit-max-requests", MaxRequests),
@@ -135,6 +155,9 @@ static UVICORN: Syntax = Syntax {
 
 static HYPERCORN: Syntax = Syntax {
     known: &[
+        ("-b", Address),
+        ("--bind", Address),
+        ("--insecure-bind", Address),
         ("-w", Workers),
         ("--workers", Workers),
         ("-k", WorkerClass),
@@ -159,6 +182,9 @@ static HYPERCORN: Syntax = Syntax {
 
 static GRANIAN: Syntax = Syntax {
     known: &[
+        ("--host", Host),
+        ("--port", Port),
+        ("--uds", Elsewhere),
         ("--workers", Workers),
         ("--runtime-threads", Threads),
         ("--blocking-threads", Threads),
@@ -214,7 +240,14 @@ static UWSGI: Syntax = Syntax {
 };
 
 static WAITRESS: Syntax = Syntax {
-    known: &[("--threads", Threads), ("--app", App)],
+    known: &[
+        ("--host", Host),
+        ("--port", Port),
+        ("--listen", Address),
+        ("--unix-socket", Elsewhere),
+        ("--threads", Threads),
+        ("--app", App),
+    ],
     flags: &[
         "--call",
         "--expose-tracebacks",
@@ -227,87 +260,34 @@ static WAITRESS: Syntax = Syntax {
 };
 
 static DAPHNE: Syntax = Syntax {
-    known: &[("-t", Timeout), ("--http-timeout", Timeout)],
+    known: &[
+        ("-b", Host),
+        ("--bind", Host),
+        ("-p", Port),
+        ("--port", Port),
+        ("-u", Elsewhere),
+        ("--unix-socket", Elsewhere),
+        ("--fd", Elsewhere),
+        ("-e", Elsewhere),
+        ("--endpoint", Elsewhere),
+        ("-t", Timeout),
+        ("--http-timeout", Timeout),
+    ],
     flags: &["--proxy-headers", "-h", "--help"],
     development: &[],
     has_subcommand: false,
     takes_app: true,
 };
 
-static CELERY: Syntax = Syntax {
-    known: &[
-        ("-A", App),
-        ("--app", App),
-        ("-c", Workers),
-        ("--concurrency", Workers),
-        ("-P", WorkerClass),
-        ("--pool", WorkerClass),
-        ("--max-tasks-per-child", MaxRequests),
-        ("--config", Config),
-    ],
-    flags: &[
-        "-B",
-        "--beat",
-        "-E",
-        "--task-events",
-        "-D",
-        "--detach",
-        "--purge",
-        "--quiet",
-        "-q",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        "--no-color",
-        "-C",
-        "--skip-checks",
-        "--help",
-        "--version",
-    ],
-    development: &[],
-    has_subcommand: true,
-    takes_app: false,
-};
-
-static RQ: Syntax = Syntax {
-    known: &[],
-    flags: &[
-        "--burst",
-        "-b",
-        "--with-scheduler",
-        "-s",
-        "--verbose",
-        "-v",
-        "--quiet",
-        "-q",
-    ],
-    development: &[],
-    has_subcommand: true,
-    takes_app: false,
-};
-
-static DRAMATIQ: Syntax = Syntax {
-    known: &[
-        ("-p", Workers),
-        ("--processes", Workers),
-        ("-t", Threads),
-        ("--threads", Threads),
-        ("--worker-shutdown-timeout", GracefulTimeout),
-    ],
-    flags: &[
-        "--use-spawn",
-        "--skip-logging",
-        "--watch-use-polling",
-        "-v",
-        "--verbose",
-    ],
-    development: &["--watch"],
-    has_subcommand: false,
-    takes_app: true,
-};
-
 static FLASK: Syntax = Syntax {
-    known: &[("--app", App), ("-A", App)],
+    known: &[
+        ("-h", Host),
+        ("--host", Host),
+        ("-p", Port),
+        ("--port", Port),
+        ("--app", App),
+        ("-A", App),
+    ],
     flags: &[
         "--debug",
         "--no-debug",
@@ -326,7 +306,12 @@ static FLASK: Syntax = Syntax {
 };
 
 static FAST_API: Syntax = Syntax {
-    known: &[("--workers", Workers), ("--app", App)],
+    known: &[
+        ("--host", Host),
+        ("--port", Port),
+        ("--workers", Workers),
+        ("--app", App),
+    ],
     flags: &[
         "--reload",
         "--no-reload",
@@ -352,6 +337,23 @@ static DJANGO: Syntax = Syntax {
     development: &[],
     has_subcommand: true,
     takes_app: false,
+};
+
+static JUPYTER: Syntax = Syntax {
+    known: &[
+        ("--ip", Host),
+        ("--ServerApp.ip", Host),
+        ("--NotebookApp.ip", Host),
+        ("--port", Port),
+        ("--ServerApp.port", Port),
+        ("--NotebookApp.port", Port),
+    ],
+    ..CLICK_PROGRAM
+};
+
+static STREAMLIT: Syntax = Syntax {
+    known: &[("--server.address", Host), ("--server.port", Port)],
+    ..CLICK_PROGRAM
 };
 
 static CLICK_PROGRAM: Syntax = Syntax {

@@ -9,6 +9,7 @@ use crate::parse::command::{ServerKind, Step};
 use crate::rules::about::runs_dunnage;
 use crate::rules::img::serves_for_development;
 use crate::rules::manifest::{Manifest, is_dashboard, is_unseen, python_services};
+use crate::rules::reach::is_reached;
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -22,7 +23,8 @@ rule! {
     /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
     /// it, is process 1): that one serves on until it is killed, which is another finding. Not where a server for development
     /// or a reloader serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment
-    /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep.
+    /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. Nor where
+    /// no request reaches the server as it is (NET001, NET002).
     ///
     /// An info for one replica without a readinessProbe, whose rollouts refuse requests for longer than that (PROBE001); for
     /// a dashboard (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, and for MLflow, whose
@@ -92,6 +94,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let is_pointless = manifest.is_replaced_alone(workload)
             || serves_for_development(context.repository, workload);
         if life.pre_stop.is_some() || is_deaf || is_pointless || drains(context, workload) {
+            continue;
+        }
+        if !is_reached(context, workload) {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";

@@ -7,6 +7,7 @@ use crate::graph::render::cpu_in_words;
 use crate::graph::workload::{Probe, Workload};
 use crate::parse::command::ServerKind;
 use crate::rules::manifest::{Manifest, python_services};
+use crate::rules::reach::is_reached;
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From this limit on a container is rarely stopped for so long that a second passes.
@@ -22,6 +23,7 @@ rule! {
     /// A liveness probe with a timeout of one second, which is the default, on a container whose CPU limit is below 2. A
     /// `tcpSocket` probe is not meant: the kernel accepts for the program. Nor is an `exec` probe, unless it asks the program
     /// over HTTP. An info from a limit of 1 on where one event loop serves: one thread can hardly use the quota up.
+    /// Nothing where no probe reaches the server as it is (NET001, NET002).
     ///
     /// ## Why
     ///
@@ -74,7 +76,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let (seconds, written) = live.timeout;
-        if seconds > 1 || limit.value >= ROOMY || !asks_the_program(live) {
+        let is_short = seconds <= 1 && limit.value < ROOMY;
+        if !is_short || !asks_the_program(live) || !is_reached(context, workload) {
             continue;
         }
         let default = if written.is_none() {

@@ -2,6 +2,7 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::rules::manifest::{is_dashboard, is_unseen, python_services};
+use crate::rules::reach::is_reached;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -11,7 +12,7 @@ rule! {
     /// a dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by itself, for a port
     /// of metrics, where neither the command nor the image's Dockerfile is known, and where no other pod could answer
     /// meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet. An autoscaler's maximum and
-    /// a count of Kustomize are counted as replicas.
+    /// a count of Kustomize are counted as replicas. Nothing where no request reaches the server as it is (NET001, NET002).
     ///
     /// ## Why
     ///
@@ -64,7 +65,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(service) = workload.life.service else {
             continue;
         };
-        if workload.probes.readiness.is_some() {
+        if workload.probes.readiness.is_some() || !is_reached(context, workload) {
             continue;
         }
         let message =
