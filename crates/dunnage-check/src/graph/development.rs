@@ -79,36 +79,37 @@ pub(super) fn sign(
         file,
         span: node.span,
     };
-    let server = workload.server();
-    if let Some(at) = server.and_then(|server| server.development) {
-        return Some(said(
-            at,
-            "a server for development, as on a developer's machine",
-        ));
-    }
     let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
     let mounts: Vec<Mount<'_>> = volumes.iter().filter_map(Mount::of).collect();
     if let Some(mount) = mounts.iter().find(|mount| mount.is_of_examples()) {
         return Some(said(place(mount.node), "mounts examples, to try it out"));
     }
-    if is_kept(node) {
-        return None;
+    let kept_in_step = || {
+        let sync = node
+            .at(&["develop", "watch"])
+            .filter(|watch| syncs(watch))
+            .map(|sync| said(place(sync), "the source is synchronised while it runs"));
+        let folder = repository.file(file).source.folder();
+        let own = node.get("working_dir").and_then(Node::text);
+        let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
+        let is_of_source = |mount: &&Mount<'_>| mount.is_of_source(repository, folder, workdir);
+        sync.or_else(|| {
+            let mount = mounts.iter().find(is_of_source)?;
+            Some(said(
+                place(mount.node),
+                "mounts the source over the image's, as on a developer's machine",
+            ))
+        })
+    };
+    if !is_kept(node)
+        && let Some(sign) = kept_in_step()
+    {
+        return Some(sign);
     }
-    if let Some(sync) = node.at(&["develop", "watch"]).filter(|watch| syncs(watch)) {
-        return Some(said(
-            place(sync),
-            "the source is synchronised while it runs",
-        ));
-    }
-    let folder = repository.file(file).source.folder();
-    let own = node.get("working_dir").and_then(Node::text);
-    let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
-    let mount = mounts
-        .iter()
-        .find(|mount| mount.is_of_source(repository, folder, workdir))?;
+    let at = workload.server()?.development?;
     Some(said(
-        place(mount.node),
-        "mounts the source over the image's, as on a developer's machine",
+        at,
+        "a server for development, as on a developer's machine",
     ))
 }
 

@@ -133,6 +133,11 @@ pub(super) fn is_dashboard(workload: &Workload) -> bool {
     is_flower || is_named
 }
 
+/// MLflow's server, whose clients try again.
+pub(super) fn is_mlflow(workload: &Workload) -> bool {
+    matches!(workload.steps.last(), Some(Step::Other { name, .. }) if name == "mlflow")
+}
+
 /// The first call of the program's modules whose resolved name is one of these.
 pub(super) fn first_call(
     context: &Context<'_>,

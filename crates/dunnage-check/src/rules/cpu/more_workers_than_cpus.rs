@@ -12,10 +12,10 @@ use crate::source::Location;
 
 rule! {
     /// ## What it finds
-    /// Many more worker processes than the CPU limit can run: over 2 × CPUs + 1 and at least 4 for each CPU of the limit. It
-    /// is an error from 32 for each CPU on. For celery, whose tasks often wait for other services, fewer than 8 for each CPU
-    /// are an info, unless its modules import what computes, or install a library of models or of documents where the tasks
-    /// are not among the files.
+    /// Many more worker processes than the CPU limit can run: at least 8 for each CPU of the limit, 16 of celery, whose tasks
+    /// often wait for other services. It is an error from 32 for each CPU on. From 4 for each CPU on, and over 2 × CPUs + 1, it
+    /// is an info; a warning where the program's modules import what computes, or install a library of models or of
+    /// documents where they are not among the files.
     ///
     /// The number may be a variable's that a shell fills in: `$WORKERS` from the manifest's `env` or Compose's
     /// `environment`, else from the image's `ENV`, else from what the script assigns; `${WORKERS:-16}` is 16 where none of
@@ -66,11 +66,14 @@ rule! {
 /// From so many workers for each CPU on it is a mistake and no choice.
 const ABSURD: u64 = 32;
 
-/// Fewer for each CPU may well all be waiting.
-const MANY: u64 = 4;
+/// Fewer for each CPU are a number that somebody chooses.
+const SEVERAL: u64 = 4;
+
+/// Fewer for each CPU may well all be waiting: each would have to compute for an eighth of its time.
+const MANY: u64 = 8;
 
 /// The same of celery: tasks are what a request did not want to wait for.
-const MANY_FOR_TASKS: u64 = 8;
+const MANY_FOR_TASKS: u64 = 16;
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context) {
@@ -81,7 +84,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let count = u64::from(workers.value);
         let for_each_cpu = count * 1000 / limit.value.max(1);
         let is_usual = count <= 2 * limit.value.div_ceil(1000) + 1;
-        if is_usual || for_each_cpu < MANY || waits_without_processes(server) {
+        if is_usual || for_each_cpu < SEVERAL || waits_without_processes(server) {
             continue;
         }
         let name = server_name(server.kind);
@@ -89,7 +92,11 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             "{count} {name} workers share a CPU limit of {}",
             cpu_in_words(limit.value)
         );
-        let may_wait = server.kind == ServerKind::Celery && for_each_cpu < MANY_FOR_TASKS;
+        let many = match server.kind {
+            ServerKind::Celery => MANY_FOR_TASKS,
+            _ => MANY,
+        };
+        let may_wait = for_each_cpu < many;
         let computing = may_wait
             .then(|| computes(context.repository, workload))
             .flatten();
@@ -114,11 +121,18 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What shows that its tasks compute: what they import; where they are not seen, what is installed, or might be.
+/// What shows that it computes: what its modules import; where they are not seen, what is installed, or might be.
 fn computes(repository: &Repository, workload: &Workload) -> Option<(&'static str, Location)> {
-    let shows_tasks = mentions(repository, workload, &["shared_task", ".task\n", ".task("]);
+    let is_celery = workload
+        .server()
+        .is_some_and(|server| server.kind == ServerKind::Celery);
+    let is_seen = if is_celery {
+        mentions(repository, workload, &["shared_task", ".task\n", ".task("])
+    } else {
+        !workload.modules.is_empty()
+    };
     let unseen = || match workload.built {
-        _ if shows_tasks => None,
+        _ if is_seen => None,
         Some(_) => compute::installs(workload),
         None => compute::lists(repository),
     };

@@ -12,6 +12,7 @@ use crate::repository::Repository;
 use crate::rules::about::{
     about, mentions, planned_threads, pythons, runs_dunnage, set_env, use_dunnage,
 };
+use crate::rules::manifest::first_call;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
 use dunnage_policy::plan::knobs::KNOBS;
@@ -22,9 +23,11 @@ rule! {
     /// pool may have: no `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` or any other variable that it obeys, in the image, the
     /// manifest or the code.
     ///
-    /// It is an error for libraries that compute in threads without being asked (scikit-learn, PyTorch, LightGBM, faiss,
-    /// numexpr) under a limit below 4 CPUs, and a warning for NumPy, SciPy, pandas and pyarrow: of these only where the program
-    /// is seen to import them. `celery beat` and `celery flower` compute nothing and are left alone.
+    /// It is an error for libraries that compute in threads without being asked (PyTorch, LightGBM, faiss, numexpr) under a limit
+    /// below 4 CPUs, and a warning for scikit-learn, whose own loops keep to the quota and whose products of matrices do not,
+    /// and for SciPy and statsmodels. Of NumPy, pandas and pyarrow it is one where the program is seen to import them and to
+    /// multiply matrices, to read columns (`read_parquet`) or to load a model (`pickle.load`, `joblib.load`), else an info.
+    /// `celery beat` and `celery flower` compute nothing and are left alone.
     ///
     /// A library that only stands in a list of dependencies is a guess, shown by `--persona pedantic`, as an info: the list
     /// may serve several programs. Where the program's modules are not found, but a module beside that list imports the
@@ -88,8 +91,25 @@ const EAGER: &[&str] = &[
     "umap-learn",
 ];
 
+/// Of these, those whose pools keep to the quota (scikit-learn asks loky), beside the BLAS that they bring.
+const HALF: &[&str] = &["scikit-learn", "statsmodels"];
+
 /// They do where matrices are multiplied or columns are read.
-const OTHERS: &[&str] = &["numpy", "scipy", "pandas", "pyarrow"];
+const OTHERS: &[&str] = &["scipy", "numpy", "pandas", "pyarrow"];
+
+/// Calls that do, or that bring a model which does.
+const HEAVY: &[&str] = &[
+    "joblib.load",
+    "numpy.dot",
+    "numpy.einsum",
+    "numpy.linalg.",
+    "numpy.matmul",
+    "numpy.tensordot",
+    "pandas.read_feather",
+    "pandas.read_parquet",
+    "pickle.load",
+    "pyarrow.",
+];
 
 /// From here on a pool of the node's size is less out of proportion.
 const SMALL_MILLICPU: u64 = 4000;
@@ -127,12 +147,20 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             "{library} sizes its thread pool by the node's CPUs under a limit of {}; the plan is OMP_NUM_THREADS={threads}",
             cpu_in_words(limit.value)
         );
-        let is_error = EAGER.contains(&library) && limit.value < SMALL_MILLICPU && is_imported;
+        let is_eager = EAGER.contains(&library);
+        let is_error =
+            is_eager && !HALF.contains(&library) && limit.value < SMALL_MILLICPU && is_imported;
+        let is_light = !is_eager
+            && library != "scipy"
+            && first_call(context, workload, |name| {
+                HEAVY.iter().any(|heavy| name.starts_with(heavy))
+            })
+            .is_none();
         let is_sure = is_imported && workload.unknown_environment.is_none();
-        let is_likely = is_imported
-            || EAGER.contains(&library) && is_imported_beside(context.repository, library, at);
+        let is_likely =
+            is_imported || is_eager && is_imported_beside(context.repository, library, at);
         let mut finding = Finding::new(&RULE, limit.at, message)
-            .severity(match (is_error, is_likely) {
+            .severity(match (is_error, is_likely && !is_light) {
                 (true, _) => Severity::Error,
                 (false, true) => Severity::Warning,
                 (false, false) => Severity::Info,

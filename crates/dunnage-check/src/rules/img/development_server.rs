@@ -23,7 +23,8 @@ rule! {
     /// requests; Flask's and Django's own documentation ask not to use them in production. `--debug` of Flask lets anybody
     /// who sees a traceback run code.
     ///
-    /// Commands of Compose files are for development often enough, and left alone. An info where the call that starts it
+    /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
+    /// runs it, with the source mounted over the image's and without a restart policy. An info where the call that starts it
     /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example
@@ -103,8 +104,19 @@ fn describe(
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
+        finding = milder_for_a_developer(finding, workload);
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
+    }
+}
+
+/// An info where the Compose file shows, beside the server, that a developer runs it: by the source that it mounts.
+pub(super) fn milder_for_a_developer(finding: Finding, workload: &Workload) -> Finding {
+    match workload.developer.as_deref() {
+        Some(sign) if sign.at.file == workload.at.file => finding
+            .severity(Severity::Info)
+            .because(sign.at, sign.note.clone()),
+        _ => finding,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::parse::Model;
 use crate::parse::command::Step;
 use crate::repository::Repository;
 use crate::rules::about::{about, node, pythons, stage};
+use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Stated;
 
@@ -17,7 +18,9 @@ rule! {
     ///
     /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
-    /// that its file does not tell. An info in a Dockerfile or a stage for tests.
+    /// that its file does not tell. An info in a Dockerfile or a stage for tests, in a Job, which somebody starts once, in a Dockerfile
+    /// that nothing refers to and that lies in another folder as one that is used does (`copy/api/Dockerfile` beside `api/Dockerfile`),
+    /// and of MLflow, TensorBoard or a notebook in a Compose file.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are
@@ -78,7 +81,11 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         {
             let message = format!("Python {major}.{minor} has had no security fixes since {since}");
             let mut finding = Finding::new(&RULE, image.at, message);
-            if is_for_tests(context.repository, workload) {
+            if is_for_tests(context.repository, workload)
+                || is_job(workload)
+                || is_copy(context, workload)
+                || is_tool_of_compose(workload)
+            {
                 finding = finding.severity(Severity::Info);
             }
             findings.push(about(finding, workload));
@@ -160,6 +167,40 @@ fn least(specifier: &str) -> Option<(u8, u8)> {
         (!part.starts_with(['<', '!'])).then_some((numbers.next()??, numbers.next()??))
     };
     specifier.split(',').filter_map(of).max()
+}
+
+/// A CronJob comes again by itself, a Job does not.
+fn is_job(workload: &Workload) -> bool {
+    matches!(&workload.origin, Origin::Kubernetes { kind, .. } if kind == "Job")
+}
+
+/// Is it a Dockerfile that nothing refers to, whose folder and name are those of one that is run?
+fn is_copy(context: &Context<'_>, workload: &Workload) -> bool {
+    let Some(own) = workload
+        .built
+        .filter(|_| workload.origin == Origin::Dockerfile)
+    else {
+        return false;
+    };
+    let path = |file| context.repository.file(file).source.path.as_str();
+    let own_path = path(own.file);
+    let mut others = context
+        .graph
+        .workloads
+        .iter()
+        .filter(|other| other.origin != Origin::Dockerfile)
+        .filter_map(|other| other.built);
+    others.any(|other| {
+        let other = path(other.file);
+        let rest = own_path.strip_suffix(other);
+        other.contains('/') && rest.is_some_and(|rest| rest.ends_with('/'))
+    })
+}
+
+/// A page that somebody looks at on the machine that Compose runs on.
+fn is_tool_of_compose(workload: &Workload) -> bool {
+    matches!(workload.origin, Origin::Compose { .. })
+        && (is_dashboard(workload) || is_mlflow(workload))
 }
 
 /// Is the Dockerfile or the stage called so?

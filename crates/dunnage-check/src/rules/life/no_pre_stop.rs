@@ -5,10 +5,10 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::workload::{StartPlace, Workload};
-use crate::parse::command::{ServerKind, Step};
+use crate::parse::command::ServerKind;
 use crate::rules::about::runs_dunnage;
 use crate::rules::img::serves_for_development;
-use crate::rules::manifest::{Manifest, is_dashboard, is_unseen, python_services};
+use crate::rules::manifest::{Manifest, is_dashboard, is_mlflow, is_unseen, python_services};
 use crate::rules::reach::is_reached;
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
@@ -120,11 +120,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 /// Is a refused request borne: by Streamlit's pages, whose sessions break with their pod anyway, and by MLflow's clients,
 /// which try again?
 fn is_borne(workload: &Workload) -> bool {
-    workload.steps.last().is_some_and(|step| match step {
-        Step::Server(server) => server.kind == ServerKind::Streamlit,
-        Step::Other { name, .. } => name == "mlflow",
-        _ => false,
-    })
+    let is_streamlit = workload
+        .server()
+        .is_some_and(|server| server.kind == ServerKind::Streamlit);
+    is_streamlit || is_mlflow(workload)
 }
 
 /// Does `dunnage run` wait before it forwards SIGTERM?

@@ -21,16 +21,18 @@ const LIGHT: [&str; 9] = [
     "sqlite3",
     "subprocess",
 ];
-/// A timeout, in seconds, that a start meets under any limit that is usual.
+/// A timeout, in seconds, that the start of an application meets under any limit that is usual.
 const PATIENT: u32 = 5;
+/// How many times the time that a bare start takes under the limit its timeout has to be.
+const RESERVE: u64 = 10;
 
 rule! {
     /// ## What it finds
     ///
     /// A probe that starts a Python of its own in the container: `python -c …`, `celery inspect ping`, `manage.py check`. An info
-    /// where it costs little: the program's start takes less than 2 % of the CPU that the limit gives in a period, and the timeout is
-    /// 5 s or more. Counted are 40 ms for a Python that imports little, and for any other 300 ms, the least that it takes, so
-    /// that it has to be less than 0.5 %.
+    /// where it costs little: the program's start takes less than 2 % of the CPU that the limit gives in a period, and the timeout
+    /// is 5 s or more, or for a Python that imports little ten times what it takes. Counted are 40 ms for such a one, and for any
+    /// other 300 ms, the least that it takes, so that it has to be less than 0.5 %.
     ///
     /// ## Why
     ///
@@ -133,7 +135,14 @@ fn is_cheap(program: &str, probe: &Probe, limit: Option<u64>) -> bool {
     let cost = cost(program, probe);
     // what loads an application takes more than the smallest one, so less is borne
     let share = if cost == BARE { 50 } else { 200 };
-    probe.timeout.0 >= PATIENT && cost * share < given
+    let has_time = probe.timeout.0 >= PATIENT || cost == BARE && is_met(probe, limit);
+    has_time && cost * share < given
+}
+
+/// Does a bare start meet the timeout with a reserve, stopped by the quota as it is?
+fn is_met(probe: &Probe, limit: Option<u64>) -> bool {
+    let milliseconds = BARE * 1_000 / limit.unwrap_or(1_000).clamp(1, 1_000);
+    u64::from(probe.timeout.0) * 1_000 >= milliseconds * RESERVE
 }
 
 /// Milliseconds of CPU that it takes to start.

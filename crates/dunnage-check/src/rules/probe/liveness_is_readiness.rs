@@ -7,13 +7,17 @@ use crate::graph::workload::Probe;
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
+/// Seconds: who fails for longer than this is hardly only busy.
+const BUSY: u64 = 30;
+
 /// How much longer than readiness a liveness probe that asks the same should bear failures.
 const PATIENCE: u32 = 3;
 
 rule! {
     /// ## What it finds
     ///
-    /// A liveness probe that asks what the readiness probe asks and gives up as soon.
+    /// A liveness probe that asks what the readiness probe asks and gives up as soon. An info where that takes more than 30 s:
+    /// what fails for so long may as well be restarted.
     ///
     /// ## Why
     ///
@@ -84,6 +88,11 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 ready.at,
                 format!("readiness gives up after {} s", patience(ready)),
             );
+        let finding = if patience(live) > BUSY {
+            finding.severity(Severity::Info)
+        } else {
+            finding
+        };
         findings.push(finding.fix(fix(&manifest, live, ready)));
     }
 }
