@@ -222,8 +222,11 @@ fn may_be_configured(server: &Server, holds: &Holds<'_>) -> bool {
         ServerKind::Hypercorn => server.config.is_some(),
         // a port that is said on the command line is read before
         ServerKind::Streamlit => true,
+        // Flask-Script has a `manage.py runserver` too
         ServerKind::Django => {
-            holds.mentions(&["default_addr", "default_port"]) || holds.has_file("runserver.py")
+            !holds.has_package("django")
+                || holds.has_file("runserver.py")
+                || holds.has_text("manage.py", "default_")
         }
         ServerKind::Flask => !holds.lacks_package("python-dotenv"),
         _ => false,

@@ -77,6 +77,12 @@ impl<'a> Holds<'a> {
         files.any(|(_, file)| file.source.name() == name)
     }
 
+    /// Does a file of this name hold the text?
+    pub(super) fn has_text(&self, name: &str, text: &str) -> bool {
+        let mut files = self.repository.files().map(|(_, file)| &file.source);
+        files.any(|source| source.name() == name && source.text.contains(text))
+    }
+
     pub(super) fn has_package(&self, name: &str) -> bool {
         self.workload.packages.contains_key(name)
     }

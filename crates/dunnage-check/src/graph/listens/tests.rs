@@ -36,7 +36,7 @@ fn command(command: &str, more: &str) -> String {
     let dockerfile = format!(
         "FROM python:3.13\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\n{more}CMD {command}\n"
     );
-    let installed = ("requirements.txt", "flask\n");
+    let installed = ("requirements.txt", "django\nflask\n");
     let dockerfile = ("Dockerfile", dockerfile.as_str());
     of(&[dockerfile, installed, ("manage.py", "import os\n")])
 }
@@ -109,6 +109,13 @@ fn a_default_holds_where_nothing_else_can_say_it() {
     ] {
         assert_eq!(command(words, ""), expected, "{words}");
     }
+    // Flask-Script's has the same words
+    let image = "FROM python:3.13\nCOPY . .\nRUN pip install -r requirements.txt\nCMD python manage.py runserver\n";
+    let files = [
+        ("Dockerfile", image),
+        ("requirements.txt", "flask-script\n"),
+    ];
+    assert_eq!(of(&files), "?");
     let based = "FROM acme/base\nCMD [\"uvicorn\", \"a:b\"]\n";
     assert_eq!(
         of(&[("Dockerfile", based)]),
