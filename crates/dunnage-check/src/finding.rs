@@ -129,7 +129,8 @@ impl Finding {
         let serves_development = workload
             .server()
             .is_some_and(|server| server.development.is_some());
-        let keeps_some = self.at.file != workload.at.file || workload.works_on_tasks();
+        let is_shared = ![workload.at.file, sign.at.file].contains(&self.at.file);
+        let keeps_some = is_shared || workload.works_on_tasks();
         let most = if keeps_some && !serves_development {
             Severity::Warning
         } else {

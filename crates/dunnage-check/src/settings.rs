@@ -2,14 +2,35 @@
 
 use crate::finding::{Confidence, Severity};
 use crate::rules::{self, Persona, Rule};
-use crate::source::Source;
+use crate::source::{Source, names_development};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Folders whose files are not deployed: what is found below them is one step less severe.
-const ASIDE: [&str; 12] = [
-    "test", "tests", "testing", "testdata", "fixtures", "example", "examples", "sample", "samples",
-    "doc", "docs", "demo",
+const ASIDE: [&str; 23] = [
+    "test",
+    "tests",
+    "testing",
+    "testdata",
+    "fixtures",
+    "e2e",
+    "example",
+    "examples",
+    "sample",
+    "samples",
+    "doc",
+    "docs",
+    "demo",
+    "demos",
+    "benchmark",
+    "benchmarks",
+    "ci",
+    "playground",
+    "quickstart",
+    "tutorial",
+    "tutorials",
+    "workshop",
+    "workshops",
 ];
 
 /// Folders of manifests for a cluster on somebody's own machine.
@@ -19,8 +40,11 @@ const LOCAL: [&str; 5] = ["k3d", "kind", "local", "microk8s", "minikube"];
 const FOR_DEVELOPMENT: [&str; 4] = ["dev", "development", "local", "test"];
 
 /// Folders of what others have written, and of the tools of a forge: nobody deploys it from here.
-const FOREIGN: [&str; 7] = [
+const FOREIGN: [&str; 10] = [
+    ".circleci",
+    ".devcontainer",
     ".github",
+    ".gitlab",
     "3rdparty",
     "_vendor",
     "third-party",
@@ -256,11 +280,12 @@ fn is_local(source: &Source) -> bool {
         matches!(
             pair[0],
             "deploy" | "k8s" | "kubernetes" | "manifests" | "kustomize" | "overlays"
-        ) && LOCAL.contains(&pair[1])
+        ) && (LOCAL.contains(&pair[1]) || FOR_DEVELOPMENT.contains(&pair[1]))
     });
     let is_named = ["kind-", "minikube-"]
         .iter()
-        .any(|start| name.starts_with(start));
+        .any(|start| name.starts_with(start))
+        || names_development(name);
     is_yaml && (is_overlay || is_of_local || is_named)
 }
 
@@ -323,6 +348,10 @@ mod tests {
             "overlays/dev/a.yaml",
             "deploy/kind/a.yaml",
             "k8s/kind-shop.yml",
+            "k8s/dev/a.yaml",
+            "deploy/compose.local.yaml",
+            "compose.dev.yml",
+            ".devcontainer/Dockerfile",
         ] {
             assert_eq!(of(&settings, local), Severity::Info, "{local}");
         }

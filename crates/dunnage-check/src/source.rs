@@ -130,3 +130,23 @@ impl Source {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 }
+
+/// Is a file, a folder or a stage called for development or tests: `Dockerfile.dev`, `docker-compose.local.yml`?
+pub(crate) fn names_development(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.split(['/', '.', '-', '_']).any(|part| {
+        matches!(
+            part,
+            "dev"
+                | "devel"
+                | "develop"
+                | "development"
+                | "devcontainer"
+                | "local"
+                | "debug"
+                | "test"
+                | "tests"
+                | "testing"
+        )
+    })
+}

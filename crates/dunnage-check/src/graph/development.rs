@@ -1,5 +1,5 @@
-//! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by a
-//! server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
+//! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by the
+//! name of its file or of its image's, by a server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
 //! examples. A service with a restart policy is meant to stay, mounted or not; a mounted file or a folder of configuration
 //! or data says nothing.
 
@@ -9,7 +9,7 @@ use crate::finding::Evidence;
 use crate::parse::Model;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
-use crate::source::Location;
+use crate::source::{Location, names_development};
 
 /// Folders that hold a program in images where nothing else is said.
 const CODE: [&str; 8] = [
@@ -63,9 +63,16 @@ pub(super) fn sign(
     workload: &Workload,
     workdir: Option<&str>,
 ) -> Option<Evidence> {
-    let Origin::Compose { service } = &workload.origin else {
+    if matches!(workload.origin, Origin::Kubernetes { .. }) {
         return None;
+    }
+    let by_name = of_names(repository, workload);
+    let Origin::Compose { service } = &workload.origin else {
+        return by_name;
     };
+    if by_name.is_some() {
+        return by_name;
+    }
     let file = workload.at.file;
     let Model::Compose(compose) = &repository.file(file).model else {
         return None;
@@ -111,6 +118,32 @@ pub(super) fn sign(
         at,
         "a server for development, as on a developer's machine",
     ))
+}
+
+/// A Dockerfile, a stage or a Compose file that is called so.
+fn of_names(repository: &Repository, workload: &Workload) -> Option<Evidence> {
+    let name = |file| repository.file(file).source.name();
+    if let Some(built) = workload.built
+        && let Model::Dockerfile(dockerfile) = &repository.file(built.file).model
+        && let Some(stage) = dockerfile.stages.get(built.stage)
+    {
+        let stage_name = stage.name.as_ref().map_or("", |name| &name.value);
+        if names_development(name(built.file)) || names_development(stage_name) {
+            return Some(Evidence {
+                at: Location {
+                    file: built.file,
+                    span: stage.from.span,
+                },
+                note: "an image for development, by its name".to_owned(),
+            });
+        }
+    }
+    let file = workload.at.file;
+    let is_override = || name(file).split('.').any(|part| part == "override");
+    (names_development(name(file)) || is_override()).then(|| Evidence {
+        at: workload.at,
+        note: "a file for development, by its name".to_owned(),
+    })
 }
 
 /// Is it started again by itself, so that somebody wants it to stay?

@@ -9,7 +9,7 @@ use crate::repository::Repository;
 use crate::rules::about::{about, pythons, stage};
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
-use crate::source::{FileId, Location};
+use crate::source::{FileId, Location, names_development};
 
 rule! {
     /// ## What it finds
@@ -130,26 +130,11 @@ fn server_in_words(server: &Server, name: &str, written: &str) -> String {
 /// Is the place one for development: a Compose file, or a Dockerfile or a stage that is called so?
 fn is_for_development(repository: &Repository, workload: &Workload, file: FileId) -> bool {
     let path = repository.file(file).source.path.to_ascii_lowercase();
-    let is_dev = |text: &str| {
-        text.split(['/', '.', '-', '_']).any(|part| {
-            matches!(
-                part,
-                "dev"
-                    | "devel"
-                    | "development"
-                    | "devcontainer"
-                    | "local"
-                    | "debug"
-                    | "test"
-                    | "tests"
-            )
-        })
-    };
     let is_compose = matches!(workload.origin, Origin::Compose { .. }) && file == workload.at.file;
     let is_production = path.contains("prod");
     let stage = stage(repository, workload).and_then(|(_, stage)| stage.name.as_ref());
-    let is_stage = stage.is_some_and(|name| is_dev(&name.value.to_ascii_lowercase()));
-    (is_compose && !is_production) || is_dev(&path) || is_stage
+    let is_stage = stage.is_some_and(|name| names_development(&name.value));
+    (is_compose && !is_production) || names_development(&path) || is_stage
 }
 
 fn mend(target: Target<'_>, server: &Server, at: Location, written: &str) -> Option<Fix> {

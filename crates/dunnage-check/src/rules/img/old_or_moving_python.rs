@@ -9,7 +9,7 @@ use crate::repository::Repository;
 use crate::rules::about::{about, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
-use crate::source::Stated;
+use crate::source::{Stated, names_development};
 
 rule! {
     /// ## What it finds
@@ -18,7 +18,7 @@ rule! {
     ///
     /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
-    /// that its file does not tell. An info in a Dockerfile or a stage for tests, in a Job, which somebody starts once, in a Dockerfile
+    /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
     /// that nothing refers to and that lies in another folder as one that is used does (`copy/api/Dockerfile` beside `api/Dockerfile`),
     /// and of MLflow, TensorBoard or a notebook in a Compose file.
     ///
@@ -81,7 +81,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         {
             let message = format!("Python {major}.{minor} has had no security fixes since {since}");
             let mut finding = Finding::new(&RULE, image.at, message);
-            if is_for_tests(context.repository, workload)
+            if is_for_development(context.repository, workload)
                 || is_job(workload)
                 || is_copy(context, workload)
                 || is_tool_of_compose(workload)
@@ -204,14 +204,10 @@ fn is_tool_of_compose(workload: &Workload) -> bool {
 }
 
 /// Is the Dockerfile or the stage called so?
-fn is_for_tests(repository: &Repository, workload: &Workload) -> bool {
+fn is_for_development(repository: &Repository, workload: &Workload) -> bool {
     stage(repository, workload).is_some_and(|(file, stage)| {
         let name = stage.name.as_ref().map_or("", |name| &name.value);
-        let path = &repository.file(file).source.path;
-        let mut parts = path
-            .split(['/', '.', '-', '_'])
-            .chain(name.split(['-', '_']));
-        parts.any(|part| matches!(part, "test" | "tests" | "testing"))
+        names_development(&repository.file(file).source.path) || names_development(name)
     })
 }
 
