@@ -114,7 +114,7 @@ struct Defaults {
 }
 
 /// From the servers' own sources: gunicorn 27.0.1, uvicorn 0.54.0, hypercorn 0.18.0, daphne 4.2.3, granian 2.8.9, Flask 3.1.3,
-/// fastapi-cli 0.0.34, waitress 3.0.2; Django's documentation of `runserver`.
+/// fastapi-cli 0.0.34, waitress 3.0.2, MLflow 3.17.2; Django's documentation of `runserver`.
 fn defaults(server: &Server) -> Option<Defaults> {
     let loopback = |port, host_variable, port_variable| Defaults {
         host: "127.0.0.1",
@@ -137,6 +137,10 @@ fn defaults(server: &Server) -> Option<Defaults> {
         (ServerKind::Granian, _) => loopback(8000, "GRANIAN_HOST", "GRANIAN_PORT"),
         (ServerKind::Hypercorn | ServerKind::Daphne, _)
         | (ServerKind::Django, Some("runserver")) => loopback(8000, "", ""),
+        (ServerKind::Mlflow, Some("server" | "ui")) => Defaults {
+            options_variable: "GUNICORN_CMD_ARGS",
+            ..loopback(5000, "MLFLOW_HOST", "MLFLOW_PORT")
+        },
         (ServerKind::Flask, Some("run")) => loopback(5000, "FLASK_RUN_HOST", "FLASK_RUN_PORT"),
         (ServerKind::FastApi, Some("dev")) => loopback(8000, "", "PORT"),
         (ServerKind::FastApi, Some("run")) => all(8000, "", "PORT"),

@@ -279,6 +279,7 @@ pub fn server_name(kind: ServerKind) -> &'static str {
         ServerKind::Streamlit => "streamlit",
         ServerKind::Jupyter => "jupyter",
         ServerKind::Airflow => "airflow",
+        ServerKind::Mlflow => "mlflow",
         ServerKind::Python => "python",
     }
 }

@@ -139,6 +139,7 @@ pub enum ServerKind {
     Streamlit,
     Jupyter,
     Airflow,
+    Mlflow,
     /// `python -m module` or `python file.py` that is none of these.
     #[default]
     Python,

@@ -108,6 +108,7 @@ pub(super) fn answers_requests(workload: &Workload) -> bool {
                 | Kind::Django
                 | Kind::FastApi
                 | Kind::Streamlit
+                | Kind::Mlflow
         )
     };
     workload.life.service.is_some() || workload.server().is_some_and(|server| is_web(server.kind))
@@ -135,7 +136,9 @@ pub(super) fn is_dashboard(workload: &Workload) -> bool {
 
 /// MLflow's server, whose clients try again.
 pub(super) fn is_mlflow(workload: &Workload) -> bool {
-    matches!(workload.steps.last(), Some(Step::Other { name, .. }) if name == "mlflow")
+    workload
+        .server()
+        .is_some_and(|server| server.kind == ServerKind::Mlflow)
 }
 
 /// The first call of the program's modules whose resolved name is one of these.

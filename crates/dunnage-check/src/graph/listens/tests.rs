@@ -78,6 +78,8 @@ fn a_command_says_where_its_server_listens() {
         ("python manage.py runserver 0:80", "all:80"),
         ("python manage.py runserver 80", "loopback*:80"),
         ("jupyter lab --ip=127.0.0.1 --port=80", "loopback:80"),
+        ("mlflow server --host 0.0.0.0 -p 80", "all:80"),
+        ("mlflow ui --port 80", "loopback*:80"),
         ("celery -A a worker", "?"),
     ] {
         assert_eq!(command(words, ""), expected, "{words}");
@@ -97,6 +99,12 @@ fn a_default_holds_where_nothing_else_can_say_it() {
         ("fastapi run a.py", "all*:8000*"),
         ("waitress-serve a:b", "all*:8080*"),
         ("python manage.py runserver", "loopback*:8000*"),
+        (
+            "mlflow server --backend-store-uri sqlite:///a.db",
+            "loopback*:5000*",
+        ),
+        ("mlflow server --gunicorn-opts --bind=0.0.0.0", "?"),
+        ("mlflow run .", "?"),
         ("streamlit run a.py", "?"),
         ("jupyter lab", "?"),
         // words that may say anything
@@ -138,6 +146,7 @@ fn a_variable_that_the_server_reads_comes_before_its_default() {
         ("uvicorn a:b", "PORT=80", "loopback*:8000*"),
         ("granian a:b", "GRANIAN_PORT=80", "loopback*:80"),
         ("flask run", "FLASK_RUN_HOST=0.0.0.0", "all:5000*"),
+        ("mlflow server", "MLFLOW_HOST=0.0.0.0", "all:5000*"),
         ("gunicorn -b 0.0.0.0:${PORT:-8000} a:b", "PORT=80", "all:80"),
     ] {
         let set = format!("ENV {variable}\n");

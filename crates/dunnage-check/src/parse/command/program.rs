@@ -55,6 +55,7 @@ fn server_kind(name: &str) -> Option<ServerKind> {
         "streamlit" => ServerKind::Streamlit,
         "jupyter" | "jupyter-lab" | "jupyter-notebook" | "jupyterhub" => ServerKind::Jupyter,
         "airflow" => ServerKind::Airflow,
+        "mlflow" => ServerKind::Mlflow,
         _ => return None,
     })
 }
@@ -70,7 +71,11 @@ fn refine(mut server: Server) -> Server {
         let at = server.subcommand.as_ref().map(|word| word.at);
         server.development = server.development.or(at);
     }
-    let is_finite = server.kind == ServerKind::Flask && !matches!(subcommand, "run" | "");
+    let is_finite = match server.kind {
+        ServerKind::Flask => !matches!(subcommand, "run" | ""),
+        ServerKind::Mlflow => !matches!(subcommand, "server" | "ui"),
+        _ => false,
+    };
     if is_finite {
         // `flask db upgrade`: a program of Flask that ends
         server.kind = ServerKind::Python;

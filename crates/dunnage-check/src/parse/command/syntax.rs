@@ -63,6 +63,7 @@ pub(super) fn syntax(kind: ServerKind) -> &'static Syntax {
         ServerKind::Django => &DJANGO,
         ServerKind::Jupyter => &JUPYTER,
         ServerKind::Streamlit => &STREAMLIT,
+        ServerKind::Mlflow => &MLFLOW,
         ServerKind::Airflow => &CLICK_PROGRAM,
         ServerKind::Python => &PYTHON,
     }
@@ -353,6 +354,26 @@ static JUPYTER: Syntax = Syntax {
 
 static STREAMLIT: Syntax = Syntax {
     known: &[("--server.address", Host), ("--server.port", Port)],
+    ..CLICK_PROGRAM
+};
+
+static MLFLOW: Syntax = Syntax {
+    known: &[
+        ("-h", Host),
+        ("--host", Host),
+        ("-p", Port),
+        ("--port", Port),
+        ("-w", Workers),
+        ("--workers", Workers),
+    ],
+    flags: &[
+        "--artifacts-only",
+        "--dev",
+        "--help",
+        "--no-serve-artifacts",
+        "--serve-artifacts",
+    ],
+    takes_app: false,
     ..CLICK_PROGRAM
 };
 

@@ -17,7 +17,7 @@ rule! {
     /// A server that listens on 127.0.0.1 (`localhost`, `::1`) only, in a container that somebody outside asks on that port: a
     /// Service that selects it, a probe of the kubelet, or `ports` of Compose. The address is said (`--bind 127.0.0.1:8000`,
     /// `app.run(host="127.0.0.1")`) or is the server's own default: gunicorn without `PORT`, uvicorn, hypercorn, daphne,
-    /// granian, `flask run`, `app.run()`, `runserver` and `fastapi dev` all begin there.
+    /// granian, `flask run`, `app.run()`, `runserver`, `fastapi dev` and `mlflow server` all begin there.
     ///
     /// Nothing is said where another container of the pod may ask on localhost (a proxy, a mesh), where several programs share
     /// the container, on the host's network, of a Unix socket, and where an image, a file or a variable that is not here may
@@ -132,7 +132,9 @@ fn say(repository: &Repository, workload: &Workload, listening: &Listening) -> O
         ServerKind::Gunicorn | ServerKind::Hypercorn => (app(server)?, vec!["--bind", &address]),
         ServerKind::Uvicorn | ServerKind::Granian => (app(server)?, vec!["--host", "0.0.0.0"]),
         ServerKind::Daphne => (app(server)?, vec!["-b", "0.0.0.0"]),
-        ServerKind::Flask | ServerKind::FastApi => (subcommand(server)?, vec!["--host", "0.0.0.0"]),
+        ServerKind::Flask | ServerKind::FastApi | ServerKind::Mlflow => {
+            (subcommand(server)?, vec!["--host", "0.0.0.0"])
+        }
         ServerKind::Django if port.at.is_none() => (subcommand(server)?, vec![&address]),
         _ => return None,
     };
