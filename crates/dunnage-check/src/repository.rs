@@ -104,6 +104,23 @@ impl Repository {
         self.file(id).module(id)
     }
 
+    /// The files below a folder, in the order of their paths; all for the root, which is empty.
+    pub fn below(&self, folder: &str) -> impl Iterator<Item = &File> {
+        let start = format!("{folder}/");
+        let prefix = if folder.is_empty() {
+            ""
+        } else {
+            start.as_str()
+        }
+        .to_owned();
+        let first = self
+            .files
+            .partition_point(|file| file.source.path.as_str() < prefix.as_str());
+        self.files[first..]
+            .iter()
+            .take_while(move |file| file.source.path.starts_with(&prefix))
+    }
+
     /// The file at a path.
     pub fn at(&self, path: &str) -> Option<FileId> {
         let index = self
@@ -111,5 +128,24 @@ impl Repository {
             .binary_search_by(|file| file.source.path.as_str().cmp(path))
             .ok()?;
         Some(FileId(index as u32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Repository;
+
+    #[test]
+    fn the_files_below_a_folder_are_its_own_and_no_namesakes() {
+        let paths = ["a.py", "a/b.py", "a/c/d.py", "ab/e.py", "b.py"];
+        let texts = paths.map(|path| (path.to_owned(), String::new()));
+        let repository = Repository::parse(texts.to_vec());
+        let below = |folder| -> Vec<&str> {
+            let files = repository.below(folder);
+            files.map(|file| file.source.path.as_str()).collect()
+        };
+        assert_eq!(below("a"), ["a/b.py", "a/c/d.py"]);
+        assert_eq!(below(""), paths);
+        assert!(below("c").is_empty());
     }
 }

@@ -57,6 +57,9 @@ const BESIDE: [&str; 30] = [
     "uploads",
 ];
 
+/// How many files of a mounted folder are looked at.
+const MOST_FILES: usize = 256;
+
 /// What shows it, and where.
 pub(super) fn sign(
     repository: &Repository,
@@ -218,9 +221,11 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// Is there a Python file in a folder or below it?
+/// Is there a Python file among the first files of a folder and those below it? A program has one soon, and more are not asked, since
+/// there may be as many mounts as files.
 fn holds_python(repository: &Repository, folder: &str) -> bool {
-    repository.files().any(|(_, file)| {
-        matches!(file.model, Model::Python(_)) && is_below(file.source.folder(), folder)
-    })
+    repository
+        .below(folder)
+        .take(MOST_FILES)
+        .any(|file| matches!(file.model, Model::Python(_)))
 }

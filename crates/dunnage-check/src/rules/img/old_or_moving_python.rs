@@ -10,6 +10,7 @@ use crate::rules::about::{about, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Stated, names_development};
+use std::collections::BTreeSet;
 
 rule! {
     /// ## What it finds
@@ -67,6 +68,7 @@ fn end_of_life(version: (u8, u8)) -> Option<&'static str> {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let used = used_dockerfiles(context);
     for workload in pythons(context) {
         let base = stage(context.repository, workload).map(|(_, stage)| &stage.base);
         let Some(image) = base.or(workload.image.as_ref()) else {
@@ -83,7 +85,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let mut finding = Finding::new(&RULE, image.at, message);
             if is_for_development(context.repository, workload)
                 || is_job(workload)
-                || is_copy(context, workload)
+                || is_copy(context, &used, workload)
                 || is_tool_of_compose(workload)
             {
                 finding = finding.severity(Severity::Info);
@@ -174,27 +176,27 @@ fn is_job(workload: &Workload) -> bool {
     matches!(&workload.origin, Origin::Kubernetes { kind, .. } if kind == "Job")
 }
 
+/// The Dockerfiles that manifests and Compose files run.
+fn used_dockerfiles<'a>(context: &Context<'a>) -> BTreeSet<&'a str> {
+    let workloads = context.graph.workloads.iter();
+    workloads
+        .filter(|workload| workload.origin != Origin::Dockerfile)
+        .filter_map(|workload| Some(context.repository.file(workload.built?.file)))
+        .map(|file| file.source.path.as_str())
+        .collect()
+}
+
 /// Is it a Dockerfile that nothing refers to, whose folder and name are those of one that is run?
-fn is_copy(context: &Context<'_>, workload: &Workload) -> bool {
+fn is_copy(context: &Context<'_>, used: &BTreeSet<&str>, workload: &Workload) -> bool {
     let Some(own) = workload
         .built
         .filter(|_| workload.origin == Origin::Dockerfile)
     else {
         return false;
     };
-    let path = |file| context.repository.file(file).source.path.as_str();
-    let own_path = path(own.file);
-    let mut others = context
-        .graph
-        .workloads
-        .iter()
-        .filter(|other| other.origin != Origin::Dockerfile)
-        .filter_map(|other| other.built);
-    others.any(|other| {
-        let other = path(other.file);
-        let rest = own_path.strip_suffix(other);
-        other.contains('/') && rest.is_some_and(|rest| rest.ends_with('/'))
-    })
+    let path = context.repository.file(own.file).source.path.as_str();
+    let mut inner = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
+    inner.any(|inner| inner.contains('/') && used.contains(inner))
 }
 
 /// A page that somebody looks at on the machine that Compose runs on.

@@ -26,10 +26,11 @@ rule! {
     /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. Nor where
     /// no request reaches the server as it is (NET001, NET002).
     ///
-    /// An info for one replica without a readinessProbe, whose rollouts refuse requests for longer than that (PROBE001); for
-    /// a dashboard (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, and for MLflow, whose
-    /// clients try again; for a port of metrics; for a program that is seen to end by itself; and where neither the command nor the image's Dockerfile is known. An autoscaler's maximum and a
-    /// count of Kustomize are counted as replicas.
+    /// An info for one replica: who keeps one bears that nobody answers while its node is drained, which is longer than these
+    /// seconds. An autoscaler's maximum and a count of Kustomize are counted as replicas. An info, too, for a dashboard
+    /// (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, for MLflow, whose clients try again,
+    /// for a port of metrics, for a program that is seen to end by itself, and where neither the command nor the image's
+    /// Dockerfile is known.
     ///
     /// ## Why
     ///
@@ -103,14 +104,14 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, workload.at, message)
             .within(workload)
             .because(service, "a Service sends requests to it");
-        // a longer outage in each rollout is PROBE001's
-        let is_lesser = life.most_pods <= 1 && workload.probes.readiness.is_none();
+        // who keeps one pod bears that nobody answers while its node is drained, or while it starts anew
+        let is_borne_anyway = life.most_pods <= 1;
         let wakes_nobody = is_dashboard(workload)
             || is_borne(workload)
             || !workload.is_service()
             || life.is_only_scraped
             || is_unseen(workload);
-        if is_lesser || wakes_nobody {
+        if is_borne_anyway || wakes_nobody {
             finding = finding.severity(Severity::Info);
         }
         findings.push(finding.fix(fix(&manifest)));
