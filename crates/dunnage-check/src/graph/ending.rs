@@ -1,9 +1,10 @@
-//! Does a program end by itself, so that it serves nothing: tests, a migration, a batch? Only what the files show is said:
+//! Does a program end by itself, so that it serves nothing: tests, a migration, a batch, a tool that somebody runs by hand? Only what the files show is said:
 //! a program that may loop, listen or start another one stays a service, and so does everything with a probe.
 
 use super::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::{ServerKind, Step, Tail};
+use crate::parse::dockerfile::Form;
 use crate::parse::python::{Call, Module};
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
@@ -105,7 +106,12 @@ const SERVING: [&str; 19] = [
     "xmlrpc.server",
 ];
 
-/// Does the workload's program end by itself?
+/// Packages that read a command line.
+const ARGUMENTS: [&str; 7] = [
+    "absl", "argparse", "click", "docopt", "fire", "optparse", "typer",
+];
+
+/// Does the workload's program end by itself, or by whoever started it?
 pub(super) fn ends(repository: &Repository, workload: &Workload) -> bool {
     let probes = &workload.probes;
     let is_probed = [&probes.liveness, &probes.readiness, &probes.startup]
@@ -113,6 +119,7 @@ pub(super) fn ends(repository: &Repository, workload: &Workload) -> bool {
         .any(|probe| probe.is_some());
     !is_probed
         && (is_tool(workload)
+            || is_run_by_hand(repository, workload)
             || is_called_test(repository, workload)
             || is_awaited(repository, workload)
             || is_batch(repository, workload))
@@ -130,6 +137,36 @@ fn is_tool(workload: &Workload) -> bool {
         }
         _ => false,
     }
+}
+
+/// A program whose words come from whoever starts it: an `ENTRYPOINT` without a `CMD` or a port, of a Dockerfile that nothing
+/// refers to, whose module reads arguments. Ctrl-C ends it.
+fn is_run_by_hand(repository: &Repository, workload: &Workload) -> bool {
+    let Some(built) = workload
+        .built
+        .filter(|_| workload.origin == Origin::Dockerfile)
+    else {
+        return false;
+    };
+    let Model::Dockerfile(dockerfile) = &repository.file(built.file).model else {
+        return false;
+    };
+    let takes_words = dockerfile.stages.get(built.stage).is_some_and(|stage| {
+        // a shell form passes no words on
+        let entrypoint = stage.entrypoint.as_ref();
+        entrypoint.is_some_and(|start| !matches!(start.form, Form::Shell(_)))
+            && stage.command.is_none()
+            && stage.exposed.is_empty()
+    });
+    let entry = workload
+        .modules
+        .first()
+        .and_then(|id| repository.module(*id));
+    let reads_arguments = entry.is_some_and(|module| {
+        let mut names = module.imports.iter().map(|import| import.name.as_str());
+        names.any(|name| ARGUMENTS.contains(&name.split('.').next().unwrap_or_default()))
+    });
+    takes_words && reads_arguments && !serves(workload)
 }
 
 /// A Compose service `tests` that publishes no port and starts no server.

@@ -15,6 +15,8 @@ rule! {
     /// A long-running Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
     /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others); and `flask run` without its reloader. A guess where
     /// the program imports a module of its own name (`from app import app` in app.py): it ends there, or means another one.
+    /// An info for a tool that somebody runs by hand: an `ENTRYPOINT` without a `CMD` or a port, of a Dockerfile that nothing refers
+    /// to, whose module reads arguments (argparse, click).
     ///
     /// ## Why
     /// The kernel gives process 1 no default action: a signal without a handler is dropped. CPython installs a handler for
