@@ -169,7 +169,9 @@ fn documents(text: &str, instruction: &mut Instruction, mut at: usize) -> Result
     if !matches!(keyword.as_str(), "RUN" | "COPY" | "ADD") {
         return Ok(at);
     }
-    for (end, is_quoted, strips_tabs) in wanted(&instruction.arguments) {
+    // the builder looks for them in the joined line: `<<EOF\` takes in the word that the next line begins with
+    let joined = instruction.arguments.replace(NOTHING, "");
+    for (end, is_quoted, strips_tabs) in wanted(&joined) {
         let begin = at;
         loop {
             if at >= text.len() {

@@ -140,6 +140,13 @@ fn here_documents_stand_anywhere_in_a_run_and_hold_no_instructions() {
 }
 
 #[test]
+fn a_line_that_goes_on_behind_a_delimiter_makes_it_longer() {
+    let text = "FROM a\nRUN cat <<'PY'\\\nfrom x\nPY\n";
+    let problem = parse(&source(text), FileId(0));
+    assert!(problem.is_err_and(|problem| problem.message.ends_with("no line is `PYfrom`")));
+}
+
+#[test]
 fn a_backtick_can_be_the_escape() {
     let stage = last("# syntax=x\n# escape=`\nFROM a\nCMD x `\n y\nENV A=C:\\b\n");
     let text = form(stage.command.as_ref());
