@@ -72,6 +72,19 @@ pub struct Python {
     pub stdout: Option<String>,
     /// The file by which a gunicorn worker tells that it lives.
     pub heartbeat: Option<Heartbeat>,
+    /// Where it listens; `None` where its descriptors may not be read.
+    pub sockets: Option<Sockets>,
+}
+
+/// TCP sockets that listen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sockets {
+    /// Those that it has open, as `127.0.0.1:8000`, at most 20 of them.
+    pub own: Vec<String>,
+    /// How many of these have an address beside the loopback's.
+    pub own_outside: u32,
+    /// How many of others in the same network do: of another container of the pod, or of the host.
+    pub others_outside: u32,
 }
 
 /// Signal masks as `/proc/PID/status` shows them.

@@ -12,6 +12,7 @@
 mod cpu;
 mod memory;
 mod process;
+mod sockets;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -149,6 +150,7 @@ const RULES: &[(&str, Status)] = &[
     ("MEM004", Status::Fail),
     ("MEM007", Status::Warn),
     ("MEM010", Status::Warn),
+    ("NET001", Status::Fail),
     ("PID001", Status::Fail),
     ("PID004", Status::Warn),
     ("PID008", Status::Warn),
@@ -193,6 +195,7 @@ const JUDGES: &[Judge] = &[
     surroundings::open_files,
     surroundings::stdout,
     surroundings::development,
+    sockets::sockets,
 ];
 
 /// Judges everything.

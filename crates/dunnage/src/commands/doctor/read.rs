@@ -6,6 +6,7 @@
 mod container;
 mod files;
 mod process;
+mod sockets;
 
 use std::time::Duration;
 

@@ -128,6 +128,21 @@ pub fn development_server(words: &[String]) -> Option<&'static str> {
     None
 }
 
+/// Does it start a server whose work is to answer requests over the network?
+pub fn is_web_server(words: &[String]) -> bool {
+    const SERVERS: [&str; 8] = [
+        "gunicorn",
+        "uvicorn",
+        "hypercorn",
+        "daphne",
+        "granian",
+        "waitress-serve",
+        "fastapi",
+        "streamlit",
+    ];
+    SERVERS.iter().any(|name| starts(words, name).is_some()) || development_server(words).is_some()
+}
+
 /// How long a server waits for what it has begun, once it is told to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
@@ -222,6 +237,24 @@ mod tests {
             ("python3 -c flask run", None),
         ] {
             assert_eq!(development_server(&words(line)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn web_servers_are_known_by_how_they_are_started() {
+        for line in [
+            "/usr/bin/python3 /usr/local/bin/uvicorn shop:app",
+            "python3 -m gunicorn shop:app",
+            "python manage.py runserver",
+        ] {
+            assert!(is_web_server(&words(line)), "{line}");
+        }
+        for line in [
+            "python3 train.py",
+            "python3 -m celery worker",
+            "python3 manage.py migrate",
+        ] {
+            assert!(!is_web_server(&words(line)), "{line}");
         }
     }
 

@@ -6,7 +6,7 @@ use dunnage_cgroup::{Confidence, Pids, Sourced, Throttling};
 
 use super::*;
 use crate::commands::doctor::facts::tests::{facts, recorded};
-use crate::commands::doctor::facts::{Folder, Init, Library, Named, Signals};
+use crate::commands::doctor::facts::{Folder, Init, Library, Named, Signals, Sockets};
 
 fn verdict(facts: &Facts, name: &str) -> Verdict {
     let found = judge(facts)
@@ -428,6 +428,41 @@ fn a_container_without_a_python_is_judged_all_the_same() {
     facts.python = None;
     assert_eq!(verdict(&facts, "pools").status, Status::Unknown);
     assert_eq!(verdict(&facts, "headroom").status, Status::Ok);
+}
+
+#[test]
+fn a_server_on_loopback_alone_is_a_warning_unless_a_neighbour_may_ask_it() {
+    let listening = |words: &str, address: &str, own_outside, others_outside| {
+        let (status, rule) = after("sockets", |facts| {
+            let python = facts.python.as_mut().unwrap();
+            python.words = words.split(' ').map(str::to_owned).collect();
+            python.sockets = Some(Sockets {
+                own: vec![address.to_owned()],
+                own_outside,
+                others_outside,
+            });
+        });
+        (status, rule)
+    };
+    let uvicorn = "python3 -m uvicorn shop:app";
+    let loopback = "127.0.0.1:8000";
+    assert_eq!(
+        listening(uvicorn, loopback, 0, 0),
+        (Status::Warn, Some("NET001"))
+    );
+    assert_eq!(
+        listening("python3 train.py", loopback, 0, 0),
+        (Status::Info, Some("NET001"))
+    );
+    assert_eq!(listening(uvicorn, loopback, 0, 1), (Status::Ok, None));
+    assert_eq!(listening(uvicorn, "0.0.0.0:8000", 1, 0), (Status::Ok, None));
+    let mut facts = facts();
+    facts.python.as_mut().unwrap().sockets = Some(Sockets::default());
+    assert!(
+        judge(&facts)
+            .iter()
+            .all(|verdict| verdict.name != "sockets")
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use dunnage_sys::{read_bounded, read_link_bounded};
 
 use super::Refused;
 use super::files::read_heartbeat;
+use super::sockets::read_sockets;
 use crate::commands::doctor::facts::{Library, Python, Signals, Ulimit};
 
 /// The most threads whose names are read, and descriptors that are counted.
@@ -63,6 +64,7 @@ pub(super) fn read(pid: i32, refused: &mut Refused) -> Python {
         open_files: count_descriptors(pid),
         stdout: read_stdout(pid),
         heartbeat,
+        sockets: read_sockets(pid),
     }
 }
 
