@@ -297,7 +297,7 @@ fn two_compose_files_of_one_service_and_images_of_others_leave_the_link() {
         ("docker-compose.yml", base),
         ("docker-compose.prod.yml", named)
     ]));
-    let two = "services:\n  other: {image: fallout-worker}\n";
+    let two = "services:\n  other: {image: stray-worker}\n";
     assert!(
         !link(&[("docker-compose.yml", two)]),
         "either may be the one that is built"

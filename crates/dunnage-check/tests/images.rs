@@ -160,3 +160,93 @@ fn a_database_and_an_owner_that_nothing_here_is_built_for_are_not_guessed() {
     let files = [files[0], files[1], ("k8s/queue.yaml", &own)];
     assert_eq!(built(&files, "queue").as_deref(), Some("Dockerfile"));
 }
+
+#[test]
+fn the_name_that_all_images_of_an_owner_share_says_nothing_of_which_is_which() {
+    let web = deployment("front", "acme/shop-web", 8000, "");
+    let worker = deployment("tasks", "acme/shop-worker", 8000, "");
+    let files = [
+        ("web/Dockerfile", SERVER),
+        ("docker/Dockerfile.worker", SERVER),
+        ("k8s/web.yaml", &web),
+        ("k8s/worker.yaml", &worker),
+    ];
+    assert_eq!(built(&files, "front").as_deref(), Some("web/Dockerfile"));
+    assert_eq!(
+        built(&files, "tasks").as_deref(),
+        Some("docker/Dockerfile.worker")
+    );
+    // one image shares its name with none
+    assert_eq!(built(&files[..3], "front"), None);
+
+    let (web, worker) = (
+        web.replace("shop-web", "web_shop"),
+        worker.replace("shop-worker", "worker_shop"),
+    );
+    let files = [
+        files[0],
+        files[1],
+        ("k8s/a.yaml", &web),
+        ("k8s/b.yaml", &worker),
+    ];
+    assert_eq!(built(&files, "front").as_deref(), Some("web/Dockerfile"));
+
+    let stranger = worker.replace("acme/", "others/");
+    let files = [files[0], files[1], files[2], ("k8s/b.yaml", &stranger)];
+    assert_eq!(built(&files, "front"), None);
+}
+
+#[test]
+fn a_part_of_a_name_is_withheld_where_two_folders_fit_or_something_speaks_against_one() {
+    let web = deployment("front", "acme/shop-web", 8000, "");
+    let worker = deployment("tasks", "acme/shop-worker", 8000, "");
+    let with = |more: &[(&str, &str)]| {
+        let mut files = vec![("k8s/web.yaml", web.as_str()), ("k8s/worker.yaml", &worker)];
+        files.extend(more);
+        built(&files, "front")
+    };
+    let one = ("web/Dockerfile", SERVER);
+    assert_eq!(with(&[one]).as_deref(), Some("web/Dockerfile"));
+    assert_eq!(with(&[one, ("old/web/Dockerfile", SERVER)]), None);
+    let other_port = SERVER.replace("8000", "9000");
+    assert_eq!(with(&[("web/Dockerfile", &other_port)]), None);
+    let compose = "services:\n  front:\n    build: ./site\n";
+    assert_eq!(with(&[one, ("compose.yaml", compose)]), None);
+    let named = "services:\n  x:\n    image: acme/other\n    build: ./web\n";
+    assert_eq!(with(&[one, ("compose.yaml", named)]), None);
+    assert_eq!(with(&[("src/Dockerfile", SERVER)]), None);
+}
+
+#[test]
+fn a_container_that_is_called_as_a_folder_is_built_there_unless_another_may_be() {
+    let front = deployment("front", "acme/shop", 8000, "");
+    let other = deployment("queue", "acme/tasks", 8000, "");
+    let with = |more: &[(&str, &str)]| {
+        let mut files = vec![
+            ("k8s/front.yaml", front.as_str()),
+            ("k8s/queue.yaml", &other),
+        ];
+        files.extend(more);
+        built(&files, "front")
+    };
+    let one = ("front/Dockerfile", SERVER);
+    assert_eq!(with(&[one]).as_deref(), Some("front/Dockerfile"));
+    assert_eq!(with(&[one, ("old/front/Dockerfile", SERVER)]), None);
+    assert_eq!(with(&[one, ("Dockerfile", SERVER)]), None);
+    let same_name = other.replace("name: queue", "name: front");
+    assert_eq!(with(&[one, ("k8s/again.yaml", &same_name)]), None);
+
+    let sidecar = "        - name: proxy\n          image: acme/proxy\n";
+    let pod = front.replace("- name: front", "- name: main") + sidecar;
+    let names = "Deployment/front container proxy";
+    let files = [one, ("k8s/front.yaml", pod.as_str())];
+    let texts = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let repository = Repository::parse(texts.to_vec());
+    let graph = Graph::build(&repository);
+    let proxy = graph
+        .workloads
+        .iter()
+        .find(|one| one.name == names)
+        .unwrap();
+    assert!(proxy.built.is_none());
+}

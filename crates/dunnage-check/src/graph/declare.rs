@@ -122,6 +122,7 @@ fn container_asks<'a>(container: &'a Container<'_>) -> Option<Asked<'a>> {
         names: vec![container.name, &container.owner.object.name],
         has_command: is_started,
         sets_port,
+        shares_pod: container.shares_pod(),
         variables: variables.map(|(name, _)| name).collect(),
         ports,
     })
@@ -138,6 +139,7 @@ fn service_asks<'a>(service: &Service<'a>) -> Option<Asked<'a>> {
         variables: Vec::new(),
         has_command: true,
         sets_port: false,
+        shares_pod: false,
     })
 }
 

@@ -8,6 +8,7 @@
 mod asked;
 mod convention;
 mod name;
+mod project;
 
 use super::workload::Built;
 use crate::finding::{Confidence, Evidence};
@@ -104,6 +105,10 @@ pub(super) struct Images<'a> {
     only: Option<String>,
     /// Which images would have a Dockerfile for being the only one, and what speaks for each.
     claims: BTreeMap<FileId, BTreeMap<String, convention::Claim>>,
+    /// What images are called after without their project's name.
+    by_project: project::Guesses,
+    /// What images are called after by their container's name.
+    by_container: project::Guesses,
 }
 
 impl<'a> Images<'a> {
@@ -119,6 +124,8 @@ impl<'a> Images<'a> {
             pulled: Vec::new(),
             only: None,
             claims: BTreeMap::new(),
+            by_project: BTreeMap::new(),
+            by_container: BTreeMap::new(),
         };
         for (id, file) in repository.files() {
             match &file.model {
@@ -182,7 +189,9 @@ impl<'a> Images<'a> {
             _ => None,
         };
         self.only = only.filter(|_| self.dockerfiles.len() == 1);
+        self.by_project = self.by_project(asked);
         self.claims = self.claims(asked);
+        self.by_container = self.by_container(asked);
     }
 
     /// Is an image's name one that a repository may build?

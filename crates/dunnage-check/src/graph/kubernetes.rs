@@ -187,6 +187,11 @@ impl Container<'_> {
         format!("{kind}/{name} container {}", self.name)
     }
 
+    /// Are there other containers in its pod?
+    pub fn shares_pod(&self) -> bool {
+        container_nodes(self.pod).count() > 1
+    }
+
     /// Its name, or all of it: one line to point at.
     pub fn at(&self) -> Location {
         self.place(self.node.get("name").unwrap_or(self.node))

@@ -55,6 +55,8 @@ pub(in crate::graph) struct Asked<'a> {
     pub(in crate::graph) has_command: bool,
     /// Does a variable hold one of the ports?
     pub(in crate::graph) sets_port: bool,
+    /// Is it one of several containers of its pod, so that the workload's name is not its own?
+    pub(in crate::graph) shares_pod: bool,
 }
 
 /// What an image listens on, as far as its Dockerfile tells.
@@ -143,6 +145,7 @@ mod tests {
             variables: variables.to_vec(),
             has_command: false,
             sets_port: false,
+            shares_pod: false,
         }
     }
 

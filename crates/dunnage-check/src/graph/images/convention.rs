@@ -5,6 +5,7 @@
 //! here, several images that would all be the one Dockerfile's.
 
 use super::asked::Ports;
+use super::project::Guesses;
 use super::{Asked, Images, Link, Reference, is_below, normalise};
 use crate::finding::{Confidence, Evidence};
 use crate::graph::workload::Built;
@@ -17,7 +18,7 @@ use crate::source::{FileId, Location};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that say nothing about the image that is built there.
-const PLAIN_FOLDERS: [&str; 8] = [
+pub(super) const PLAIN_FOLDERS: [&str; 8] = [
     "build",
     "container",
     "deploy",
@@ -52,10 +53,14 @@ impl Images<'_> {
             let note = format!("{base} is what {path} seems to be called");
             return self.conventional(file, asked.at, note);
         }
-        let (file, note) = self.alone(reference, asked)?;
-        if !self.may_have(file, reference) {
-            return None;
-        }
+        let known = |guesses: &Guesses| guesses.get(&reference.path).cloned();
+        let alone = || {
+            let alone = self.alone(reference, asked);
+            alone.filter(|(file, _)| self.may_have(*file, reference))
+        };
+        let (file, note) = known(&self.by_project)
+            .or_else(alone)
+            .or_else(|| known(&self.by_container))?;
         self.conventional(file, asked.at, note)
     }
 
@@ -71,7 +76,9 @@ impl Images<'_> {
                 continue;
             }
             for reference in known {
-                if !self.may_be_built(&reference, asked) || self.called(&reference, asked).is_some()
+                if !self.may_be_built(&reference, asked)
+                    || self.called(&reference, asked).is_some()
+                    || self.by_project.contains_key(&reference.path)
                 {
                     continue;
                 }
@@ -104,7 +111,7 @@ impl Images<'_> {
     }
 
     /// Is nothing known by which it is plainly another's?
-    fn may_be_built(&self, reference: &Reference, asked: &Asked<'_>) -> bool {
+    pub(super) fn may_be_built(&self, reference: &Reference, asked: &Asked<'_>) -> bool {
         let is_pulled = || {
             let same = |pulled: &&super::Reference| {
                 pulled.path == reference.path && pulled.registry == reference.registry
@@ -135,7 +142,7 @@ impl Images<'_> {
     }
 
     /// The Dockerfile whose folder or ending is the image's name.
-    fn called(&self, reference: &Reference, asked: &Asked<'_>) -> Option<FileId> {
+    pub(super) fn called(&self, reference: &Reference, asked: &Asked<'_>) -> Option<FileId> {
         let base = reference.base();
         let called = self.dockerfiles.iter().copied().filter(|id| {
             let source = &self.repository.file(*id).source;
@@ -219,7 +226,7 @@ impl Images<'_> {
     }
 
     /// What Compose builds services of the image's or the container's name from.
-    fn composed_as<'b>(
+    pub(super) fn composed_as<'b>(
         &'b self,
         reference: &'b Reference,
         asked: &'b Asked<'_>,
@@ -252,7 +259,7 @@ impl Images<'_> {
     }
 
     /// The ports that a Dockerfile's image listens on, as far as it tells.
-    fn ports(&self, file: FileId) -> Ports {
+    pub(super) fn ports(&self, file: FileId) -> Ports {
         let Model::Dockerfile(dockerfile) = &self.repository.file(file).model else {
             return Ports::Exposed(Vec::new());
         };
@@ -280,7 +287,7 @@ impl Images<'_> {
     }
 
     /// Does some file build it under a name of its own? Then it is no candidate for other names.
-    fn is_named(&self, dockerfile: FileId) -> bool {
+    pub(super) fn is_named(&self, dockerfile: FileId) -> bool {
         let path = &self.repository.file(dockerfile).source.path;
         let by_service = self
             .services
