@@ -6,36 +6,81 @@ use crate::parse::command::Word;
 use crate::parse::is_name_letter;
 use crate::parse::shell::fill::Variables;
 use crate::parse::shell::{Script, Test};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The commands, by index, that are known not to run. `arguments` are the script's; none where they are not known.
+/// Commands of a script, by index, that are known not to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut(Vec<Range<usize>>);
+
+impl LeftOut {
+    /// Is the command among them?
+    pub fn has(&self, index: usize) -> bool {
+        let behind = self.0.partition_point(|range| range.end <= index);
+        self.0
+            .get(behind)
+            .is_some_and(|range| range.contains(&index))
+    }
+
+    /// Ranges may lie in others.
+    fn of(mut ranges: Vec<Range<usize>>) -> Self {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_by_key(|range| range.start);
+        let mut apart: Vec<Range<usize>> = Vec::new();
+        for range in ranges {
+            match apart.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => apart.push(range),
+            }
+        }
+        Self(apart)
+    }
+}
+
+/// What is known where a choice is made.
+struct Known<'a> {
+    /// None where they are not known.
+    arguments: Option<&'a [Word]>,
+    variables: &'a Variables,
+    /// Where a variable is set last, in commands before it.
+    set_last: &'a BTreeMap<&'a str, usize>,
+    /// How many commands stand before the choice's own.
+    begin: usize,
+}
+
+/// What a script leaves out. `arguments` are its own; none where they are not known.
 pub(super) fn left_out(
     script: &Script,
     arguments: Option<&[Word]>,
     variables: &Variables,
-) -> Vec<Range<usize>> {
+) -> LeftOut {
     let mut out = Vec::new();
+    let first_move = script.commands.iter().position(|command| {
+        matches!(command.name(), "set" | "shift") && moves_arguments(&command.words)
+    });
+    let assignments = script.assignments.iter();
+    let set_last = assignments
+        .map(|assignment| (assignment.name.as_str(), assignment.before))
+        .collect();
     for choice in &script.choices {
         let begin = choice.arms.first().map_or(0, |arm| arm.commands.start);
-        let shifts = script.commands[..begin.min(script.commands.len())]
-            .iter()
-            .any(|command| {
-                matches!(command.name(), "set" | "shift") && moves_arguments(&command.words)
-            });
-        let given = arguments.filter(|_| !shifts);
+        let are_moved = first_move.is_some_and(|index| index < begin);
+        let known = Known {
+            arguments: arguments.filter(|_| choice.is_of_script && !are_moved),
+            variables,
+            set_last: &set_last,
+            begin,
+        };
         let mut is_taken = false;
         for arm in &choice.arms {
-            let holds = arm
-                .test
-                .as_ref()
-                .and_then(|test| holds(test, given, variables));
+            let holds = known.holds(&arm.test);
             if is_taken || holds == Some(false) {
                 out.push(arm.commands.clone());
             }
             is_taken |= holds == Some(true);
         }
     }
-    out
+    LeftOut::of(out)
 }
 
 /// `shift`, `set -- gunicorn "$@"`; not `set -e`.
@@ -52,45 +97,75 @@ fn moves_arguments(words: &[Word]) -> bool {
     }
 }
 
-fn holds(test: &Test, arguments: Option<&[Word]>, variables: &Variables) -> Option<bool> {
-    if test.patterns.iter().any(|pattern| pattern == "*") {
-        return Some(!test.is_negated);
+impl Known<'_> {
+    fn holds(&self, test: &Test) -> Option<bool> {
+        match test {
+            Test::Unknown => None,
+            Test::Is { subject, patterns } => self.is_one(subject, patterns),
+            Test::Not(test) => self.holds(test).map(|holds| !holds),
+            Test::All(tests) => self.each(tests, false),
+            Test::Any(tests) => self.each(tests, true),
+        }
     }
-    let subject = value(&test.subject, arguments, variables)?;
-    let is_plain = |pattern: &String| !pattern.contains(['$', '?', '[', '`']);
-    let is_one = test
-        .patterns
-        .iter()
-        .any(|pattern| is_plain(pattern) && matches(pattern, &subject));
-    let is_known = is_one || test.patterns.iter().all(is_plain);
-    is_known.then_some(is_one != test.is_negated)
+
+    /// What one of several decides, or all of them together.
+    fn each(&self, tests: &[Test], decides: bool) -> Option<bool> {
+        let mut all = Some(!decides);
+        for test in tests {
+            match self.holds(test) {
+                Some(holds) if holds == decides => return Some(decides),
+                Some(_) => {}
+                None => all = None,
+            }
+        }
+        all
+    }
+
+    fn is_one(&self, subject: &str, patterns: &[String]) -> Option<bool> {
+        if patterns.iter().any(|pattern| pattern == "*") {
+            return Some(true);
+        }
+        let subject = self.value(subject)?;
+        let is_plain = |pattern: &String| !pattern.contains(['$', '?', '[', '`']);
+        let is_one = patterns
+            .iter()
+            .any(|pattern| is_plain(pattern) && matches(pattern, &subject));
+        let is_known = is_one || patterns.iter().all(is_plain);
+        is_known.then_some(is_one)
+    }
+
+    /// What `$1`, `${MODE}`, `${1:-web}` or `$#` is; a text without `$` is itself.
+    fn value(&self, subject: &str) -> Option<String> {
+        let Some(rest) = subject.strip_prefix('$') else {
+            return (!subject.contains(['$', '`'])).then(|| subject.to_owned());
+        };
+        let inner = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let inner = inner.unwrap_or(rest);
+        let end = inner
+            .find(|letter| !is_name_letter(letter))
+            .unwrap_or(inner.len());
+        let (name, default) = match inner {
+            "#" => return Some(self.arguments?.len().to_string()),
+            _ => inner.split_at(end),
+        };
+        // none where it is not set
+        let held = match name.parse::<usize>() {
+            Ok(0) => return None,
+            Ok(place) => match self.arguments?.get(place - 1) {
+                Some(word) if word.text.contains(['$', '`']) => return None,
+                word => word.map(|word| word.text.as_str()),
+            },
+            Err(_) if self.set_last.get(name).is_some_and(|at| *at > self.begin) => return None,
+            Err(_) => self.variables.held(name)?,
+        };
+        or_default(held, default)
+    }
 }
 
-/// What `$1`, `${MODE}`, `${1:-web}` or `$#` is; a text without `$` is itself.
-fn value(subject: &str, arguments: Option<&[Word]>, variables: &Variables) -> Option<String> {
-    let Some(rest) = subject.strip_prefix('$') else {
-        return (!subject.contains(['$', '`'])).then(|| subject.to_owned());
-    };
-    let inner = rest
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'));
-    let inner = inner.unwrap_or(rest);
-    let end = inner
-        .find(|letter| !is_name_letter(letter))
-        .unwrap_or(inner.len());
-    let (name, default) = match inner {
-        "#" => return Some(arguments?.len().to_string()),
-        _ => inner.split_at(end),
-    };
-    // none where it is not set
-    let held = match name.parse::<usize>() {
-        Ok(0) => return None,
-        Ok(place) => match arguments?.get(place - 1) {
-            Some(word) if word.text.contains(['$', '`']) => return None,
-            word => word.map(|word| word.text.as_str()),
-        },
-        Err(_) => variables.held(name)?,
-    };
+/// What `:-web` or `-web` makes of what is held.
+fn or_default(held: Option<&str>, default: &str) -> Option<String> {
     let (default, counts_empty) = match (default.strip_prefix(":-"), default.strip_prefix('-')) {
         (Some(default), _) => (default, true),
         (None, Some(default)) => (default, false),
@@ -131,9 +206,7 @@ mod tests {
         let out = left_out(&script, words.as_deref(), &variables);
         let commands = script.commands.iter().enumerate();
         let left = commands
-            .filter(|(index, command)| {
-                !command.is_tested && !out.iter().any(|range| range.contains(index))
-            })
+            .filter(|(index, command)| !command.is_tested && !out.has(*index))
             .map(|(_, command)| command.name());
         left.collect::<Vec<_>>().join(" ")
     }
@@ -191,10 +264,48 @@ mod tests {
         assert_eq!(left(text, Some("all")), "a");
         assert_eq!(of("[ \"$1\" = web ] || [ -z \"$1\" ]", ""), "a");
         assert_eq!(of("[ \"$1\" = web ] || [ -f x ]", "beat"), "a b");
-        assert_eq!(of("[ \"$1\" = web ] && [ \"$1\" = all ]", "web"), "a b");
-        assert_eq!(of("[ \"$1\" = web ] || [ \"$MODE\" = all ]", "beat"), "a b");
-        assert_eq!(of("[ \"$1\" = web ] || [ \"$1\" != all ]", "all"), "a b");
-        assert_eq!(of("[ \"$1\" = web ] || ! [ \"$1\" = all ]", "all"), "a b");
+        assert_eq!(of("[ \"$1\" = web ] || [ \"$MODE\" = all ]", "beat"), "b");
+        assert_eq!(of("[ \"$1\" = web ] || [ \"$1\" != all ]", "all"), "b");
+        assert_eq!(of("[ \"$1\" = web ] || ! [ \"$1\" = all ]", "beat"), "a");
+    }
+
+    #[test]
+    fn tests_may_be_joined_by_and_turned_around_and_stand_in_others() {
+        let of =
+            |condition: &str| left(&format!("if {condition}; then a; else b; fi"), Some("web"));
+        for (condition, expected) in [
+            ("[ \"$1\" = web ] && [ \"$MODE\" = all ]", "b"),
+            ("[ -f x ] && [ \"$MODE\" = all ]", "b"),
+            ("[ -f x ] && [ \"$MODE\" = web ]", "a b"),
+            ("! [ \"$1\" = web ]", "b"),
+            ("[ ! -z \"$MODE\" ]", "a"),
+            ("[ -n \"$NOBODY\" ]", "b"),
+            ("[ \"$NOBODY\" ]", "b"),
+            ("test \"${NOBODY:-web}\" = web", "a"),
+            ("[ \"$MODE\" = x -o \"$1\" = web ]", "a"),
+            ("[ \"$MODE\" = web -a \"$1\" = x ]", "b"),
+            ("[[ $MODE == x || $1 == w* ]]", "a"),
+            ("[[ -z $MODE || -z $1 ]]", "b"),
+            ("[[ ! ( $MODE == web ) ]]", "a b"),
+            ("[[ $MODE =~ ^w ]]", "a b"),
+            ("[ \"$MODE\" = \"*\" ]", "a b"),
+            ("[ \"$MODE\" = x ]; [ \"$1\" = web ]", "a b"),
+            ("[ \"$MODE\" = x ] | [ \"$1\" = web ]", "a b"),
+        ] {
+            assert_eq!(of(condition), expected, "{condition}");
+        }
+        let text = "if [ -f x ]; then\n if [ $MODE = x ]; then a; else b; fi\nelse c; fi";
+        assert_eq!(left(text, None), "b c");
+    }
+
+    #[test]
+    fn a_function_and_a_loop_have_arguments_of_their_own_and_a_later_value_is_none_now() {
+        let text = "f() { case $1 in web) a;; *) b;; esac; }; for x in y; do if [ $1 = web ]; then a; else b; fi; done";
+        assert_eq!(left(text, Some("web")), "a b a b");
+        let text = "f() { if [ $MODE = x ]; then a; else b; fi; }";
+        assert_eq!(left(text, None), "b");
+        let text = "if [ $MODE = x ]; then a; else b; fi; MODE=x";
+        assert_eq!(left(text, None), "a b");
     }
 
     #[test]
@@ -204,10 +315,6 @@ mod tests {
             "a b"
         );
         assert_eq!(left("if [ -f x ]; then a; else b; fi", Some("")), "a b");
-        assert_eq!(
-            left("if ! [ \"$1\" = web ]; then a; else b; fi", Some("web")),
-            "a b"
-        );
         assert_eq!(
             left("set -e; case $1 in web) a;; *) b;; esac", Some("web")),
             "set a"

@@ -111,6 +111,22 @@ impl<'a> Files<'a> {
         is_script.then_some(ScriptFile::File(id))
     }
 
+    /// The script that a path means where nothing is copied to it: the one that is copied by its name. What moved it is not
+    /// seen, or it is missing there.
+    pub(super) fn script_meant(&self, path: &str) -> Option<ScriptFile<'a>> {
+        let (_, name) = path.rsplit_once('/')?;
+        let named = |source: &&String| source.rsplit('/').next() == Some(name);
+        let sources = self.copies.iter().flat_map(|(sources, _)| sources);
+        let mut found = sources
+            .filter(named)
+            .filter_map(|source| self.find_source(source));
+        let only = found
+            .next()
+            .filter(|only| found.all(|other| other == *only))?;
+        let is_script = matches!(self.repository.file(only).model, Model::Shell(_));
+        is_script.then_some(ScriptFile::File(only))
+    }
+
     /// The file at a path of the image, absolute or from the working directory.
     pub(super) fn find(&self, path: &str) -> Option<FileId> {
         let path = absolute(&self.workdir, path);

@@ -1,6 +1,6 @@
 //! From the line that the kernel executes to the program: through inits, shells, wrappers, and scripts of the repository.
 
-use super::choices;
+use super::choices::{self, LeftOut};
 use super::effective::Line;
 use super::files::{Files, ScriptFile};
 use super::scripts::Scripts;
@@ -13,7 +13,6 @@ use crate::parse::shell::fill::{Variables, fill};
 use crate::parse::shell::{Command, Script};
 use crate::repository::Repository;
 use crate::source::{Location, Span, Stated};
-use std::ops::Range;
 
 /// Scripts that call scripts are followed this far.
 const MOST_SCRIPTS: usize = 4;
@@ -153,9 +152,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The script at a path of the image.
-    fn script_at(&self, path: &str) -> Option<ScriptFile<'a>> {
+    fn script_at(&mut self, path: &str) -> Option<ScriptFile<'a>> {
         let files = self.files.filter(|_| self.scripts < MOST_SCRIPTS)?;
-        files.script(path)
+        files.script(path).or_else(|| {
+            let meant = files.script_meant(path)?;
+            self.path.confidence = self.path.confidence.min(Confidence::Medium);
+            Some(meant)
+        })
     }
 
     fn push(&mut self, step: Step, stays: Option<bool>) {
@@ -186,8 +189,11 @@ impl<'a> Walk<'a> {
             });
         }
         let script = entry.script.clone();
-        self.path.script.get_or_insert(entry);
         let out = choices::left_out(&script, arguments, &self.path.variables);
+        self.path.script.get_or_insert_with(|| Entrypoint {
+            left_out: out.clone(),
+            ..entry
+        });
         let arguments = arguments.unwrap_or_default();
         let has_arguments = !arguments.is_empty() || !passed.is_empty();
         let Some((end, is_sure)) = end_of(&script, &out, has_arguments) else {
@@ -215,6 +221,7 @@ impl<'a> Walk<'a> {
                 let read = |variables: &mut Variables| written.script(variables);
                 Some(Entrypoint {
                     at,
+                    left_out: LeftOut::default(),
                     script: self.kept.read(at, bytes, variables, read),
                     is_verbatim: written.is_verbatim(),
                 })
@@ -235,6 +242,7 @@ impl<'a> Walk<'a> {
                 };
                 Some(Entrypoint {
                     at,
+                    left_out: LeftOut::default(),
                     script: self.kept.read(at, text.len(), variables, read),
                     is_verbatim: true,
                 })
@@ -291,14 +299,14 @@ fn arguments_after(words: &[Word], at: crate::source::Location) -> Vec<Word> {
 /// The command that a script ends in, but for those that are left out, and whether it is the only one that it may end in.
 fn end_of<'a>(
     script: &'a Script,
-    left_out: &[Range<usize>],
+    left_out: &LeftOut,
     has_arguments: bool,
 ) -> Option<(&'a Command, bool)> {
     let ends: Vec<&Command> = script
         .commands
         .iter()
         .enumerate()
-        .filter(|(index, _)| !left_out.iter().any(|out| out.contains(index)))
+        .filter(|(index, _)| !left_out.has(*index))
         .map(|(_, command)| command)
         .filter(|command| command.is_last && !command.is_background && !command.is_aside())
         .collect();
@@ -309,32 +317,34 @@ fn end_of<'a>(
     if let Some(command) = ends.iter().find(passes_on).filter(|_| has_arguments) {
         return Some((command, false));
     }
-    let is_server = |command: &&&Command| {
-        command::read(&command.words)
-            .iter()
-            .any(|step| matches!(step, Step::Server(_)))
+    // a branch for development is not taken for the one that runs where another may be
+    let serves = |in_production: bool| {
+        ends.iter().copied().find(|command| {
+            let mut steps = command::read(&command.words).into_iter();
+            steps.any(|step| match step {
+                Step::Server(server) => !in_production || server.development.is_none(),
+                _ => false,
+            })
+        })
     };
-    let chosen = ends
-        .iter()
-        .find(is_server)
-        .copied()
-        .or_else(|| script.main().filter(|main| !is_out(script, main, left_out)))?;
+    let main = || script.main_of(|index| !left_out.has(index));
+    let chosen = serves(true).or_else(|| serves(false)).or_else(main)?;
     Some((chosen, false))
 }
 
-fn is_out(script: &Script, command: &Command, left_out: &[Range<usize>]) -> bool {
+fn is_out(script: &Script, command: &Command, left_out: &LeftOut) -> bool {
     let index = script
         .commands
         .iter()
         .position(|other| std::ptr::eq(other, command));
-    index.is_some_and(|index| left_out.iter().any(|out| out.contains(&index)))
+    index.is_some_and(|index| left_out.has(index))
 }
 
 /// The arguments that are left when a command begins: `shift` takes the first away.
 fn after_shifts<'a>(
     script: &Script,
     command: &Command,
-    left_out: &[Range<usize>],
+    left_out: &LeftOut,
     arguments: &'a [Word],
 ) -> &'a [Word] {
     let before = script

@@ -1,9 +1,10 @@
 //! One workload, as rules see it.
 
+use super::choices::LeftOut;
 use crate::finding::{Confidence, Evidence};
 use crate::parse::command::{Init, Server, ServerKind, Step, Word};
 use crate::parse::dockerfile::{Base, Start};
-use crate::parse::shell::Script;
+use crate::parse::shell::{Command, Script};
 use crate::source::{FileId, Location, Stated};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub struct Entrypoint {
     pub at: Location,
     /// What it does, with the variables filled in that are known. Its places are those of the file.
     pub script: Arc<Script>,
+    /// The commands of branches that its arguments and its environment close.
+    pub left_out: LeftOut,
     /// Are the bytes at those places the script's own, so that an edit of them is one of the script? Not where a builder
     /// or a shell makes them from what is written.
     pub is_verbatim: bool,
@@ -231,6 +234,16 @@ pub struct Life {
     pub spot: Option<Location>,
     /// `STOPSIGNAL` or `stop_signal`.
     pub stop_signal: Option<Box<Stated<String>>>,
+}
+
+impl Entrypoint {
+    /// The commands that may run, in order.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        let commands = self.script.commands.iter().enumerate();
+        commands
+            .filter(|(index, _)| !self.left_out.has(*index))
+            .map(|(_, command)| command)
+    }
 }
 
 impl Workload {

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod compound;
+mod condition;
 pub mod fill;
 mod read;
 mod redirect;
@@ -32,7 +33,7 @@ pub struct Script {
     pub last_list: usize,
     /// `NAME=value` that stands alone, and the names that loops set, in order.
     pub assignments: Vec<Assignment>,
-    /// The `case` and `if` that stand in no other, in order.
+    /// The `case` and `if`, inner ones first.
     pub choices: Vec<Choice>,
 }
 
@@ -41,26 +42,37 @@ pub struct Script {
 pub struct Choice {
     /// In order; without an `else` none may be taken.
     pub arms: Vec<Arm>,
+    /// Are `$1` and its like the script's here: not in a function or a loop?
+    pub is_of_script: bool,
 }
 
 /// What is run where its test holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arm {
-    /// None for a test that is not understood.
-    pub test: Option<Test>,
+    /// What it asks.
+    pub test: Test,
     /// Its commands, by index.
     pub commands: std::ops::Range<usize>,
 }
 
-/// Is one text another?
+/// Whether an arm is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Test {
-    /// What is looked at, quotes taken off: `$1`, `${MODE:-web}`, `$#`.
-    pub subject: String,
-    /// What it may be; `*` stands for any characters.
-    pub patterns: Vec<String>,
-    /// Does it hold where it is none of them?
-    pub is_negated: bool,
+pub enum Test {
+    /// Not understood.
+    Unknown,
+    /// Is a text one of others?
+    Is {
+        /// What is looked at, quotes taken off: `$1`, `${MODE:-web}`, `$#`.
+        subject: String,
+        /// What it may be; `*` stands for any characters.
+        patterns: Vec<String>,
+    },
+    /// The contrary.
+    Not(Box<Test>),
+    /// Do all of these hold? None of them is `else`.
+    All(Vec<Test>),
+    /// Does one of these hold?
+    Any(Vec<Test>),
 }
 
 /// A variable that the text sets outside of a command.
@@ -202,23 +214,49 @@ impl Script {
         }
     }
 
-    /// The command that the script is for: the last in the foreground that is more than an aside. The others of branches
-    /// that may end the script are found by `is_last`.
+    /// The command that the script is for: the last in the foreground that is more than an aside, or what it started in the
+    /// background where it ends by waiting for that. The others of branches that may end the script are found by `is_last`.
     pub fn main(&self) -> Option<&Command> {
-        let works = |command: &Command| !command.is_background && !command.is_aside();
-        let last = self.commands.iter().rposition(works);
-        let is_end = |command: &Command| command.is_last && works(command);
-        let found = self.commands.iter().rposition(is_end).or(last)?;
+        self.main_of(|_| true)
+    }
+
+    /// The same among the commands, by index, that may run.
+    pub fn main_of(&self, runs: impl Fn(usize) -> bool) -> Option<&Command> {
+        if let Some(awaited) = self.awaited() {
+            return Some(awaited);
+        }
+        let waits_for_others = self.starts_in_background();
+        let works = |index: usize, command: &Command| {
+            // between two runs of what a loop starts again
+            let is_pause = command.name() == "sleep" && command.depth > 0 && !waits_for_others;
+            runs(index) && !command.is_background && !command.is_aside() && !is_pause
+        };
+        let commands = || self.commands.iter().enumerate().rev();
+        let last = || commands().find(|(index, command)| works(*index, command));
+        let end = commands().find(|(index, command)| command.is_last && works(*index, command));
+        let (index, found) = end.or_else(last)?;
         // `program | tee log` is for the program, `echo text | tee log` for neither
         let is_filter = |command: &Command| command.is_piped && command.is_filter();
-        let (found, before) = (&self.commands[found], &self.commands[..found]);
-        let is_source = |command: &&Command| command.is_piped && works(command);
-        before
-            .iter()
-            .rfind(|command| !is_filter(command))
-            .filter(is_source)
-            .filter(|_| is_filter(found))
-            .or(Some(found))
+        let source = commands()
+            .skip(self.commands.len() - index)
+            .find(|(_, command)| !is_filter(command))
+            .filter(|(index, command)| command.is_piped && works(*index, command))
+            .filter(|_| is_filter(found));
+        source.map(|(_, command)| command).or(Some(found))
+    }
+
+    /// `gunicorn … &`, `wait`: the last that is started so by a script that ends by waiting.
+    pub fn awaited(&self) -> Option<&Command> {
+        let (last, before) = self.commands.split_last()?;
+        let waits = last.name() == "wait" && last.depth == 0;
+        let works = |command: &&Command| command.is_background && !command.is_aside();
+        before.iter().rfind(works).filter(|_| waits)
+    }
+
+    /// Does it start a program in the background?
+    pub fn starts_in_background(&self) -> bool {
+        let mut commands = self.commands.iter();
+        commands.any(|command| command.is_background && !command.is_aside())
     }
 }
 

@@ -1,9 +1,7 @@
 //! Blocks, branches, loops, functions: which of their commands may be the last.
 
 use super::read::{Ends, Reader, Terminators};
-use super::word;
-use super::{Arm, Choice, Command, Test};
-use crate::parse::command::Word;
+use super::{Arm, Choice, Test, condition, word};
 
 impl Reader<'_> {
     /// Moves past a keyword, reads a list up to its end and past that.
@@ -48,7 +46,7 @@ impl Reader<'_> {
                 "elif" => test = self.condition(4),
                 "else" => {
                     self.at += 4;
-                    test = Some(always());
+                    test = Test::All(Vec::new());
                 }
                 end => {
                     self.at += if end == "fi" { 2 } else { 0 };
@@ -59,32 +57,18 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands between `if` and `then`; what it asks, if that is understood.
-    fn condition(&mut self, keyword: usize) -> Option<Test> {
+    /// What stands between `if` and `then`, and what it asks.
+    fn condition(&mut self, keyword: usize) -> Test {
         let (start, begin) = (self.at + keyword, self.script.commands.len());
         self.block(keyword, &["then"]);
         self.mark_tested(begin);
         let text = &self.text[start.min(self.at)..self.at];
-        let commands = &self.script.commands[begin..];
-        if text.trim_start().starts_with('!') || commands.iter().any(|command| command.is_piped) {
-            return None;
-        }
-        match commands {
-            [only] => test(&only.words),
-            [first, rest @ ..] if is_joined_by_or(text, commands) => {
-                let first = test(&first.words)?;
-                rest.iter()
-                    .map(|command| test(&command.words))
-                    .try_fold(first, |all, next| either(all, next?))
-            }
-            _ => None,
-        }
+        condition::read(text.strip_suffix("then").unwrap_or(text))
     }
 
-    fn choose(&mut self, choice: Choice) {
-        if self.depth == 0 {
-            self.script.choices.push(choice);
-        }
+    fn choose(&mut self, mut choice: Choice) {
+        choice.is_of_script = self.repeats == 0;
+        self.script.choices.push(choice);
     }
 
     fn mark_tested(&mut self, begin: usize) {
@@ -98,11 +82,18 @@ impl Reader<'_> {
         let begin = self.script.commands.len();
         self.block(5, &["do"]);
         self.mark_tested(begin);
+        self.body();
+        Ends::new()
+    }
+
+    /// What a loop repeats.
+    fn body(&mut self) {
         self.depth += 1;
+        self.repeats += 1;
         self.list(&["done"]);
+        self.repeats -= 1;
         self.depth -= 1;
         self.eat("done");
-        Ends::new()
     }
 
     pub(super) fn counted(&mut self) -> Ends {
@@ -112,10 +103,7 @@ impl Reader<'_> {
         // `for name in words; do`: the words are no commands
         let body = find_word(rest, "do").map_or(rest.len(), |found| found + 2);
         self.at += body;
-        self.depth += 1;
-        self.list(&["done"]);
-        self.depth -= 1;
-        self.eat("done");
+        self.body();
         Ends::new()
     }
 
@@ -133,17 +121,16 @@ impl Reader<'_> {
                 self.choose(choice);
                 return ends;
             }
-            let test = Test {
+            let test = Test::Is {
                 subject: subject.clone(),
                 patterns: self.patterns(),
-                is_negated: false,
             };
             let begin = self.script.commands.len();
             self.depth += 1;
             ends.extend(self.list(&["esac"]));
             self.depth -= 1;
             choice.arms.push(Arm {
-                test: Some(test),
+                test,
                 commands: begin..self.script.commands.len(),
             });
             while matches!(self.peek(), Some(b';' | b'&')) {
@@ -197,63 +184,13 @@ impl Reader<'_> {
         }
         self.skip_lines();
         self.depth += 1;
+        self.repeats += 1;
         let ends = self.command();
+        self.repeats -= 1;
         self.depth -= 1;
         self.functions.insert(name, ends);
         Ends::new()
     }
-}
-
-/// `else`.
-fn always() -> Test {
-    Test {
-        subject: String::new(),
-        patterns: vec!["*".to_owned()],
-        is_negated: false,
-    }
-}
-
-/// `[ … ] || [ … ]`: does nothing but `||` stand between the commands?
-fn is_joined_by_or(text: &str, commands: &[Command]) -> bool {
-    let begins = commands.iter().map(Command::name);
-    let text = text.strip_suffix("then").unwrap_or(text);
-    let parts: Vec<&str> = text.split("||").map(str::trim).collect();
-    parts.len() == commands.len()
-        && parts.iter().zip(begins).all(|(part, name)| {
-            part.starts_with(name) && !part.contains("&&") && !part.contains('\n')
-        })
-}
-
-/// Is one text any of what two tests want it to be?
-fn either(mut one: Test, other: Test) -> Option<Test> {
-    let is_same = one.subject == other.subject && !one.is_negated && !other.is_negated;
-    one.patterns.extend(other.patterns);
-    is_same.then_some(one)
-}
-
-/// What `[ … ]` asks, where that is whether a text is another.
-fn test(words: &[Word]) -> Option<Test> {
-    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-    let (["[", inner @ .., "]"] | ["[[", inner @ .., "]]"] | ["test", inner @ ..]) = &texts[..]
-    else {
-        return None;
-    };
-    let (subject, pattern, is_negated) = match inner {
-        [subject, "=" | "==" | "-eq", pattern] => (subject, *pattern, false),
-        [subject, "!=" | "-ne", pattern] => (subject, *pattern, true),
-        [subject @ ("$#" | "${#}"), "-gt", "0"] | [subject @ ("$#" | "${#}"), "-ge", "1"] => {
-            (subject, "0", true)
-        }
-        [subject @ ("$#" | "${#}"), "-lt", "1"] => (subject, "0", false),
-        ["-z", subject] => (subject, "", false),
-        ["-n", subject] => (subject, "", true),
-        _ => return None,
-    };
-    Some(Test {
-        subject: (*subject).to_owned(),
-        patterns: vec![pattern.to_owned()],
-        is_negated,
-    })
 }
 
 /// Where a bare word stands in a text, between blanks or `;`.

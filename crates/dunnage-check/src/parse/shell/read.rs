@@ -25,6 +25,8 @@ pub(super) struct Reader<'a> {
     pub(super) depth: u32,
     /// What stands behind `&&` and `||` may be left out.
     conditions: u32,
+    /// Loops and functions around: what the script's arguments are there is not what they were.
+    pub(super) repeats: u32,
     /// Here-documents whose text begins after this line.
     pub(super) documents: Vec<Pending>,
     /// Where the command that is being read writes to.
@@ -42,6 +44,7 @@ impl<'a> Reader<'a> {
             script: Script::default(),
             depth: 0,
             conditions: 0,
+            repeats: 0,
             documents: Vec::new(),
             output: None,
             functions: HashMap::new(),

@@ -18,7 +18,11 @@ rule! {
     /// kernel drops the signal, the server never hears it, and SIGKILL comes at the end of the grace period. No shell
     /// becomes the last command of a script file by itself: it does not know that it is the last.
     ///
-    /// Silent where the script has a `trap` for TERM, and for what it starts in the background.
+    /// So it does where the server is in a branch, a function, a loop or a pipe, where something is said after it, and where it is
+    /// started in the background and waited for (`gunicorn … &`, `wait`): bash does not pass on what it does not handle.
+    ///
+    /// Silent where the script has a `trap` for TERM, for a branch that the container's own variables or arguments close, and
+    /// for what is started in the background and not waited for at the end.
     ///
     /// ## Example
     /// ```sh
@@ -64,8 +68,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let target = Target::of(context.repository, entry.at.file);
-        for command in &script.commands {
-            let Some(what) = keeps_the_shell(script, command) else {
+        let main = script.main_of(|index| !entry.left_out.has(index));
+        for command in entry.commands() {
+            let is_main = main.is_some_and(|main| std::ptr::eq(main, command));
+            let Some(what) = keeps_the_shell(script, command, is_main) else {
                 continue;
             };
             let between = between(workload, &what);
@@ -80,9 +86,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What the script waits for in the foreground without becoming it: a server, or its own arguments at its end.
-fn keeps_the_shell(script: &Script, command: &Command) -> Option<String> {
-    if command.has_exec || command.is_background {
+/// What the script waits for without becoming it: a server, or its own arguments at its end.
+fn keeps_the_shell(script: &Script, command: &Command, is_main: bool) -> Option<String> {
+    if command.has_exec || (command.is_background && !is_awaited(script, command)) {
         return None;
     }
     if command.is_arguments() {
@@ -93,8 +99,15 @@ fn keeps_the_shell(script: &Script, command: &Command) -> Option<String> {
         return None;
     };
     let serves = !matches!(server.kind, ServerKind::Python | ServerKind::Airflow);
-    let is_main = script
-        .main()
-        .is_some_and(|main| std::ptr::eq(main, command));
-    (serves || (command.is_last && is_main)).then(|| server_name(&server))
+    // what follows the main one where it is not the last only says something, or starts it again
+    let stays = is_main && (command.is_last || !script.starts_in_background());
+    (serves || stays || command.is_background).then(|| server_name(&server))
+}
+
+/// Does the script end by waiting for it, with no trap for that end? bash handles SIGTERM for one of `EXIT` too.
+fn is_awaited(script: &Script, command: &Command) -> bool {
+    let mut names = script.traps.iter().flat_map(|(names, _)| names);
+    let awaited = script.awaited();
+    awaited.is_some_and(|awaited| std::ptr::eq(awaited, command))
+        && !names.any(|name| name == "EXIT")
 }
