@@ -1,15 +1,20 @@
 //! Does a program compute, or does it mostly wait for databases and other services? What it imports tells; what is only
-//! installed does where the program itself is not among the files, and the package serves for nothing else.
+//! installed does where the program itself is not among the files, and the package serves for nothing else. And how many of
+//! its threads may want a CPU at the same moment?
 
 use crate::graph::workload::Workload;
 use crate::parse::Model;
+use crate::parse::command::ServerKind;
 use crate::repository::Repository;
 use crate::rules::about::is_imported;
-use crate::source::Location;
+use crate::rules::img::serves_for_development;
+use crate::source::{Location, Stated};
 
 /// Who imports them has numbers, images or documents to work on. By the names under which they are installed.
 const COMPUTING: &[&str] = &[
     "catboost",
+    // an index of documents for a model that runs elsewhere, as often as not
+    "faiss-cpu",
     "jax",
     "keras",
     "lightgbm",
@@ -41,7 +46,6 @@ const MODELS: &[&str] = &[
     "docling",
     "easyocr",
     "face-recognition",
-    "faiss-cpu",
     "onnxruntime",
     "opencv-python",
     "opencv-python-headless",
@@ -52,6 +56,90 @@ const MODELS: &[&str] = &[
     "transformers",
     "ultralytics",
 ];
+
+/// These compute in threads of their own, one for each CPU of the node as a rule.
+const POOLS: &[&str] = &[
+    "catboost",
+    "docling",
+    "easyocr",
+    "faiss-cpu",
+    "jax",
+    "keras",
+    "lightgbm",
+    "numexpr",
+    "onnxruntime",
+    "opencv-contrib-python",
+    "opencv-python",
+    "opencv-python-headless",
+    "polars",
+    "sentence-transformers",
+    "tensorflow",
+    "torch",
+    "transformers",
+    "ultralytics",
+    "xgboost",
+];
+
+/// Workers of MLflow's and Airflow's servers, and threads of waitress, where nobody sets another number.
+const DEFAULT_OF_SEVERAL: u64 = 4;
+
+/// Threads of a server that starts one for each request: no fewer come at once when it is busy.
+const ONE_FOR_EACH_REQUEST: u64 = 2;
+
+/// Does the program compute: by what its modules import, or by what is installed where none of them is among the files; or is it
+/// one that is known to?
+pub(super) fn computes(repository: &Repository, workload: &Workload) -> bool {
+    let is_unseen = workload.modules.is_empty();
+    has_several_workers(workload)
+        || first(workload, &[MODELS, COMPUTING], |name| {
+            is_unseen || is_imported(repository, workload, name)
+        })
+        .is_some()
+}
+
+/// MLflow's or Airflow's own server, which many processes of much code are, whatever the manifest says.
+fn has_several_workers(workload: &Workload) -> bool {
+    let is_started = workload
+        .server()
+        .is_some_and(|server| matches!(server.kind, ServerKind::Airflow | ServerKind::Mlflow));
+    let image = workload.image.as_ref();
+    let is_image = image.is_some_and(|image| {
+        let last = image.value.rsplit('/').next().unwrap_or_default();
+        matches!(last.split([':', '@']).next(), Some("airflow" | "mlflow"))
+    });
+    is_started || (is_image && workload.steps.is_empty())
+}
+
+/// Does it compute in threads that a library starts?
+pub(super) fn computes_in_threads(repository: &Repository, workload: &Workload) -> bool {
+    let mut pools = POOLS.iter();
+    pools.any(|name| is_imported(repository, workload, name))
+}
+
+/// How many threads of Python may want a CPU at the same moment: processes × threads of the server; 1 where nothing tells.
+pub(super) fn threads_at_once(repository: &Repository, workload: &Workload) -> u64 {
+    use ServerKind as Kind;
+    let processes = if has_several_workers(workload) {
+        DEFAULT_OF_SEVERAL
+    } else {
+        1
+    };
+    let Some(server) = workload.server() else {
+        return processes;
+    };
+    let threads = match server.kind {
+        Kind::Waitress => DEFAULT_OF_SEVERAL,
+        Kind::Flask | Kind::Django | Kind::Streamlit => ONE_FOR_EACH_REQUEST,
+        Kind::Python if serves_for_development(repository, workload) => ONE_FOR_EACH_REQUEST,
+        _ => 1,
+    };
+    let or = |written: &Option<Stated<u32>>, usual| {
+        written
+            .as_ref()
+            .map_or(usual, |count| u64::from(count.value))
+    };
+    or(&server.workers, processes) * or(&server.threads, threads)
+}
 
 /// The package that shows that a program computes, and where it is imported.
 pub(super) fn imports(

@@ -15,7 +15,7 @@ mod unbounded_cache;
 mod workers_over_limit;
 
 use super::Rule;
-pub(in crate::rules) use footprint::import_cpu_ms;
+pub(in crate::rules) use footprint::{at_least, import_cpu_ms};
 
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[

@@ -9,6 +9,7 @@ mod no_startup_probe;
 mod one_worker_for_requests_and_probe;
 
 use super::Rule;
+pub(super) use liveness_timeout_under_quota::severity as severity_of_late_liveness;
 
 /// The family's rules, by number.
 pub(super) const RULES: &[&Rule] = &[

@@ -8,6 +8,7 @@ use crate::graph::render::cpu_in_words;
 use crate::repository::Repository;
 use crate::rules::compute;
 use crate::rules::manifest::{Manifest, answers_requests, is_dashboard, python_services};
+use crate::rules::probe::severity_of_late_liveness;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -22,7 +23,8 @@ rule! {
     /// - its processes have several threads each, together 4 or more, that use the quota up at once.
     ///
     /// Else it is an info: a small server that mostly waits rarely uses half of a CPU. So is a dashboard (Celery's flower, TensorBoard).
-    /// What the same limit does to many processes says CPU006, and to a liveness probe of 1 s PROBE003; it is not said twice.
+    /// And so it is where PROBE003 says what the limit does to a liveness probe of 1 s: it is the same harm. What it does to
+    /// many processes says CPU006.
     /// A container that nothing asks (no Service, and neither a port nor a probe) is left alone.
     ///
     /// ## Why
@@ -97,7 +99,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let mut finding = Finding::new(&RULE, limit.at, message).within(workload);
         let sign = sign(context.repository, workload);
         let is_felt = sign.is_some() || limit.value <= TIGHT_MILLICPU;
-        if !is_felt || is_dashboard(workload) || !workload.is_service() {
+        let is_said = severity_of_late_liveness(context, workload).is_some();
+        if !is_felt || is_said || is_dashboard(workload) || !workload.is_service() {
             finding = finding.severity(Severity::Info);
         }
         if let Some(sign) = sign {

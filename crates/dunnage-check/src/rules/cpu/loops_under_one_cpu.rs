@@ -2,13 +2,19 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::render::{cpu_in_words, server_name};
+use crate::graph::workload::Workload;
 use crate::parse::command::{Server, ServerKind};
+use crate::repository::Repository;
 use crate::rules::about::{about, pythons, start_workers, workers_under};
+use crate::rules::compute::computes;
+use crate::rules::mem::at_least;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
-    /// An asyncio server with several worker processes under a limit of one CPU or less.
+    /// An asyncio server with several worker processes under a limit of one CPU or less. Under one CPU as a whole it is an info where
+    /// the program is not seen to compute and its imports, once for each worker, leave half of the memory limit free: then the
+    /// second process costs little, and hides what blocks the first one's loop.
     ///
     /// ## Why
     /// An event loop waits for thousands of clients in one thread; what a second process would add is a second CPU, and the
@@ -64,7 +70,16 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             cpu_in_words(limit.value)
         );
         let title = "start one worker, and more replicas";
+        let is_felt = limit.value < 1000
+            || computes(context.repository, workload)
+            || is_memory_tight(context.repository, workload, workers.value);
+        let severity = if is_felt {
+            Severity::Warning
+        } else {
+            Severity::Info
+        };
         let finding = Finding::new(&RULE, workers.at, message)
+            .severity(severity)
             .because(
                 limit.at,
                 format!("the limit is {}", cpu_in_words(limit.value)),
@@ -72,6 +87,15 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .fix(start_workers(context.repository, workers, 1, title));
         findings.push(about(finding, workload));
     }
+}
+
+/// Do the imports of all workers together take more than half of the memory limit?
+fn is_memory_tight(repository: &Repository, workload: &Workload, workers: u32) -> bool {
+    let limit = workload.limits.memory.as_ref();
+    let imports = at_least(repository, workload);
+    limit.zip(imports).is_some_and(|(limit, (bytes, _))| {
+        bytes.saturating_mul(u64::from(workers) * 2) > limit.value
+    })
 }
 
 fn is_loop(server: &Server) -> bool {

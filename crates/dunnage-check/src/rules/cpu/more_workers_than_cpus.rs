@@ -15,7 +15,8 @@ rule! {
     /// Many more worker processes than the CPU limit can run: at least 8 for each CPU of the limit, 16 of celery, whose tasks
     /// often wait for other services. It is an error from 32 for each CPU on. From 4 for each CPU on, and over 2 × CPUs + 1, it
     /// is an info; a warning where the program's modules import what computes, or install a library of models or of
-    /// documents where they are not among the files.
+    /// documents where they are not among the files. An index of vectors (faiss) is no such library: what is installed beside it
+    /// waits for a model elsewhere as often as not.
     ///
     /// The number may be a variable's that a shell fills in: `$WORKERS` from the manifest's `env` or Compose's
     /// `environment`, else from the image's `ENV`, else from what the script assigns; `${WORKERS:-16}` is 16 where none of

@@ -1,5 +1,6 @@
 //! PROBE002.
 
+use super::liveness_timeout_under_quota::severity;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
@@ -17,7 +18,8 @@ rule! {
     /// ## What it finds
     ///
     /// A liveness probe that asks what the readiness probe asks and gives up as soon. An info where that takes more than 30 s:
-    /// what fails for so long may as well be restarted.
+    /// what fails for so long may as well be restarted. An info as well where PROBE003 finds the same probe too short for the CPU limit:
+    /// one remedy, a longer timeout, is worth most there.
     ///
     /// ## Why
     ///
@@ -88,7 +90,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 ready.at,
                 format!("readiness gives up after {} s", patience(ready)),
             );
-        let finding = if patience(live) > BUSY {
+        let is_late = severity(context, workload).is_some_and(|late| late > Severity::Info);
+        let finding = if is_late || patience(live) > BUSY {
             finding.severity(Severity::Info)
         } else {
             finding

@@ -5,15 +5,20 @@ use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::{Probe, Workload};
-use crate::parse::command::ServerKind;
+use crate::repository::Repository;
+use crate::rules::compute::{computes, computes_in_threads, threads_at_once};
 use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::reach::is_reached;
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From this limit on a container is rarely stopped for so long that a second passes.
 const ROOMY: u64 = 2_000;
+/// From this one on, which one thread of Python cannot use up, it is stopped for what runs beside it only.
+const ONE: u64 = 1_000;
 /// Up to this one it is stopped for half of every busy period.
 const TIGHT: u64 = 500;
+/// From so many threads for each CPU on it does not help that they mostly wait.
+const MANY: u64 = 8;
 /// What is advised, in seconds.
 const ADVISED: u32 = 5;
 
@@ -22,8 +27,14 @@ rule! {
     ///
     /// A liveness probe with a timeout of one second, which is the default, on a container whose CPU limit is below 2. A
     /// `tcpSocket` probe is not meant: the kernel accepts for the program. Nor is an `exec` probe, unless it asks the program
-    /// over HTTP. An info from a limit of 1 on where one event loop serves: one thread can hardly use the quota up.
-    /// Nothing where no probe reaches the server as it is (NET001, NET002).
+    /// over HTTP. Nothing where no probe reaches the server as it is (NET001, NET002).
+    ///
+    /// - From a limit of 1 on it is an info, since one process of Python runs on one CPU, and a few that wait for others use no
+    ///   more. A warning where the program's modules import what computes and more processes or threads than the limit has CPUs
+    ///   do it, also those that Polars, PyTorch and the like start for each CPU of the node; where there are 8 for each CPU; and
+    ///   of MLflow and Airflow, whose own workers are four.
+    /// - Below 1 it is a warning. An error up to `500m` where several processes or threads share the limit or the program
+    ///   computes.
     ///
     /// ## Why
     ///
@@ -72,14 +83,13 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (workload, manifest) in python_services(context) {
+        let Some(severity) = severity(context, workload) else {
+            continue;
+        };
         let (Some(live), Some(limit)) = (&workload.probes.liveness, &workload.limits.cpu) else {
             continue;
         };
-        let (seconds, written) = live.timeout;
-        let is_short = seconds <= 1 && limit.value < ROOMY;
-        if !is_short || !asks_the_program(live) || !is_reached(context, workload) {
-            continue;
-        }
+        let written = live.timeout.1;
         let default = if written.is_none() {
             ", the default"
         } else {
@@ -91,7 +101,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             live.failures
         );
         let finding = Finding::new(&RULE, written.unwrap_or(live.at), message)
-            .severity(severity(workload, limit.value))
+            .severity(severity)
             .within(workload)
             .because(
                 limit.at,
@@ -99,6 +109,21 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             );
         findings.push(finding.fix(fix(&manifest, live)));
     }
+}
+
+/// Does the limit make the liveness probe of this container late, and how bad is it? Other rules ask, who would say the
+/// same once more.
+pub(in crate::rules) fn severity(context: &Context<'_>, workload: &Workload) -> Option<Severity> {
+    let live = workload.probes.liveness.as_ref()?;
+    let limit = workload.limits.cpu.as_ref()?.value;
+    let is_short = live.timeout.0 <= 1 && limit < ROOMY;
+    (is_short && asks_the_program(live) && is_reached(context, workload)).then(|| {
+        if limit >= ONE {
+            from_one_on(context.repository, workload, limit)
+        } else {
+            below_one(context.repository, workload, limit)
+        }
+    })
 }
 
 /// Does the answer come from the program, so that it waits behind its work?
@@ -111,23 +136,20 @@ fn asks_the_program(live: &Probe) -> bool {
     }
 }
 
-/// Does one event loop serve, a thread that cannot use more than one CPU?
-fn is_one_loop(workload: &Workload) -> bool {
-    workload.server().is_some_and(|server| {
-        let workers = server.workers.as_ref().map_or(1, |workers| workers.value);
-        let is_known = server.unknown.is_empty();
-        let is_loop = matches!(
-            server.kind,
-            ServerKind::Uvicorn | ServerKind::Hypercorn | ServerKind::Daphne | ServerKind::FastApi
-        );
-        is_loop && is_known && workers == 1
-    })
+fn from_one_on(repository: &Repository, workload: &Workload, limit: u64) -> Severity {
+    let threads = threads_at_once(repository, workload);
+    let is_more = threads * 1_000 > limit || computes_in_threads(repository, workload);
+    let is_felt = is_more && computes(repository, workload);
+    if is_felt || threads * 1_000 >= MANY * limit {
+        Severity::Warning
+    } else {
+        Severity::Info
+    }
 }
 
-fn severity(workload: &Workload, limit: u64) -> Severity {
-    if limit >= 1_000 && is_one_loop(workload) {
-        Severity::Info
-    } else if limit <= TIGHT {
+fn below_one(repository: &Repository, workload: &Workload, limit: u64) -> Severity {
+    let is_shared = threads_at_once(repository, workload) > 1;
+    if limit <= TIGHT && (is_shared || computes(repository, workload)) {
         Severity::Error
     } else {
         Severity::Warning

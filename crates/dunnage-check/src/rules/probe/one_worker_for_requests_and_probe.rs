@@ -10,21 +10,24 @@ use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
     /// ## What it finds
-    /// gunicorn with one sync worker (its default) in one thread, behind a liveness probe over HTTP or TCP.
+    /// gunicorn with one sync worker (its default) in one thread, behind a liveness probe over HTTP or TCP that gives up
+    /// before gunicorn does. A worker that is silent for `--timeout` (30 s by default) is ended and replaced by gunicorn
+    /// itself, so a probe that is as patient as that, as the default of 3 failures in 30 s, kills nothing that would not be ended: silent.
     ///
     /// ## Why
     /// A sync worker answers one request at a time. While it works on a slow one the probe waits in the listen queue; after
     /// `timeoutSeconds` (1 by default) it counts as failed, and after `failureThreshold` of them the kubelet kills a pod that
-    /// is healthy and busy. The requests go to the other pods, which are now busier.
+    /// is healthy and busy. The requests go to the other pods, which are now busier. `--timeout 120`, set so that a slow
+    /// request may end, is of no use where the kubelet ends it after 30 s.
     ///
     /// ## Example
     /// ```dockerfile
-    /// CMD ["gunicorn", "app:app"]
+    /// CMD ["gunicorn", "app:app", "--timeout=120"]
     /// ```
     ///
     /// ## Instead
     /// ```dockerfile
-    /// CMD ["gunicorn", "app:app", "--threads=4"]
+    /// CMD ["gunicorn", "app:app", "--timeout=120", "--threads=4"]
     /// ```
     ///
     /// ## Fix
@@ -45,6 +48,9 @@ rule! {
     };
 }
 
+/// Seconds after which gunicorn ends a silent worker where nobody says another number.
+const USUAL_TIMEOUT: u32 = 30;
+
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for workload in pythons(context).filter(|workload| {
         matches!(workload.origin, Origin::Kubernetes { .. }) && workload.is_service()
@@ -60,11 +66,14 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         else {
             continue;
         };
+        if ends_first(server, probe) {
+            continue;
+        }
         // WEB_CONCURRENCY, GUNICORN_CMD_ARGS may come from there
         let is_unknown = workload.unknown_environment.is_some()
             || workload.environment.contains_key("GUNICORN_CMD_ARGS");
         let message = format!(
-            "one sync worker answers requests and this probe: a request of over {} kills the pod",
+            "one sync worker answers requests and this probe: a request of over {} s kills the pod",
             patience(probe)
         );
         let confidence = if is_unknown {
@@ -99,8 +108,18 @@ fn is_one_by_one(server: &Server) -> bool {
 }
 
 /// How long a request may take until the kubelet gives up: failures × period.
-fn patience(probe: &Probe) -> String {
-    format!("{} s", u64::from(probe.period) * u64::from(probe.failures))
+fn patience(probe: &Probe) -> u64 {
+    u64::from(probe.period) * u64::from(probe.failures)
+}
+
+/// Does gunicorn end a worker that hangs no later than the probe gives up?
+fn ends_first(server: &Server, probe: &Probe) -> bool {
+    let timeout = server
+        .timeout
+        .as_ref()
+        .map_or(USUAL_TIMEOUT, |timeout| timeout.value);
+    // 0 is for ever
+    timeout > 0 && patience(probe) >= u64::from(timeout)
 }
 
 fn add_threads(repository: &Repository, _workload: &Workload, server: &Server) -> Option<Fix> {
