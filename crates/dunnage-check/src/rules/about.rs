@@ -1,6 +1,6 @@
 //! What rules over workloads share: whom they look at, the nodes that declare him, and edits at the right file.
 
-use crate::finding::Finding;
+use crate::finding::{Confidence, Finding};
 use crate::fix::{Edit, Fix, Target, dockerfile, yaml};
 use crate::graph::kubernetes::container_node;
 use crate::graph::workload::{Origin, Python, Workload};
@@ -48,6 +48,45 @@ fn asked_for(finding: Finding, workload: &Workload) -> Finding {
         .fold(finding, |finding, origin| {
             finding.because(origin.asked, origin.note.clone())
         })
+}
+
+/// How long it may take to stop: a Dockerfile by itself does not say who will stop it.
+pub(super) fn grace_in_words(workload: &Workload) -> String {
+    match workload.origin {
+        Origin::Dockerfile => {
+            "the whole grace period (10 s with Docker, 30 s on Kubernetes)".to_owned()
+        }
+        _ => format!("{} s", workload.life.grace),
+    }
+}
+
+/// Is it a Dockerfile that nothing refers to, and a file that builds an image names one that is a copy of it in another folder, or
+/// one above it, whose image has its folder, too? Then it is what somebody left behind as often as not.
+pub(super) fn is_left_over(context: &Context<'_>, workload: &Workload) -> bool {
+    let Some(own) = workload
+        .built
+        .filter(|_| workload.origin == Origin::Dockerfile)
+    else {
+        return false;
+    };
+    let place = |file: FileId| {
+        let source = &context.repository.file(file).source;
+        (source.path.as_str(), source.folder())
+    };
+    let (path, folder) = place(own.file);
+    let inner = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
+    let copies: Vec<&str> = inner.filter(|inner| inner.contains('/')).collect();
+    let mut others = context.graph.workloads.iter();
+    others.any(|other| {
+        let used = other.built.filter(|_| other.origin != Origin::Dockerfile);
+        used.is_some_and(|used| {
+            let (path, above) = place(used.file);
+            let is_above =
+                above != folder && (above.is_empty() || folder.starts_with(&format!("{above}/")));
+            let is_named = other.confidence == Confidence::High;
+            copies.contains(&path) || (is_above && is_named)
+        })
+    })
 }
 
 /// The container's or the service's node, and its file.

@@ -2,6 +2,7 @@
 
 mod atexit_without_term;
 mod daemon_thread;
+mod endless;
 mod grace_too_short;
 mod graceful_timeout_unset;
 mod grpc_stop_at_once;

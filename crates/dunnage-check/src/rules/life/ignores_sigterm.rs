@@ -4,7 +4,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
 use crate::repository::Repository;
-use crate::rules::about::{about, mentions, pythons, use_dunnage};
+use crate::rules::about::{about, grace_in_words, mentions, pythons, use_dunnage};
 use crate::rules::python::entry;
 use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
@@ -64,9 +64,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         else {
             continue;
         };
-        let grace = workload.life.grace;
+        let grace = grace_in_words(workload);
         let message = format!(
-            "{name} is process 1 and ignores SIGTERM: each stop takes {grace} s and ends in SIGKILL"
+            "{name} is process 1 and ignores SIGTERM: each stop takes {grace} and ends in SIGKILL"
         );
         let mut finding = Finding::new(&RULE, at, message);
         if !workload.is_service() {
