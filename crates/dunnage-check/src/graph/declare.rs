@@ -131,14 +131,19 @@ fn container_asks<'a>(container: &'a Container<'_>) -> Option<Asked<'a>> {
 /// What a Compose service that builds nothing says of its image.
 fn service_asks<'a>(service: &Service<'a>) -> Option<Asked<'a>> {
     let image = service.image()?;
+    let requests = service.requests();
+    let is_started = ["command", "entrypoint"]
+        .iter()
+        .any(|key| service.node.get(key).is_some());
     Some(Asked {
         image: image.value,
         at: image.at,
         names: vec![service.name],
-        ports: Vec::new(),
+        ports: requests.iter().map(|request| request.port).collect(),
         variables: Vec::new(),
-        has_command: true,
-        sets_port: false,
+        has_command: is_started,
+        // any of its variables may hold it
+        sets_port: true,
         shares_pod: false,
     })
 }

@@ -6,7 +6,7 @@ use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
-use crate::rules::about::{about, pythons, stage};
+use crate::rules::about::{about, is_left_over, pythons, stage};
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{FileId, Location, names_development};
@@ -24,7 +24,8 @@ rule! {
     /// who sees a traceback run code.
     ///
     /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
-    /// runs it, with the source mounted over the image's and without a restart policy. An info where the call that starts it
+    /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
+    /// a Compose file builds one above it or one of which it is a copy. An info where the call that starts it
     /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example
@@ -104,9 +105,23 @@ fn describe(
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
+        finding = milder_where_left_over(context, finding, workload);
         finding = milder_for_a_developer(finding, workload);
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
+    }
+}
+
+/// No error in a Dockerfile that nothing refers to, beside another that something builds.
+pub(super) fn milder_where_left_over(
+    context: &Context<'_>,
+    finding: Finding,
+    workload: &Workload,
+) -> Finding {
+    if finding.severity == Severity::Error && is_left_over(context, workload) {
+        finding.severity(Severity::Warning)
+    } else {
+        finding
     }
 }
 

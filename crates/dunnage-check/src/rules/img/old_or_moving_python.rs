@@ -6,11 +6,10 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::Step;
 use crate::repository::Repository;
-use crate::rules::about::{about, node, pythons, stage};
+use crate::rules::about::{about, is_left_over, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Stated, names_development};
-use std::collections::BTreeSet;
 
 rule! {
     /// ## What it finds
@@ -20,8 +19,8 @@ rule! {
     /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
     /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
-    /// that nothing refers to and that lies in another folder as one that is used does (`copy/api/Dockerfile` beside `api/Dockerfile`),
-    /// and of MLflow, TensorBoard or a notebook in a Compose file.
+    /// that nothing refers to where a Compose file builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
+    /// `api/Dockerfile`), and of MLflow, TensorBoard or a notebook in a Compose file.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are
@@ -68,7 +67,6 @@ fn end_of_life(version: (u8, u8)) -> Option<&'static str> {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    let used = used_dockerfiles(context);
     for workload in pythons(context) {
         let base = stage(context.repository, workload).map(|(_, stage)| &stage.base);
         let Some(image) = base.or(workload.image.as_ref()) else {
@@ -85,7 +83,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let mut finding = Finding::new(&RULE, image.at, message);
             if is_for_development(context.repository, workload)
                 || is_job(workload)
-                || is_copy(context, &used, workload)
+                || is_left_over(context, workload)
                 || is_tool_of_compose(workload)
             {
                 finding = finding.severity(Severity::Info);
@@ -174,29 +172,6 @@ fn least(specifier: &str) -> Option<(u8, u8)> {
 /// A CronJob comes again by itself, a Job does not.
 fn is_job(workload: &Workload) -> bool {
     matches!(&workload.origin, Origin::Kubernetes { kind, .. } if kind == "Job")
-}
-
-/// The Dockerfiles that manifests and Compose files run.
-fn used_dockerfiles<'a>(context: &Context<'a>) -> BTreeSet<&'a str> {
-    let workloads = context.graph.workloads.iter();
-    workloads
-        .filter(|workload| workload.origin != Origin::Dockerfile)
-        .filter_map(|workload| Some(context.repository.file(workload.built?.file)))
-        .map(|file| file.source.path.as_str())
-        .collect()
-}
-
-/// Is it a Dockerfile that nothing refers to, whose folder and name are those of one that is run?
-fn is_copy(context: &Context<'_>, used: &BTreeSet<&str>, workload: &Workload) -> bool {
-    let Some(own) = workload
-        .built
-        .filter(|_| workload.origin == Origin::Dockerfile)
-    else {
-        return false;
-    };
-    let path = context.repository.file(own.file).source.path.as_str();
-    let mut inner = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
-    inner.any(|inner| inner.contains('/') && used.contains(inner))
 }
 
 /// A page that somebody looks at on the machine that Compose runs on.

@@ -9,7 +9,8 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container without a memory limit: its own, its pod's, or a LimitRange's of the repository. A Compose service
-    /// is looked at only if it has a `deploy` section, which says that it is meant for more than a laptop.
+    /// is looked at only if it has a `deploy` section, which says that it is meant for more than a laptop. An info where the
+    /// program is known to end by itself: what matters there is that a Deployment starts it again and again.
     ///
     /// ## Why
     ///
@@ -74,7 +75,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             "no memory limit: a leak in this container ends when the node has no memory left, and the kernel chooses whom to kill"
         };
         let node = container.key("resources").or_else(|| container.get("name"));
-        let finding = Finding::new(&RULE, manifest.at(node.unwrap_or(container)), message);
+        let mut finding = Finding::new(&RULE, manifest.at(node.unwrap_or(container)), message);
+        if workload.ends {
+            finding = finding.severity(Severity::Info);
+        }
         findings.push(finding.within(workload).fix(by_hand()));
     }
     for (workload, _, service, _) in python_compose(context) {
