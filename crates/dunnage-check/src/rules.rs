@@ -8,6 +8,7 @@ mod about;
 mod compute;
 mod cpu;
 mod file;
+mod flask;
 mod img;
 mod life;
 mod manifest;

@@ -7,6 +7,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
 use crate::rules::about::{about, is_left_over, pythons, stage};
+use crate::rules::flask;
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{FileId, Location, names_development};
@@ -20,8 +21,9 @@ rule! {
     /// A reloader is a second process: it starts the server as its child, watches every file of the project and starts it
     /// anew when one changes. The signal goes to the reloader, and where it is process 1 nobody reaps. The servers
     /// themselves have one process and no limit on threads or queue, so that the CPU quota is met by a pile of waiting
-    /// requests; Flask's and Django's own documentation ask not to use them in production. `--debug` of Flask lets anybody
-    /// who sees a traceback run code.
+    /// requests; Flask's and Django's own documentation ask not to use them in production. `--debug` of Flask, and
+    /// `FLASK_DEBUG=1` for `flask run` and for `app.run()` without `debug`, turn its debugger on: a traceback in the
+    /// browser is a console that runs code for whoever finds it and its PIN.
     ///
     /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
@@ -96,12 +98,19 @@ fn describe(
                 "`{written}` of {name} is for development: it adds a process that watches files"
             )
         } else {
-            format!(
-                "{} serves this container",
-                server_in_words(server, &name, written)
-            )
+            let is_open = leaves_debug_open(workload, server);
+            let debugger = if is_open && flask::debugger(workload).is_some() {
+                ", with its debugger and its reloader"
+            } else {
+                ""
+            };
+            let server = server_in_words(server, &name, written);
+            format!("{server} serves this container{debugger}")
         };
         let mut finding = Finding::new(&RULE, at, message);
+        if leaves_debug_open(workload, server) {
+            finding = because_of_the_environment(finding, workload);
+        }
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
@@ -123,6 +132,29 @@ pub(super) fn milder_where_left_over(
     } else {
         finding
     }
+}
+
+/// With what the environment says of Flask's debugger.
+pub(super) fn because_of_the_environment(finding: Finding, workload: &Workload) -> Finding {
+    if let Some(said) = flask::debugger(workload) {
+        return finding.because(
+            said.at,
+            "FLASK_DEBUG: a traceback is a console that runs code for whoever finds it and its PIN",
+        );
+    }
+    match flask::old_debugger(workload) {
+        Some(said) => finding.because(
+            said.at,
+            "FLASK_ENV=development: until Flask 2.3 a traceback is a console that runs code",
+        ),
+        None => finding,
+    }
+}
+
+/// `flask run` without a word on debugging.
+fn leaves_debug_open(workload: &Workload, server: &Server) -> bool {
+    let mut words = workload.command.iter();
+    server.kind == ServerKind::Flask && !words.any(|word| word.text.starts_with("--no-debug"))
 }
 
 /// An info where the Compose file shows, beside the server, that a developer runs it: by the source that it mounts.

@@ -1,6 +1,8 @@
 //! The Python side of IMG001: a module that is started by itself and serves by what its framework brings for development.
 
-use super::development_server::{milder_for_a_developer, milder_where_left_over};
+use super::development_server::{
+    because_of_the_environment, milder_for_a_developer, milder_where_left_over,
+};
 use crate::Confidence;
 use crate::finding::{Finding, Severity};
 use crate::graph::Workload;
@@ -8,6 +10,7 @@ use crate::graph::config::runs;
 use crate::graph::workload::Origin;
 use crate::parse::python::{Call, Module, Value};
 use crate::repository::Repository;
+use crate::rules::flask;
 use crate::rules::python::{self, Code};
 use crate::rules::term::reloads;
 use crate::rules::{Context, Rule};
@@ -49,12 +52,17 @@ pub(super) fn check(
         let is_debugging = call
             .keyword("debug")
             .is_some_and(|debug| debug.value == Value::Bool(true));
-        let message = if is_debugging {
+        let is_open = server.starts_with("Flask") && flask::leaves_it_open(call);
+        let debugger = flask::debugger(workload).filter(|_| is_open);
+        let message = if is_debugging || debugger.is_some() {
             format!("{server} serves this container, with its debugger and its reloader")
         } else {
             format!("{server} serves this container")
         };
         let mut finding = Finding::new(rule, call.at, message).confidence(confidence);
+        if is_open {
+            finding = because_of_the_environment(finding, workload);
+        }
         let written = context.repository.file(file).source.slice(call.at.span);
         if ends_before_it_serves(workload, written) {
             finding = finding.severity(Severity::Info);

@@ -5,6 +5,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
 use crate::repository::Repository;
 use crate::rules::about::{about, grace_in_words, mentions, pythons, use_dunnage};
+use crate::rules::flask;
 use crate::rules::python::entry;
 use crate::rules::term::{self, Hears};
 use crate::rules::{Context, Family, Persona, rule};
@@ -104,6 +105,7 @@ pub(super) fn ignores<'a>(
         .filter(|_| is_plain && !workload.modules.is_empty())?;
     let hears = !runs_on(repository, workload)
         || term::hears(repository, workload) != Hears::No
+        || flask::may_reload(repository, workload)
         || is_stopped_otherwise(workload);
     (!hears).then_some(app)
 }
@@ -133,11 +135,7 @@ pub(super) fn flask_run(workload: &Workload) -> Option<Location> {
         && workload.life.foreign_init.is_none();
     // `--debug` and `--reload` are kept as what makes it one for development; else it is `run` itself
     let command = server.subcommand.as_ref().map(|word| word.at);
-    let reloads = server.development != command
-        || workload.variable("FLASK_DEBUG").is_some()
-        || workload
-            .variable("FLASK_ENV")
-            .is_some_and(|value| value == "development");
+    let reloads = server.development != command || flask::may_debug(workload);
     server
         .at
         .filter(|_| runs && !reloads && !is_stopped_otherwise(workload))
