@@ -115,6 +115,28 @@ pub(super) fn elsewhere(context: &Context<'_>, workload: &Workload) -> Option<Mi
     })
 }
 
+/// Is the image or its container called as the folder or the ending of the Dockerfile that it would be from? Without that, a
+/// port that differs says that the image is another one.
+pub(super) fn is_called_alike(context: &Context<'_>, workload: &Workload) -> bool {
+    let Some(built) = workload.built else {
+        return false;
+    };
+    let plain = |text: &str| format!("-{}-", text.to_ascii_lowercase().replace(['_', ' '], "-"));
+    let source = &context.repository.file(built.file).source;
+    let folder = source.folder().rsplit('/').next().unwrap_or_default();
+    let image = workload.image.as_ref().map_or("", |image| &image.value);
+    let base = image.rsplit('/').next().unwrap_or_default();
+    let base = base.split([':', '@']).next().unwrap_or_default();
+    let names = [plain(base), plain(&workload.name)];
+    // `Dockerfile.api`, `api.Dockerfile`
+    let endings = source.name().split('.');
+    let endings = endings.filter(|part| !part.eq_ignore_ascii_case("dockerfile"));
+    endings.chain([folder]).any(|word| {
+        let word = plain(word);
+        word.len() > 2 && names.iter().any(|name| name.contains(&word))
+    })
+}
+
 fn ports(listening: &Listening) -> Option<Vec<u16>> {
     let ports = listening.sockets.iter();
     ports.map(|socket| Some(socket.port?.value)).collect()

@@ -4,7 +4,7 @@ use super::loopback_listener::asks;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::listens::Listening;
 use crate::graph::workload::Asker;
-use crate::rules::reach::elsewhere;
+use crate::rules::reach::{elsewhere, is_called_alike};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -17,7 +17,8 @@ rule! {
     ///
     /// Nothing is said where another program or another container of the pod may listen there, where the program's modules open
     /// more sockets or start processes, and where a variable decides whose value is not here. Where the image was found by its
-    /// name only, the port must stand in its command, and it is a warning.
+    /// name only, the port must stand in its command, and it is a warning; where not even a name says whose it is, only that there is
+    /// one Dockerfile, a port that differs says that the image is another one, and nothing is found.
     ///
     /// ## Why
     /// Kubernetes never looks whether somebody listens on a port. The Service has endpoints, the pod runs, and every request is
@@ -61,6 +62,9 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(missed) = elsewhere(context, workload) else {
             continue;
         };
+        if !missed.is_firm && !is_called_alike(context, workload) {
+            continue;
+        }
         let Some(first) = missed.requests.first() else {
             continue;
         };
