@@ -401,3 +401,38 @@ fn a_target_names_the_stage() {
     let steps: Vec<String> = graph.workloads.iter().map(steps).collect();
     assert_eq!(steps, ["*gunicorn app:app", "*python my worker"]);
 }
+
+#[test]
+fn a_last_stage_that_only_stages_for_development_hide_is_an_image_of_its_own() {
+    let dockerfile = |last: &str| {
+        format!(
+            "FROM python:3.12-slim AS development\nCMD [\"flask\", \"run\"]\nFROM python:3.12-slim AS {last}\nCMD [\"gunicorn\", \"app:app\"]\n"
+        )
+    };
+    let names = |last: &str, target: &str, more: &[(&str, &str)]| {
+        let compose =
+            format!("services:\n  web:\n    build:\n      context: .\n      target: {target}\n");
+        let dockerfile = dockerfile(last);
+        let files = [
+            ("Dockerfile", dockerfile.as_str()),
+            ("compose.yaml", &compose),
+        ];
+        let (_, graph) = graph(&[&files[..], more].concat());
+        let names = graph.workloads.into_iter().map(|workload| workload.name);
+        names.collect::<Vec<_>>()
+    };
+    let both = ["Dockerfile", "service web"];
+    assert_eq!(names("production", "development", &[]), both);
+    assert_eq!(names("production", "production", &[]), ["service web"]);
+    assert_eq!(names("tests", "development", &[]), ["service web"]);
+    // a build that names its stage makes no other
+    let bake = r#"{"target": {"shop": {"dockerfile": "Dockerfile", "target": "development", "tags": ["shop:1"]}}}"#;
+    let built = [("docker-bake.json", bake)];
+    assert_eq!(names("production", "development", &built), ["service web"]);
+    let manifest = deployment("shop", "shop", "");
+    let deployed = [("k8s/shop.yaml", manifest.as_str())];
+    assert_eq!(
+        names("production", "development", &deployed),
+        ["service web", "Deployment/shop container shop"]
+    );
+}

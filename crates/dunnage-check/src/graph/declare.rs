@@ -3,13 +3,15 @@
 //! What is declared takes as much memory as what is made of it, and there may be a hundred thousand: each becomes its workload
 //! at once.
 
+mod alone;
+
 use super::build::{self, Declared};
 use super::compose::{self, Service};
 use super::effective::{Override, split};
 use super::images::{Asked, Build, Images, Link, is_below, join};
-use super::kubernetes::{Cluster, Container, Environment};
+use super::kubernetes::{Cluster, Container};
 use super::scripts::Scripts;
-use super::workload::{Built, Life, Limits, Origin, Probes, Workload};
+use super::workload::{Origin, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::Word;
@@ -18,9 +20,6 @@ use crate::repository::Repository;
 use crate::source::{FileId, Location, Span};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-
-/// A stop without a manifest: what `docker stop` waits.
-const DOCKER_GRACE: u32 = 10;
 
 /// The workloads of everything that is declared, in the order of their places.
 pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workload> {
@@ -42,11 +41,7 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
             .par_iter()
             .map(|container| made(of_container(&cluster, container, images))),
     );
-    let used: BTreeSet<FileId> = found
-        .iter()
-        .filter_map(|workload| Some(workload.built?.file))
-        .collect();
-    let dockerfiles = dockerfiles(repository, images, &used);
+    let dockerfiles = alone::dockerfiles(repository, images, &found);
     found.par_extend(dockerfiles.into_par_iter().map(made));
     found.sort_by_key(|workload| workload.at);
     found
@@ -353,57 +348,4 @@ fn words(repository: &Repository, file: FileId, node: &Node) -> Option<Vec<Word>
         }
         Value::Null | Value::Mapping(_) => None,
     }
-}
-
-/// Dockerfiles that no manifest runs: each by itself, as `docker run` would.
-fn dockerfiles(
-    repository: &Repository,
-    images: &Images<'_>,
-    used: &BTreeSet<FileId>,
-) -> Vec<Declared> {
-    let mut found = Vec::new();
-    for (file, parsed) in repository.files() {
-        let Model::Dockerfile(model) = &parsed.model else {
-            continue;
-        };
-        let Some(stage) = model
-            .stages
-            .len()
-            .checked_sub(1)
-            .filter(|_| !used.contains(&file))
-        else {
-            continue;
-        };
-        let built = Built { file, stage };
-        let at = images.place(built);
-        let evidence = Evidence {
-            at,
-            note: format!("is the image of {}", parsed.source.path),
-        };
-        let context = images.context_of(file);
-        found.push(Declared {
-            name: parsed.source.path.clone(),
-            at,
-            origin: Origin::Dockerfile,
-            image: None,
-            link: Some(Link {
-                built,
-                context,
-                confidence: Confidence::High,
-                evidence,
-            }),
-            over: Override::default(),
-            over_at: (None, None),
-            environment: Environment::default(),
-            workdir: None,
-            limits: Limits::default(),
-            probes: Probes::default(),
-            life: Life {
-                grace: DOCKER_GRACE,
-                ..Life::default()
-            },
-            requests: Vec::new(),
-        });
-    }
-    found
 }

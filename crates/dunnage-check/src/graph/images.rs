@@ -250,6 +250,15 @@ impl<'a> Images<'a> {
         said.unwrap_or_else(|| path.folder().to_owned())
     }
 
+    /// Does a build, other than a Compose service's, name a stage of a Dockerfile?
+    pub(super) fn names_a_target(&self, file: FileId) -> bool {
+        let path = &self.repository.file(file).source.path;
+        self.builds.iter().any(|(_, said)| {
+            let dockerfile = said.dockerfile.as_deref().map(normalise);
+            said.target.is_some() && dockerfile.as_ref() == Some(path)
+        })
+    }
+
     /// Where a stage stands.
     pub(super) fn place(&self, built: Built) -> Location {
         let span = match &self.repository.file(built.file).model {
