@@ -27,7 +27,7 @@ rule! {
     ///
     /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
-    /// a Compose file builds one above it or one of which it is a copy. An info where the call that starts it
+    /// a Compose file or CI builds one above it or one of which it is a copy. An info where the call that starts it
     /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example

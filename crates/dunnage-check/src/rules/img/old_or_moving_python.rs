@@ -19,7 +19,7 @@ rule! {
     /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
     /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
-    /// that nothing refers to where a Compose file builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
+    /// that nothing refers to where a Compose file or CI builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
     /// `api/Dockerfile`), and of MLflow, TensorBoard or a notebook in a Compose file.
     ///
     /// ## Why
