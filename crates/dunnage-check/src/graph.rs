@@ -21,6 +21,7 @@ mod packages;
 mod python;
 pub mod render;
 mod scripts;
+pub mod staying;
 mod steps;
 pub mod workload;
 

@@ -226,7 +226,7 @@ fn publishes(repository: &Repository, workload: &Workload, service: &str) -> boo
 }
 
 /// Does a line of the module begin a `while`?
-fn loops(repository: &Repository, module: FileId) -> bool {
+pub(super) fn loops(repository: &Repository, module: FileId) -> bool {
     let text = &repository.file(module).source.text;
     text.lines().any(|line| {
         line.trim_start()
@@ -250,9 +250,7 @@ fn is_batch(repository: &Repository, workload: &Workload) -> bool {
             .packages
             .iter()
             .filter(|(_, at)| matches!(repository.file(at.file).model, Model::Python(_)));
-        imported
-            .map(|(name, _)| name)
-            .all(|name| QUIET.contains(&name.as_str()))
+        imported.map(|(name, _)| name).all(|name| is_quiet(name))
     };
     is_python
         && !workload.modules.is_empty()
@@ -267,8 +265,13 @@ fn is_batch(repository: &Repository, workload: &Workload) -> bool {
         })
 }
 
+/// Is it a package of those that end, by the name under which it is installed?
+pub(super) fn is_quiet(package: &str) -> bool {
+    QUIET.contains(&package)
+}
+
 /// Are the modules here that it imports from its own package?
-fn is_complete(repository: &Repository, workload: &Workload, module: &Module) -> bool {
+pub(super) fn is_complete(repository: &Repository, workload: &Workload, module: &Module) -> bool {
     let is_here = |part: &str| {
         workload.modules.iter().any(|id| {
             let source = &repository.file(*id).source;
@@ -288,7 +291,7 @@ fn is_complete(repository: &Repository, workload: &Workload, module: &Module) ->
     })
 }
 
-fn ends_module(module: &Module) -> bool {
+pub(super) fn ends_module(module: &Module) -> bool {
     let serves = module.imports.iter().any(|import| {
         SERVING.iter().any(|serving| {
             import
@@ -303,7 +306,6 @@ fn ends_module(module: &Module) -> bool {
 /// May a call never come back, or start what does not: `server.serve_forever()`, `event.wait()`, `os.execvp(…)`?
 fn may_go_on(call: &Call) -> bool {
     let name = call.name.as_str();
-    let last = name.rsplit('.').next().unwrap_or_default();
     let is_unseen = name.starts_with("os.exec")
         || name.starts_with("os.spawn")
         || matches!(
@@ -313,7 +315,14 @@ fn may_go_on(call: &Call) -> bool {
     let is_endless = name.starts_with("itertools.c")
         || name == "itertools.repeat"
         || (name == "iter" && call.arguments.len() > 1);
-    let goes_on = matches!(
+    is_unseen || is_endless || goes_on(call)
+}
+
+/// A call that does not come back by itself, by its name.
+pub(super) fn goes_on(call: &Call) -> bool {
+    let name = call.name.as_str();
+    let last = name.rsplit('.').next().unwrap_or_default();
+    matches!(
         last,
         "consume"
             | "listen"
@@ -322,6 +331,7 @@ fn may_go_on(call: &Call) -> bool {
             | "poll"
             | "serve"
             | "start_server"
+            | "stream"
             | "subscribe"
             | "watch"
             | "work"
@@ -330,6 +340,5 @@ fn may_go_on(call: &Call) -> bool {
         || last.contains("consuming")
         || (last == "run" && name != "asyncio.run")
         || (last == "start" && !name.contains("Process"))
-        || (last == "wait" && name != "asyncio.wait");
-    is_unseen || is_endless || goes_on
+        || (last == "wait" && name != "asyncio.wait")
 }

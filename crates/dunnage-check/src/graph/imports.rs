@@ -10,6 +10,7 @@ use crate::parse::Model;
 use crate::parse::python::{Call, Module, Value};
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
+pub(in crate::graph) use names::{distribution, is_standard};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The files that `app` means (`package.module:object`, `package`, `file.py`) and all that they import, the file that is

@@ -6,6 +6,7 @@
 mod arithmetic;
 mod compound;
 mod condition;
+mod copies;
 pub mod fill;
 mod read;
 mod redirect;

@@ -214,16 +214,26 @@ pub(super) fn become_program(edit: Edit) -> Fix {
     Fix::safe("let the shell become the program", vec![edit])
 }
 
-/// What runs in the end, as a person calls it.
+/// What runs in the end, as a person calls it. Where only a variable names it, the script that asks for it.
 pub(super) fn program(workload: &Workload) -> String {
-    match workload.steps.last() {
-        Some(Step::Server(server)) => server_name(server),
-        Some(
-            Step::Other { name, .. } | Step::Supervisor { name, .. } | Step::Wrapper { name, .. },
-        ) => name.clone(),
-        Some(Step::Script { path, .. }) => path.clone(),
-        _ => "the program".to_owned(),
-    }
+    let name = |step: &Step| match step {
+        Step::Server(server) => Some(server_name(server)),
+        Step::Other { name, .. } | Step::Supervisor { name, .. } | Step::Wrapper { name, .. } => {
+            Some(name.clone())
+        }
+        Step::Script { path, .. } => Some(path.clone()),
+        Step::Init(_) | Step::Shell { .. } => None,
+    };
+    let last = workload.steps.last().and_then(name);
+    let is_named = |name: &String| !name.contains(['$', '`']);
+    let script = || {
+        let scripts = workload.steps.iter().rev();
+        let mut scripts = scripts.filter(|step| matches!(step, Step::Script { .. }));
+        scripts.find_map(name).filter(is_named)
+    };
+    last.filter(is_named)
+        .or_else(script)
+        .unwrap_or_else(|| "the program".to_owned())
 }
 
 /// A server's name as a sentence has it: the framework's, where [`render::server_name`] has the command's.

@@ -1,12 +1,12 @@
 //! Names of the standard library, and of packages that are imported under another name than they are installed by.
 
 /// Is it a module of the standard library, of any version from 3.9 to 3.15?
-pub(super) fn is_standard(name: &str) -> bool {
+pub(in crate::graph) fn is_standard(name: &str) -> bool {
     STANDARD.split_ascii_whitespace().any(|known| known == name)
 }
 
 /// The normalised name under which a well-known package is installed.
-pub(super) fn distribution(import: &str) -> Option<&'static str> {
+pub(in crate::graph) fn distribution(import: &str) -> Option<&'static str> {
     INSTALLED_AS
         .iter()
         .find(|(name, _)| *name == import)

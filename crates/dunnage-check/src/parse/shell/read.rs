@@ -5,7 +5,7 @@ use super::word;
 use super::{Assignment, Command, Output, Script};
 use crate::parse::command::Word;
 use crate::source::{FileId, Location, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Nested deeper than this is not looked into: no script of a person is.
 pub(super) const MAX_DEPTH: u32 = 64;
@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
     pub(super) script: Script,
     pub(super) depth: u32,
     /// What stands behind `&&` and `||` may be left out.
-    conditions: u32,
+    pub(super) conditions: u32,
     /// Loops and functions around: what the script's arguments are there is not what they were.
     pub(super) repeats: u32,
     /// Here-documents whose text begins after this line.
@@ -32,6 +32,8 @@ pub(super) struct Reader<'a> {
     /// Where the command that is being read writes to.
     pub(super) output: Option<Output>,
     pub(super) functions: HashMap<String, Ends>,
+    /// Variables that hold all arguments as they are now: `command="$@"`.
+    pub(super) copies: HashSet<&'a str>,
 }
 
 impl<'a> Reader<'a> {
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
             documents: Vec::new(),
             output: None,
             functions: HashMap::new(),
+            copies: HashSet::new(),
         }
     }
 
@@ -300,6 +303,7 @@ impl<'a> Reader<'a> {
                 let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
                 let is_whole = is_word && !name.ends_with('+');
                 let begin = end.min(start + raw.len() - value.len());
+                self.copy_arguments(name, &self.text[start + name.len()..self.at]);
                 let value = is_whole.then(|| self.location(begin, end));
                 assigned.push((name.trim_end_matches('+').to_owned(), value));
             } else if words.is_empty() && !has_exec && text == "exec" {
@@ -312,7 +316,7 @@ impl<'a> Reader<'a> {
                 }
             } else {
                 let at = self.location(start, end);
-                words.push(Word::new(text, at));
+                words.push(Word::new(self.copied_arguments(text), at));
             }
         }
         let (Some(first), Some(last)) = (words.first(), words.last()) else {
@@ -325,6 +329,9 @@ impl<'a> Reader<'a> {
             document.reader = Some(self.script.commands.len());
         }
         let span = first.at.span.to(last.at.span);
+        if matches!(first.text.as_str(), "shift" | "set") {
+            self.copies.clear();
+        }
         self.script.commands.push(Command {
             at: Location {
                 file: self.file,

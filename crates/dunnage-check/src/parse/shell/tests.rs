@@ -236,3 +236,26 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+#[test]
+fn a_variable_that_holds_all_arguments_is_all_arguments_until_they_or_it_change() {
+    let is_arguments = |text: &str| {
+        let script = parse(text, 0, FileId(0));
+        script.commands.last().is_some_and(Command::is_arguments)
+    };
+    for text in [
+        "host=$1\nshift\ncmd=\"$@\"\nexec $cmd\n",
+        "cmd=$*; wait_for_it; exec ${cmd}",
+        "cmd=(\"$@\")\nexec \"${cmd[@]}\"\n",
+    ] {
+        assert!(is_arguments(text), "{text}");
+    }
+    for text in [
+        "cmd=\"$@\"\nshift\nexec $cmd\n",
+        "cmd=\"$@\"\ncmd=\"$1\"\nexec $cmd\n",
+        "if true; then cmd=\"$@\"; fi\nexec $cmd\n",
+        "cmd=\"$@\"\nexec x$cmd\n",
+    ] {
+        assert!(!is_arguments(text), "{text}");
+    }
+}

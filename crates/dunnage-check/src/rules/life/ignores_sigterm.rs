@@ -1,6 +1,7 @@
 //! LIFE001.
 
 use crate::finding::{Confidence, Finding, Severity};
+use crate::graph::staying;
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::command::{ServerKind, Step};
 use crate::repository::Repository;
@@ -16,6 +17,8 @@ rule! {
     /// A long-running Python program of this repository that is process 1 and nowhere in its modules handles SIGTERM, neither itself nor
     /// by a framework that does (uvicorn, gunicorn, Celery, aiohttp, Twisted and others); and `flask run` without its reloader. A guess where
     /// the program imports a module of its own name (`from app import app` in app.py): it ends there, or means another one.
+    /// A Deployment must show that its program stays: by a loop, a server, a wait or a consumer in its modules, or by a probe or a Service.
+    /// A warning where that is in a package that is not here, and silent of a program that does its work once and returns.
     /// An info for a tool that somebody runs by hand: an `ENTRYPOINT` without a `CMD` or a port, of a Dockerfile that nothing refers
     /// to, whose module reads arguments (argparse, click).
     ///
@@ -73,6 +76,10 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if !workload.is_service() {
             // a Job ends by itself as a rule; what is left is its deletion
             finding = finding.severity(Severity::Info);
+        } else if by_itself.is_some() && stays(context.repository, workload).is_none() {
+            finding = finding
+                .severity(Severity::Warning)
+                .confidence(Confidence::Medium);
         }
         if by_itself.is_some() && imports_itself(context.repository, workload) {
             // it ends there, or another module of this name is meant: what it does is not seen
@@ -103,7 +110,7 @@ pub(super) fn ignores<'a>(
         .app
         .as_ref()
         .filter(|_| is_plain && !workload.modules.is_empty())?;
-    let hears = !runs_on(repository, workload)
+    let hears = stays(repository, workload) == Some(false)
         || term::hears(repository, workload) != Hears::No
         || flask::may_reload(repository, workload)
         || is_stopped_otherwise(workload);
@@ -141,9 +148,9 @@ pub(super) fn flask_run(workload: &Workload) -> Option<Location> {
         .filter(|_| runs && !reloads && !is_stopped_otherwise(workload))
 }
 
-/// Does it run until somebody stops it? A Deployment says so; elsewhere a loop without an end must, since an image's program
-/// may as well be a tool or a test.
-fn runs_on(repository: &Repository, workload: &Workload) -> bool {
+/// Does it run until somebody stops it? None where the files do not tell. Outside of a Deployment a loop without an end must say
+/// so, since an image's program may as well be a tool or a test.
+fn stays(repository: &Repository, workload: &Workload) -> Option<bool> {
     const LOOPS: [&str; 12] = [
         "while True",
         "while 1:",
@@ -162,10 +169,18 @@ fn runs_on(repository: &Repository, workload: &Workload) -> bool {
         Origin::Kubernetes { kind, .. } => kind.as_str(),
         _ => "",
     };
-    matches!(
+    let is_kept = matches!(
         kind,
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Rollout"
-    ) || mentions(repository, workload, &LOOPS)
+    );
+    if mentions(repository, workload, &LOOPS) {
+        return Some(true);
+    }
+    if is_kept {
+        staying::stays(repository, workload)
+    } else {
+        Some(false)
+    }
 }
 
 /// By a signal that Python has a handler for, or that nothing can handle.
