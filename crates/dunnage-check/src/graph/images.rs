@@ -15,7 +15,7 @@ use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::other::ImageName;
 use crate::repository::Repository;
-use crate::source::{FileId, Location};
+use crate::source::{FileId, Location, names_development};
 pub(super) use asked::Asked;
 pub(super) use name::Reference;
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,6 +238,23 @@ impl<'a> Images<'a> {
         named.or_else(|| dockerfile.stages.len().checked_sub(1))
     }
 
+    /// What is to be said of a stage that is taken for being the last, and is called as if nobody deployed it.
+    fn ends_for_development(&self, built: Built) -> String {
+        let Model::Dockerfile(dockerfile) = &self.repository.file(built.file).model else {
+            return String::new();
+        };
+        let stage = dockerfile.stages.get(built.stage);
+        match stage.and_then(|stage| stage.name.as_ref()) {
+            Some(name) if names_development(&name.value) => {
+                format!(
+                    ", and a build without a target ends in its stage {}",
+                    name.value
+                )
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The folder that a Dockerfile is built in, where a build of any name says so; else its own.
     pub(super) fn context_of(&self, file: FileId) -> String {
         let path = &self.repository.file(file).source;
@@ -339,10 +356,11 @@ impl<'a> Images<'a> {
                 target: said.target.as_deref(),
             })?;
             let path = &self.repository.file(built.file).source.path;
-            let evidence = Evidence {
-                at: said.at,
-                note: format!("{} is built from {path}", name.path),
-            };
+            let mut note = format!("{} is built from {path}", name.path);
+            if said.target.is_none() {
+                note += &self.ends_for_development(built);
+            }
+            let evidence = Evidence { at: said.at, note };
             Some(Link {
                 built,
                 context,

@@ -278,8 +278,10 @@ impl Images<'_> {
 
     fn conventional(&self, file: FileId, at: Location, note: String) -> Option<Link> {
         let stage = self.stage(file, None)?;
+        let built = Built { file, stage };
+        let note = note + &self.ends_for_development(built);
         Some(Link {
-            built: Built { file, stage },
+            built,
             context: self.context_of(file),
             confidence: Confidence::Medium,
             evidence: Evidence { at, note },

@@ -3,10 +3,10 @@
 use super::development_server_in_code;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Target, words};
-use crate::graph::workload::{Origin, Workload};
+use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
-use crate::rules::about::{about, is_left_over, pythons, stage};
+use crate::rules::about::{about, is_deployed, is_left_over, pythons, stage};
 use crate::rules::flask;
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
@@ -27,7 +27,9 @@ rule! {
     ///
     /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
-    /// a Compose file or CI builds one above it or one of which it is a copy. An info where the call that starts it
+    /// a Compose file or CI builds one above it or one of which it is a copy. A stage that is called one for development or tests
+    /// is left alone as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without
+    /// a target ends in the last stage. An info where the call that starts it
     /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example
@@ -114,20 +116,25 @@ fn describe(
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
-        finding = milder_where_left_over(context, finding, workload);
+        finding = milder_where_unsure(context, finding, workload);
         finding = milder_for_a_developer(finding, workload);
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
     }
 }
 
-/// No error in a Dockerfile that nothing refers to, beside another that something builds.
-pub(super) fn milder_where_left_over(
+/// No error in a Dockerfile that nothing refers to, beside another that something builds; nor in a stage for development
+/// that a cluster's image is only guessed to be, since a target may be named where it is built.
+pub(super) fn milder_where_unsure(
     context: &Context<'_>,
     finding: Finding,
     workload: &Workload,
 ) -> Finding {
-    if finding.severity == Severity::Error && is_left_over(context, workload) {
+    let is_guessed = workload.confidence < Confidence::High
+        && matches!(workload.start, Some(StartPlace::Dockerfile { .. }))
+        && is_of_development(context.repository, workload);
+    let is_unsure = is_guessed || is_left_over(context, workload);
+    if finding.severity == Severity::Error && is_unsure {
         finding.severity(Severity::Warning)
     } else {
         finding
@@ -174,14 +181,23 @@ fn server_in_words(server: &Server, name: &str, written: &str) -> String {
     }
 }
 
-/// Is the place one for development: a Compose file, or a Dockerfile or a stage that is called so?
+/// Is the place one for development: a Compose file, or a Dockerfile or a stage that is called so and that no cluster runs?
 fn is_for_development(repository: &Repository, workload: &Workload, file: FileId) -> bool {
+    if is_deployed(repository, workload) {
+        return false;
+    }
     let path = repository.file(file).source.path.to_ascii_lowercase();
     let is_compose = matches!(workload.origin, Origin::Compose { .. }) && file == workload.at.file;
     let is_production = path.contains("prod");
+    (is_compose && !is_production)
+        || names_development(&path)
+        || is_of_development(repository, workload)
+}
+
+/// Is the stage called so?
+fn is_of_development(repository: &Repository, workload: &Workload) -> bool {
     let stage = stage(repository, workload).and_then(|(_, stage)| stage.name.as_ref());
-    let is_stage = stage.is_some_and(|name| names_development(&name.value));
-    (is_compose && !is_production) || names_development(&path) || is_stage
+    stage.is_some_and(|name| names_development(&name.value))
 }
 
 fn mend(target: Target<'_>, server: &Server, at: Location, written: &str) -> Option<Fix> {

@@ -1,7 +1,7 @@
 //! The Python side of IMG001: a module that is started by itself and serves by what its framework brings for development.
 
 use super::development_server::{
-    because_of_the_environment, milder_for_a_developer, milder_where_left_over,
+    because_of_the_environment, milder_for_a_developer, milder_where_unsure,
 };
 use crate::Confidence;
 use crate::finding::{Finding, Severity};
@@ -67,7 +67,7 @@ pub(super) fn check(
         if ends_before_it_serves(workload, written) {
             finding = finding.severity(Severity::Info);
         }
-        finding = milder_where_left_over(context, finding, workload);
+        finding = milder_where_unsure(context, finding, workload);
         finding = milder_for_a_developer(finding, workload);
         let name = context.repository.file(file).source.name();
         let app = call.name.split('.').next().unwrap_or("app");
