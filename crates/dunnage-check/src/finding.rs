@@ -3,7 +3,7 @@
 use crate::fix::Fix;
 use crate::graph::Workload;
 use crate::rules::{Family, Rule};
-use crate::source::Location;
+use crate::source::{Location, keep_letters};
 use serde::{Deserialize, Serialize};
 
 /// How bad it is if it is true.
@@ -145,6 +145,18 @@ impl Finding {
     pub fn of(mut self, workload: &str) -> Self {
         self.workload = Some(workload.to_owned());
         self
+    }
+
+    /// What a file says reaches no reader as more than letters, whatever the format.
+    pub(crate) fn keep_letters(&mut self) {
+        keep_letters(&mut self.message);
+        self.workload.iter_mut().for_each(keep_letters);
+        for evidence in &mut self.evidence {
+            keep_letters(&mut evidence.note);
+        }
+        for fix in &mut self.fixes {
+            keep_letters(&mut fix.title);
+        }
     }
 
     /// Mended by this, if there is such a fix, after what was given before.

@@ -14,8 +14,10 @@ pub use text::{Style, render as render_text, render_short};
 use crate::finding::{Confidence, Severity};
 use crate::fix::Safety;
 use crate::rules::Persona;
+use crate::source::is_obeyed;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::fmt::Write;
 
 /// As JSON writes it.
 pub fn severity_name(severity: Severity) -> &'static str {
@@ -61,7 +63,21 @@ impl<F: Fn() -> I, I: Iterator<Item = Value>> Serialize for Listed<F> {
     }
 }
 
-/// As indented JSON with a line end.
-fn pretty(page: &impl Serialize) -> String {
-    serde_json::to_string_pretty(page).unwrap_or_default() + "\n"
+/// As indented JSON with a line end. What a terminal would obey is escaped, more than JSON itself asks for.
+pub(crate) fn pretty(page: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(page).unwrap_or_default() + "\n";
+    let needs_escape = |letter: char| letter != '\n' && is_obeyed(letter);
+    if !text.contains(needs_escape) {
+        return text;
+    }
+    // what is left of such letters stands in strings, and none needs two units
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if needs_escape(letter) {
+            let _ = write!(safe, "\\u{:04x}", u32::from(letter));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
 }

@@ -192,6 +192,7 @@ pub fn check_and_judge(
 
 /// By file and place; what one rule finds at one place becomes one finding.
 fn merge(findings: &mut Vec<Finding>) {
+    findings.iter_mut().for_each(Finding::keep_letters);
     findings.sort_by(|a, b| (a.at, a.rule.id, b.severity).cmp(&(b.at, b.rule.id, a.severity)));
     findings.dedup_by(|later, kept| {
         let is_same = later.at == kept.at && later.rule.id == kept.rule.id;

@@ -28,6 +28,23 @@ impl Texts {
     }
 }
 
+/// Would a terminal obey it, or show a text in another order for it? Letters that files say do neither where they are shown.
+pub(crate) fn is_obeyed(letter: char) -> bool {
+    let turns = matches!(
+        letter,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    turns || letter.is_control()
+}
+
+/// A text of one line in which nothing is obeyed: a replacement character stands for what would be, a blank for a line's end.
+pub(crate) fn keep_letters(text: &mut String) {
+    if text.contains(is_obeyed) {
+        let line = text.replace(['\n', '\t'], " ");
+        *text = line.replace(is_obeyed, "\u{fffd}");
+    }
+}
+
 /// Which file of a [`crate::Repository`]: its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);

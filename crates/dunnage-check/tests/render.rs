@@ -5,7 +5,7 @@
 )]
 
 use dunnage_check::engine::{Hidden, Silenced, Silencer, Skipped};
-use dunnage_check::graph::Graph;
+use dunnage_check::graph::{Graph, render as graph_render};
 use dunnage_check::render::{
     Style, render_github, render_json, render_sarif, render_short, render_text,
 };
@@ -13,6 +13,7 @@ use dunnage_check::{
     Baseline, Confidence, Edit, Finding, Fix, Location, Places, Report, Repository, Safety,
     Settings, Severity, Span, rules,
 };
+use proptest::prelude::*;
 
 const MANIFEST: &str = "apiVersion: apps/v1\nkind: Deployment\nspec:\n  containers:\n    - name: web\n      resources: {limits: {cpu: 500m}}\n";
 const DOCKERFILE: &str = "FROM python:3.12\n\tCMD gunicorn shop.wsgi:app --workers 64 --bind 0.0.0.0:8000 --access-logfile - --timeout 30 --keep-alive 5\n";
@@ -310,4 +311,89 @@ fn a_comment_silences_and_is_told_as_the_reason() {
         matches!(silenced[..], [Silencer::Comment { reason, .. }] if reason == "known"),
         "{silenced:?}"
     );
+}
+
+/// A repository with something to say about every kind of file, in a folder of this name.
+fn of_all_kinds(folder: &str) -> Vec<(String, String)> {
+    let files = [
+        (
+            "Dockerfile",
+            "FROM python:3.8\nWORKDIR /app\nCOPY . .\nEXPOSE 8000\nENTRYPOINT [\"./start.sh\"]\nCMD [\"flask\", \"run\"]\n",
+        ),
+        (
+            "start.sh",
+            "#!/bin/sh\npython manage.py migrate\n\"$@\" | tee log\n",
+        ),
+        (
+            "compose.yaml",
+            "services:\n  web:\n    build: .\n    restart: always\n    ports: [\"8000:8000\"]\n    command: sh -c \"gunicorn shop:app -w 64\"\n",
+        ),
+        (
+            "web.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          image: web\n          command: [sh, -c, python shop.py]\n          resources: {limits: {cpu: 500m}}\n",
+        ),
+        ("shop.py", "import torch\nwhile True:\n    torch.work()\n"),
+    ];
+    let place = |(path, text): (&str, &str)| (format!("{folder}/{path}"), text.to_owned());
+    files.map(place).to_vec()
+}
+
+fn is_obeyed(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}' | '\u{202e}' | '\u{2066}')
+}
+
+/// Every message, note and title of a page.
+fn sayings(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Array(values) => values.iter().for_each(|value| sayings(value, found)),
+        serde_json::Value::Object(fields) => {
+            for (key, value) in fields {
+                let is_said =
+                    ["message", "note", "title", "name", "workload"].contains(&key.as_str());
+                found.extend(value.as_str().filter(|_| is_said).map(str::to_owned));
+                sayings(value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn nothing_that_a_file_or_its_name_holds_is_obeyed_by_a_terminal(
+        file in 0usize..5,
+        at in 0.0f64..1.0,
+        letter in prop::sample::select(vec!['\0', '\u{7}', '\u{8}', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}']),
+        is_named in any::<bool>(),
+    ) {
+        let folder = if is_named { format!("sh{letter}[2Jop") } else { "shop".to_owned() };
+        let mut files = of_all_kinds(&folder);
+        let text = &mut files[file].1;
+        text.insert((at * text.len() as f64) as usize, letter);
+        let settings = Settings::parse("dunnage.toml", "persona = \"pedantic\"").unwrap();
+        let report = dunnage_check::check(Repository::parse(files), &settings, &Baseline::default());
+        prop_assert!(!report.findings.is_empty());
+        let places = Places::new(&report.repository, "");
+        let style = Style { is_coloured: false, width: 100 };
+        let pages = [render_json(&report, &places, "1"), render_sarif(&report, &places, "1")];
+        for page in &pages {
+            let mut said = Vec::new();
+            sayings(&serde_json::from_str(page).unwrap(), &mut said);
+            prop_assert!(said.len() > report.findings.len());
+            prop_assert!(!said.iter().any(|text| text.contains(is_obeyed)), "{:?}", said);
+        }
+        let shown = [
+            render_text(&report, &places, style),
+            render_short(&report, &places),
+            graph_render::render_text(&report.repository, &report.graph),
+            graph_render::render_json(&report.repository, &report.graph),
+        ];
+        for text in pages.iter().chain(&shown) {
+            prop_assert!(!text.replace('\n', "").contains(is_obeyed), "{:?}", text);
+        }
+        let commands = render_github(&report, &places);
+        prop_assert!(!commands.replace('\n', "").contains(char::is_control), "{:?}", commands);
+    }
 }

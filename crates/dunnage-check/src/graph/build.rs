@@ -17,7 +17,7 @@ use crate::parse::command::{Init, Server, ServerKind, Step};
 use crate::parse::dockerfile::{Base, Stage};
 use crate::parse::shell::fill::Variables;
 use crate::repository::Repository;
-use crate::source::{FileId, Location, Stated};
+use crate::source::{FileId, Location, Stated, keep_letters};
 use std::collections::BTreeMap;
 
 /// What a manifest, or a Dockerfile by itself, says.
@@ -49,6 +49,13 @@ fn stages(repository: &Repository, built: Built) -> Vec<&Stage> {
         .into_iter()
         .filter_map(|index| dockerfile.stages.get(index))
         .collect()
+}
+
+/// The folder that an image's program starts in.
+pub(super) fn workdir(repository: &Repository, built: Built) -> Option<&str> {
+    let stages = stages(repository, built);
+    let workdir = stages.iter().find_map(|stage| stage.workdir.as_ref());
+    workdir.map(|workdir| workdir.value.as_str())
 }
 
 /// Makes the workload.
@@ -123,6 +130,7 @@ pub(super) fn workload(
         is_built: stage.is_some(),
         installs,
     });
+    say_in_letters(&mut declared.name, &mut chain);
     let mut workload = Workload {
         start: start(&declared.over_at, stage),
         name: declared.name,
@@ -157,6 +165,14 @@ pub(super) fn workload(
     }
     stop_signal(stage, &mut workload);
     workload
+}
+
+/// A file's name and a key may hold anything.
+fn say_in_letters(name: &mut String, chain: &mut [Evidence]) {
+    keep_letters(name);
+    for evidence in chain {
+        keep_letters(&mut evidence.note);
+    }
 }
 
 fn base_of(stage: Option<&Stage>, image: Option<&Stated<String>>) -> Base {

@@ -7,11 +7,12 @@ mod alone;
 
 use super::build::{self, Declared};
 use super::compose::{self, Service};
+use super::development;
 use super::effective::{Override, split};
 use super::images::{Asked, Build, Images, Link, is_below, join};
 use super::kubernetes::{Cluster, Container};
 use super::scripts::Scripts;
-use super::workload::{Origin, Workload};
+use super::workload::{Built, Origin, StartPlace, Workload};
 use crate::finding::{Confidence, Evidence};
 use crate::parse::Model;
 use crate::parse::command::Word;
@@ -41,10 +42,38 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
             .par_iter()
             .map(|container| made(of_container(&cluster, container, images))),
     );
+    look_again(repository, &mut found);
     let dockerfiles = alone::dockerfiles(repository, images, &found);
     found.par_extend(dockerfiles.into_par_iter().map(made));
     found.sort_by_key(|workload| workload.at);
     found
+}
+
+/// A service that mounts the source is a developer's where a manifest runs its image by another command.
+fn look_again(repository: &Repository, found: &mut [Workload]) {
+    let replaces = |workload: &&Workload| {
+        let is_container = matches!(workload.origin, Origin::Kubernetes { is_init: false, .. });
+        is_container
+            && workload.is_service()
+            && matches!(workload.start, Some(StartPlace::Manifest { .. }))
+    };
+    let replaced: BTreeSet<Built> = found
+        .iter()
+        .filter(replaces)
+        .filter_map(|workload| workload.built)
+        .collect();
+    // that its server is one for development may as well be a fault of the image
+    let is_said = |workload: &Workload| {
+        let sign = workload.developer.as_deref();
+        sign.is_some_and(|sign| sign.at.file == workload.at.file)
+    };
+    for workload in found.iter_mut().filter(|workload| !is_said(workload)) {
+        if let Some(built) = workload.built.filter(|built| replaced.contains(built)) {
+            let workdir = build::workdir(repository, built);
+            let sign = development::kept_in_step(repository, workload, workdir);
+            workload.developer = sign.map(Box::new).or(workload.developer.take());
+        }
+    }
 }
 
 fn of_container(cluster: &Cluster<'_>, container: &Container<'_>, images: &Images<'_>) -> Declared {

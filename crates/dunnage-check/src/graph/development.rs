@@ -1,7 +1,7 @@
 //! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by the
 //! name of its file or of its image's, by a server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
-//! examples. A service with a restart policy is meant to stay, mounted or not; a mounted file or a folder of configuration
-//! or data says nothing.
+//! examples. A service with a restart policy is meant to stay, mounted or not, but for one whose image a manifest runs by another
+//! command: production is there. A mounted file or a folder of configuration or data says nothing.
 
 use super::images::{is_below, join};
 use super::workload::{Origin, Workload};
@@ -77,10 +77,7 @@ pub(super) fn sign(
         return by_name;
     }
     let file = workload.at.file;
-    let Model::Compose(compose) = &repository.file(file).model else {
-        return None;
-    };
-    let (_, node) = compose.services.iter().find(|(name, _)| name == service)?;
+    let node = service_node(repository, workload, service)?;
     let said = |at, note: &str| Evidence {
         at,
         note: note.to_owned(),
@@ -94,25 +91,8 @@ pub(super) fn sign(
     if let Some(mount) = mounts.iter().find(|mount| mount.is_of_examples()) {
         return Some(said(place(mount.node), "mounts examples, to try it out"));
     }
-    let kept_in_step = || {
-        let sync = node
-            .at(&["develop", "watch"])
-            .filter(|watch| syncs(watch))
-            .map(|sync| said(place(sync), "the source is synchronised while it runs"));
-        let folder = repository.file(file).source.folder();
-        let own = node.get("working_dir").and_then(Node::text);
-        let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
-        let is_of_source = |mount: &&Mount<'_>| mount.is_of_source(repository, folder, workdir);
-        sync.or_else(|| {
-            let mount = mounts.iter().find(is_of_source)?;
-            Some(said(
-                place(mount.node),
-                "mounts the source over the image's, as on a developer's machine",
-            ))
-        })
-    };
     if !is_kept(node)
-        && let Some(sign) = kept_in_step()
+        && let Some(sign) = kept_in_step(repository, workload, workdir)
     {
         return Some(sign);
     }
@@ -121,6 +101,52 @@ pub(super) fn sign(
         at,
         "a server for development, as on a developer's machine",
     ))
+}
+
+/// A service whose source is the project's own, mounted or synchronised, whatever its restart policy.
+pub(super) fn kept_in_step(
+    repository: &Repository,
+    workload: &Workload,
+    workdir: Option<&str>,
+) -> Option<Evidence> {
+    let Origin::Compose { service } = &workload.origin else {
+        return None;
+    };
+    let node = service_node(repository, workload, service)?;
+    let file = workload.at.file;
+    let said = |node: &Node, note: &str| Evidence {
+        at: Location {
+            file,
+            span: node.span,
+        },
+        note: note.to_owned(),
+    };
+    let watch = node.at(&["develop", "watch"]).filter(|watch| syncs(watch));
+    if let Some(watch) = watch {
+        return Some(said(watch, "the source is synchronised while it runs"));
+    }
+    let folder = repository.file(file).source.folder();
+    let own = node.get("working_dir").and_then(Node::text);
+    let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
+    let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
+    let mut mounts = volumes.iter().filter_map(Mount::of);
+    let mount = mounts.find(|mount| mount.is_of_source(repository, folder, workdir))?;
+    let note = "mounts the source over the image's, as on a developer's machine";
+    Some(said(mount.node, note))
+}
+
+fn service_node<'a>(
+    repository: &'a Repository,
+    workload: &Workload,
+    service: &str,
+) -> Option<&'a Node> {
+    let Model::Compose(compose) = &repository.file(workload.at.file).model else {
+        return None;
+    };
+    let mut services = compose.services.iter();
+    services
+        .find(|(name, _)| name == service)
+        .map(|(_, node)| node)
 }
 
 /// A Dockerfile, a stage or a Compose file that is called so.

@@ -10,7 +10,7 @@ use super::workload::{Limits, Probe, Python, Workload};
 use crate::finding::Confidence;
 use crate::parse::command::{Server, ServerKind, Step};
 use crate::repository::Repository;
-use crate::source::Location;
+use crate::source::{Location, is_obeyed};
 pub use json::render_json;
 use std::fmt::Write;
 
@@ -60,9 +60,10 @@ fn summary(graph: &Graph) -> String {
 /// A text on the left, its place on the right; both are cut where they do not fit: the place at its front, since its end
 /// tells it from others.
 fn spread(left: &str, right: &str) -> String {
-    let right = &cut_front(right, PLACE);
+    let [left, right] = [left, right].map(|text| text.replace(is_obeyed, "\u{fffd}"));
+    let right = &cut_front(&right, PLACE);
     let room = COLUMNS.saturating_sub(right.chars().count() + 2).max(20);
-    let left = cut(left, room);
+    let left = cut(&left, room);
     if right.is_empty() {
         return format!("{}\n", left.trim_end());
     }

@@ -100,7 +100,7 @@ pub enum Origin {
 }
 
 /// The stage that an image is built from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Built {
     /// The Dockerfile.
     pub file: FileId,

@@ -24,7 +24,9 @@ fn write_command(text: &mut String, finding: &Finding, places: &Places<'_>) {
         other => severity_name(other),
     };
     let (start, end) = (places.start(finding.at), places.end(finding.at));
-    let file = property(&places.path(finding.at.file));
+    // a name that reads from right to left must stay the file's
+    let path = places.path(finding.at.file);
+    let file = property(&path.replace(char::is_control, "\u{fffd}"));
     let title = property(&format!("{} {}", finding.rule.id, finding.rule.name));
     let mut message = printable(&finding.message);
     for evidence in &finding.evidence {

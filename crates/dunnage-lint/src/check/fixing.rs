@@ -1,5 +1,6 @@
 //! `--fix` and `--diff`: apply what the findings offer, and tell what is left.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -100,7 +101,14 @@ impl Job<'_> {
             .changes
             .iter()
             .map(|change| unified_diff(change, prefix));
-        output::print(&diffs.collect::<String>())?;
+        let text: String = diffs.collect();
+        // `patch` wants every byte, a terminal would obey some
+        let is_seen = std::io::stdout().is_terminal();
+        output::print(&if is_seen {
+            output::letters(&text)
+        } else {
+            text
+        })?;
         tell_refused(mended, self.roots.prefix());
         Ok(ExitCode::from(u8::from(!mended.changes.is_empty())))
     }

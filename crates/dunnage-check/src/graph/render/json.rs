@@ -17,7 +17,7 @@ pub fn render_json(repository: &Repository, graph: &Graph) -> String {
         .map(|workload| of_workload(repository, workload))
         .collect();
     let value = json!({ "schema": "dunnage.graph/1", "workloads": workloads });
-    format!("{value:#}\n")
+    crate::render::pretty(&value)
 }
 
 fn of_workload(repository: &Repository, workload: &Workload) -> Value {

@@ -1,5 +1,6 @@
 //! Colours, widths, and letters that are safe for a terminal.
 
+use crate::source::is_obeyed;
 use unicode_width::UnicodeWidthStr;
 
 /// What a piece of text is.
@@ -44,10 +45,7 @@ pub(in crate::render) fn printable(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\t' => safe.push_str("    "),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                safe.push('\u{fffd}');
-            }
-            letter if letter.is_control() => safe.push('\u{fffd}'),
+            letter if is_obeyed(letter) => safe.push('\u{fffd}'),
             letter => safe.push(letter),
         }
     }
