@@ -121,6 +121,14 @@ impl Known<'_> {
         all
     }
 
+    /// As many arguments, or all that there are. A variable among them may be none of them, or several.
+    fn first_arguments(&self, count: usize) -> Option<&[Word]> {
+        let arguments = self.arguments?;
+        let first = &arguments[..count.min(arguments.len())];
+        let is_known = |word: &Word| !word.text.contains(['$', '`']);
+        first.iter().all(is_known).then_some(first)
+    }
+
     fn is_one(&self, subject: &str, patterns: &[String]) -> Option<bool> {
         if patterns.iter().any(|pattern| pattern == "*") {
             return Some(true);
@@ -147,16 +155,16 @@ impl Known<'_> {
             .find(|letter| !is_name_letter(letter))
             .unwrap_or(inner.len());
         let (name, default) = match inner {
-            "#" => return Some(self.arguments?.len().to_string()),
+            "#" => return Some(self.first_arguments(usize::MAX)?.len().to_string()),
             _ => inner.split_at(end),
         };
         // none where it is not set
         let held = match name.parse::<usize>() {
             Ok(0) => return None,
-            Ok(place) => match self.arguments?.get(place - 1) {
-                Some(word) if word.text.contains(['$', '`']) => return None,
-                word => word.map(|word| word.text.as_str()),
-            },
+            Ok(place) => {
+                let word = self.first_arguments(place)?.get(place - 1);
+                word.map(|word| word.text.as_str())
+            }
             Err(_) if self.set_last.get(name).is_some_and(|at| *at > self.begin) => return None,
             Err(_) => self.variables.held(name)?,
         };
@@ -234,6 +242,10 @@ mod tests {
         assert_eq!(left(text, Some("python x.py")), "d");
         assert_eq!(left(text, Some("")), "d");
         assert_eq!(left(text, None), "a b c d");
+        assert_eq!(left(text, Some("$OPTIONS web")), "a b c d");
+        let text = "case \"$2\" in web) a ;; *) b ;; esac; if [ $# -eq 2 ]; then c; else d; fi\n";
+        assert_eq!(left(text, Some("x web")), "a c");
+        assert_eq!(left(text, Some("$OPTIONS web")), "a b c d");
     }
 
     #[test]

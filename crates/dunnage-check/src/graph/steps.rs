@@ -17,6 +17,9 @@ use crate::source::{Location, Span, Stated};
 /// Scripts that call scripts are followed this far.
 const MOST_SCRIPTS: usize = 4;
 
+/// So many arguments are filled in.
+const MOST_WORDS: usize = 1 << 12;
+
 /// Where the line leads.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
@@ -129,17 +132,20 @@ impl<'a> Walk<'a> {
         let mut steps = steps.into_iter();
         while let Some(step) = steps.next() {
             let named = match &step {
-                Step::Script { path, at } => Some((path.as_str(), *at)),
-                Step::Other { at, .. } => path_at(words, *at).map(|path| (path, *at)),
+                Step::Script { path, .. } => Some((path.clone(), step.clone())),
+                Step::Other { at, .. } => path_at(words, *at).map(|path| {
+                    let script = Step::Script {
+                        path: path.to_owned(),
+                        arguments: arguments_after(words, *at),
+                        at: *at,
+                    };
+                    (path.to_owned(), script)
+                }),
                 _ => None,
             };
-            let script =
-                named.and_then(|(path, at)| Some((self.script_at(path)?, path.to_owned(), at)));
-            if let Some((file, path, at)) = script {
-                // of a script in a shell's text they are not kept
-                let arguments = (!words.is_empty()).then(|| arguments_after(words, at));
-                let script = Step::Script { path, at };
-                self.script(script, file, arguments.as_deref(), steps.collect());
+            let script = named.and_then(|(path, script)| Some((self.script_at(&path)?, script)));
+            if let Some((file, script)) = script {
+                self.script(script, file);
                 return;
             }
             if matches!(step, Step::Script { .. }) && steps.len() > 0 {
@@ -169,15 +175,13 @@ impl<'a> Walk<'a> {
         self.path.steps.push(step);
     }
 
-    /// A script whose text is known, with its arguments where they are. `passed` are the steps that they would be.
-    fn script(
-        &mut self,
-        step: Step,
-        file: ScriptFile<'_>,
-        arguments: Option<&[Word]>,
-        passed: Vec<Step>,
-    ) {
+    /// A script whose text is known.
+    fn script(&mut self, step: Step, file: ScriptFile<'_>) {
         self.scripts += 1;
+        let arguments = match &step {
+            Step::Script { arguments, .. } => arguments.clone(),
+            _ => Vec::new(),
+        };
         let Some(entry) = self.read(file) else {
             self.python(step);
             return;
@@ -189,14 +193,12 @@ impl<'a> Walk<'a> {
             });
         }
         let script = entry.script.clone();
-        let out = choices::left_out(&script, arguments, &self.path.variables);
+        let out = choices::left_out(&script, Some(&arguments), &self.path.variables);
         self.path.script.get_or_insert_with(|| Entrypoint {
             left_out: out.clone(),
             ..entry
         });
-        let arguments = arguments.unwrap_or_default();
-        let has_arguments = !arguments.is_empty() || !passed.is_empty();
-        let Some((end, is_sure)) = end_of(&script, &out, has_arguments) else {
+        let Some((end, is_sure)) = end_of(&script, &out, !arguments.is_empty()) else {
             self.push(step, Some(true));
             return;
         };
@@ -204,12 +206,8 @@ impl<'a> Walk<'a> {
         if !is_sure {
             self.path.confidence = self.path.confidence.min(Confidence::Medium);
         }
-        if end.is_arguments() && arguments.is_empty() {
-            self.steps(passed, &[]);
-        } else {
-            let left = after_shifts(&script, end, &out, arguments);
-            self.words(&expand(&end.words, left));
-        }
+        let left = after_shifts(&script, end, &out, &arguments);
+        self.words(&expand(&end.words, left));
     }
 
     /// The text of a script in the environment that it starts in; none if it is Python's.
@@ -252,7 +250,7 @@ impl<'a> Walk<'a> {
 
     /// `./manage.py` with `#!/usr/bin/env python`.
     fn python(&mut self, step: Step) {
-        let Step::Script { path, at } = step else {
+        let Step::Script { path, at, .. } = step else {
             return;
         };
         let app = Some(Stated::new(path, at));
@@ -267,7 +265,7 @@ impl<'a> Walk<'a> {
 
 fn script_at(step: &Step) -> Option<(&String, Location)> {
     match step {
-        Step::Script { path, at } => Some((path, *at)),
+        Step::Script { path, at, .. } => Some((path, *at)),
         _ => None,
     }
 }
@@ -363,8 +361,12 @@ fn is_all_arguments(word: &Word) -> bool {
     matches!(word.text.trim_matches('"'), "$@" | "${@}" | "$*" | "${*}")
 }
 
-/// `"$@"` becomes the arguments.
+/// `"$@"` becomes the arguments. Where they would be more than a person writes they stay as they are asked for.
 fn expand(words: &[Word], arguments: &[Word]) -> Vec<Word> {
+    let asks = words.iter().filter(|word| is_all_arguments(word)).count();
+    if asks.saturating_mul(arguments.len()) > MOST_WORDS {
+        return words.to_vec();
+    }
     words
         .iter()
         .flat_map(|word| {

@@ -187,6 +187,8 @@ pub enum Step {
     Script {
         /// As written.
         path: String,
+        /// What it is started with, as far as the words tell.
+        arguments: Vec<Word>,
         /// Where it is named.
         at: Location,
     },
@@ -273,6 +275,7 @@ fn other<'a>(name: &str, words: &'a [Word]) -> Read<'a> {
     }
     let script = Step::Script {
         path: path.clone(),
+        arguments: words[1..].to_vec(),
         at,
     };
     hand_over(script, &words[1..])

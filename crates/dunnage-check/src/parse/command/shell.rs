@@ -49,6 +49,7 @@ pub(super) fn read<'a>(
     }
     let script = Step::Script {
         path: text.text.clone(),
+        arguments: arguments.to_vec(),
         at: text.at,
     };
     Some(hand_over(script, arguments))
