@@ -247,11 +247,11 @@ impl Script {
     }
 
     /// `gunicorn … &`, `wait`: the last that is started so by a script that ends by waiting.
-    pub fn awaited(&self) -> Option<&Command> {
+    fn awaited(&self) -> Option<&Command> {
         let (last, before) = self.commands.split_last()?;
         let waits = last.name() == "wait" && last.depth == 0;
         let works = |command: &&Command| command.is_background && !command.is_aside();
-        before.iter().rfind(works).filter(|_| waits)
+        waits.then(|| before.iter().rfind(works))?
     }
 
     /// Does it start a program in the background?

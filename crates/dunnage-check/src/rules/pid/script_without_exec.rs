@@ -88,7 +88,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// What the script waits for without becoming it: a server, or its own arguments at its end.
 fn keeps_the_shell(script: &Script, command: &Command, is_main: bool) -> Option<String> {
-    if command.has_exec || (command.is_background && !is_awaited(script, command)) {
+    if command.has_exec || (command.is_background && !(is_main && is_deaf(script))) {
         return None;
     }
     if command.is_arguments() {
@@ -104,10 +104,8 @@ fn keeps_the_shell(script: &Script, command: &Command, is_main: bool) -> Option<
     (serves || stays || command.is_background).then(|| server_name(&server))
 }
 
-/// Does the script end by waiting for it, with no trap for that end? bash handles SIGTERM for one of `EXIT` too.
-fn is_awaited(script: &Script, command: &Command) -> bool {
+/// Has a script that waits for what it started no trap for its end? bash handles SIGTERM for one of `EXIT` too.
+fn is_deaf(script: &Script) -> bool {
     let mut names = script.traps.iter().flat_map(|(names, _)| names);
-    let awaited = script.awaited();
-    awaited.is_some_and(|awaited| std::ptr::eq(awaited, command))
-        && !names.any(|name| name == "EXIT")
+    !names.any(|name| name == "EXIT")
 }
