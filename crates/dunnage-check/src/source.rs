@@ -148,6 +148,13 @@ impl Source {
     }
 }
 
+/// Is a file or a folder called for production: `docker-compose.prod.yml`?
+pub(crate) fn names_production(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let mut parts = text.split(['/', '.', '-', '_']);
+    parts.any(|part| matches!(part, "prod" | "production"))
+}
+
 /// Is a file, a folder or a stage called for development or tests: `Dockerfile.dev`, `docker-compose.local.yml`?
 pub(crate) fn names_development(text: &str) -> bool {
     let text = text.to_ascii_lowercase();

@@ -153,18 +153,23 @@ pub(super) fn workload(
         life: declared.life,
         requests: declared.requests,
         ends: false,
+        is_deployed: false,
         developer: None,
         chain,
         confidence,
     };
     if workload.python != Python::No {
-        add_program(repository, files.as_ref(), &mut workload);
-        workload.ends = ending::ends(repository, &workload);
-        let workdir = files.as_ref().map(Files::workdir);
-        workload.developer = development::sign(repository, &workload, workdir).map(Box::new);
+        add_python(repository, files.as_ref(), &mut workload);
     }
     stop_signal(stage, &mut workload);
     workload
+}
+
+/// What is asked of Python alone: its program, whether that ends, and where it runs.
+fn add_python(repository: &Repository, files: Option<&Files<'_>>, workload: &mut Workload) {
+    add_program(repository, files, workload);
+    workload.ends = ending::ends(repository, workload);
+    development::add(repository, workload, files.map(Files::workdir));
 }
 
 /// A file's name and a key may hold anything.

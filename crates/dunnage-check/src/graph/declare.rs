@@ -67,7 +67,8 @@ fn look_again(repository: &Repository, found: &mut [Workload]) {
         let sign = workload.developer.as_deref();
         sign.is_some_and(|sign| sign.at.file == workload.at.file)
     };
-    for workload in found.iter_mut().filter(|workload| !is_said(workload)) {
+    let is_asked = |workload: &&mut Workload| !workload.is_deployed && !is_said(workload);
+    for workload in found.iter_mut().filter(is_asked) {
         if let Some(built) = workload.built.filter(|built| replaced.contains(built)) {
             let workdir = build::workdir(repository, built);
             let sign = development::kept_in_step(repository, workload, workdir);

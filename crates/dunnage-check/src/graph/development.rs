@@ -1,7 +1,8 @@
 //! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by the
 //! name of its file or of its image's, by a server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
 //! examples. A service with a restart policy is meant to stay, mounted or not, but for one whose image a manifest runs by another
-//! command: production is there. A mounted file or a folder of configuration or data says nothing.
+//! command: production is there. A mounted file or a folder of configuration or data says nothing. And is it deployed? A file
+//! that is called so says it, and a restart policy where nothing is mounted.
 
 use super::images::{is_below, join};
 use super::workload::{Origin, Workload};
@@ -9,7 +10,7 @@ use crate::finding::Evidence;
 use crate::parse::Model;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
-use crate::source::{Location, names_development};
+use crate::source::{FileId, Location, names_development, names_production};
 
 /// Folders that hold a program in images where nothing else is said.
 const CODE: [&str; 8] = [
@@ -60,13 +61,64 @@ const BESIDE: [&str; 30] = [
 /// How many files of a mounted folder are looked at.
 const MOST_FILES: usize = 256;
 
+/// Says of a workload whose program is known where it runs.
+pub(super) fn add(repository: &Repository, workload: &mut Workload, workdir: Option<&str>) {
+    workload.is_deployed = is_deployed(repository, workload, workdir);
+    workload.developer = sign(repository, workload, workdir).map(Box::new);
+}
+
+/// Is it what a cluster runs, or a Compose file for more than a developer's machine, whatever its image and its server are
+/// for?
+fn is_deployed(repository: &Repository, workload: &Workload, workdir: Option<&str>) -> bool {
+    let source = &repository.file(workload.at.file).source;
+    match &workload.origin {
+        Origin::Kubernetes { .. } => !names_development(&source.path),
+        Origin::Compose { .. } if names_production(&source.path) => true,
+        Origin::Compose { service } => {
+            let node = service_node(repository, workload.at.file, service);
+            let is_kept_alone = node.is_some_and(|node| {
+                let is_shown = mounts(node).any(|mount| mount.is_of_examples())
+                    || kept_in_step(repository, workload, workdir).is_some();
+                is_kept(node) && !is_shown
+            });
+            is_kept_alone
+                && of_names(repository, workload).is_none()
+                && !is_replaced(repository, workload.at.file, service)
+        }
+        Origin::Dockerfile => false,
+    }
+}
+
+/// Does a Compose file for production beside this one say the service anew? It is looked for by its usual names, since
+/// there may be as many services as files.
+fn is_replaced(repository: &Repository, file: FileId, service: &str) -> bool {
+    let folder = repository.file(file).source.folder();
+    let names = ["docker-compose", "compose"].into_iter().flat_map(|name| {
+        let kinds = ["prod", "production"].into_iter();
+        kinds.flat_map(move |kind| ["yml", "yaml"].map(|end| format!("{name}.{kind}.{end}")))
+    });
+    let mut others = names.filter_map(|name| repository.at(&join(folder, &name)));
+    others.any(|id| id != file && service_node(repository, id, service).is_some())
+}
+
+fn service_node<'a>(repository: &'a Repository, file: FileId, service: &str) -> Option<&'a Node> {
+    let Model::Compose(compose) = &repository.file(file).model else {
+        return None;
+    };
+    let mut services = compose.services.iter();
+    services
+        .find(|(name, _)| name == service)
+        .map(|(_, node)| node)
+}
+
+fn mounts(node: &Node) -> impl Iterator<Item = Mount<'_>> {
+    let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
+    volumes.iter().filter_map(Mount::of)
+}
+
 /// What shows it, and where.
-pub(super) fn sign(
-    repository: &Repository,
-    workload: &Workload,
-    workdir: Option<&str>,
-) -> Option<Evidence> {
-    if matches!(workload.origin, Origin::Kubernetes { .. }) {
+fn sign(repository: &Repository, workload: &Workload, workdir: Option<&str>) -> Option<Evidence> {
+    if workload.is_deployed || matches!(workload.origin, Origin::Kubernetes { .. }) {
         return None;
     }
     let by_name = of_names(repository, workload);
@@ -77,7 +129,7 @@ pub(super) fn sign(
         return by_name;
     }
     let file = workload.at.file;
-    let node = service_node(repository, workload, service)?;
+    let node = service_node(repository, workload.at.file, service)?;
     let said = |at, note: &str| Evidence {
         at,
         note: note.to_owned(),
@@ -86,9 +138,7 @@ pub(super) fn sign(
         file,
         span: node.span,
     };
-    let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
-    let mounts: Vec<Mount<'_>> = volumes.iter().filter_map(Mount::of).collect();
-    if let Some(mount) = mounts.iter().find(|mount| mount.is_of_examples()) {
+    if let Some(mount) = mounts(node).find(Mount::is_of_examples) {
         return Some(said(place(mount.node), "mounts examples, to try it out"));
     }
     if !is_kept(node)
@@ -112,7 +162,7 @@ pub(super) fn kept_in_step(
     let Origin::Compose { service } = &workload.origin else {
         return None;
     };
-    let node = service_node(repository, workload, service)?;
+    let node = service_node(repository, workload.at.file, service)?;
     let file = workload.at.file;
     let said = |node: &Node, note: &str| Evidence {
         at: Location {
@@ -128,25 +178,9 @@ pub(super) fn kept_in_step(
     let folder = repository.file(file).source.folder();
     let own = node.get("working_dir").and_then(Node::text);
     let workdir = own.or(workdir).filter(|workdir| *workdir != "/");
-    let volumes = node.get("volumes").map(Node::items).unwrap_or_default();
-    let mut mounts = volumes.iter().filter_map(Mount::of);
-    let mount = mounts.find(|mount| mount.is_of_source(repository, folder, workdir))?;
+    let mount = mounts(node).find(|mount| mount.is_of_source(repository, folder, workdir))?;
     let note = "mounts the source over the image's, as on a developer's machine";
     Some(said(mount.node, note))
-}
-
-fn service_node<'a>(
-    repository: &'a Repository,
-    workload: &Workload,
-    service: &str,
-) -> Option<&'a Node> {
-    let Model::Compose(compose) = &repository.file(workload.at.file).model else {
-        return None;
-    };
-    let mut services = compose.services.iter();
-    services
-        .find(|(name, _)| name == service)
-        .map(|(_, node)| node)
 }
 
 /// A Dockerfile, a stage or a Compose file that is called so.

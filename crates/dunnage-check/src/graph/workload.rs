@@ -54,6 +54,8 @@ pub struct Workload {
     pub requests: Vec<Request>,
     /// Is it known from the files that its program ends by itself, whatever the manifest expects: tests, a batch?
     pub ends: bool,
+    /// Is it what a cluster runs, or a Compose file for more than a developer's machine?
+    pub is_deployed: bool,
     /// What shows that it runs on a developer's own machine.
     pub developer: Option<Box<Evidence>>,
     /// How the links from the manifest to the image and the program were found; what a rule adds as evidence.

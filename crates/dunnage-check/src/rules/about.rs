@@ -12,7 +12,7 @@ use crate::parse::python::Module;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
 use crate::rules::Context;
-use crate::source::{FileId, Span, Stated, names_development};
+use crate::source::{FileId, Span, Stated};
 use dunnage_policy::plan::{Policy, count_threads};
 
 /// The workloads that are Python.
@@ -151,13 +151,6 @@ pub(super) fn pod<'a>(
         }
         _ => None,
     }
-}
-
-/// Does a cluster run it, by a manifest that is not called one for development? Then what its image, its Dockerfile or
-/// the stage is called makes nothing milder.
-pub(super) fn is_deployed(repository: &Repository, workload: &Workload) -> bool {
-    let manifest = &repository.file(workload.at.file).source.path;
-    matches!(workload.origin, Origin::Kubernetes { .. }) && !names_development(manifest)
 }
 
 /// The stage that its image is built from, and its file.

@@ -6,11 +6,11 @@ use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
-use crate::rules::about::{about, is_deployed, is_left_over, pythons, stage};
+use crate::rules::about::{about, is_left_over, pythons, stage};
 use crate::rules::flask;
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
-use crate::source::{FileId, Location, names_development};
+use crate::source::{FileId, Location, names_development, names_production};
 
 rule! {
     /// ## What it finds
@@ -25,7 +25,8 @@ rule! {
     /// `FLASK_DEBUG=1` for `flask run` and for `app.run()` without `debug`, turn its debugger on: a traceback in the
     /// browser is a console that runs code for whoever finds it and its PIN.
     ///
-    /// Commands of Compose files are for development often enough, and left alone; a Dockerfile's is an info where only Compose
+    /// Commands of Compose files are for development often enough, and left alone but in a file that is called for production, and,
+    /// as a warning, where a service has a restart policy and nothing of the source is mounted; a Dockerfile's is an info where only Compose
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
     /// a Compose file or CI builds one above it or one of which it is a copy. A stage that is called one for development or tests
     /// is left alone as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without
@@ -124,7 +125,8 @@ fn describe(
 }
 
 /// No error in a Dockerfile that nothing refers to, beside another that something builds; nor in a stage for development
-/// that a cluster's image is only guessed to be, since a target may be named where it is built.
+/// that a cluster's image is only guessed to be, since a target may be named where it is built; nor by Compose where only
+/// its restart policy says that it stays.
 pub(super) fn milder_where_unsure(
     context: &Context<'_>,
     finding: Finding,
@@ -133,7 +135,9 @@ pub(super) fn milder_where_unsure(
     let is_guessed = workload.confidence < Confidence::High
         && matches!(workload.start, Some(StartPlace::Dockerfile { .. }))
         && is_of_development(context.repository, workload);
-    let is_unsure = is_guessed || is_left_over(context, workload);
+    let is_unsure = is_guessed
+        || is_only_kept(context.repository, &finding, workload)
+        || is_left_over(context, workload);
     if finding.severity == Severity::Error && is_unsure {
         finding.severity(Severity::Warning)
     } else {
@@ -183,15 +187,22 @@ fn server_in_words(server: &Server, name: &str, written: &str) -> String {
 
 /// Is the place one for development: a Compose file, or a Dockerfile or a stage that is called so and that no cluster runs?
 fn is_for_development(repository: &Repository, workload: &Workload, file: FileId) -> bool {
-    if is_deployed(repository, workload) {
+    if workload.is_deployed {
         return false;
     }
     let path = repository.file(file).source.path.to_ascii_lowercase();
     let is_compose = matches!(workload.origin, Origin::Compose { .. }) && file == workload.at.file;
-    let is_production = path.contains("prod");
-    (is_compose && !is_production)
-        || names_development(&path)
-        || is_of_development(repository, workload)
+    is_compose || names_development(&path) || is_of_development(repository, workload)
+}
+
+/// Is it Compose's or the code's word on a service whose file is not called for production?
+fn is_only_kept(repository: &Repository, finding: &Finding, workload: &Workload) -> bool {
+    let is_of_image = workload
+        .built
+        .is_some_and(|built| built.file == finding.at.file);
+    matches!(workload.origin, Origin::Compose { .. })
+        && !is_of_image
+        && !names_production(&repository.file(workload.at.file).source.path)
 }
 
 /// Is the stage called so?

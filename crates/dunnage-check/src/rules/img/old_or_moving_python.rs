@@ -6,7 +6,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::Step;
 use crate::repository::Repository;
-use crate::rules::about::{about, is_deployed, is_left_over, node, pythons, stage};
+use crate::rules::about::{about, is_left_over, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Stated, names_development};
@@ -182,7 +182,7 @@ fn is_tool_of_compose(workload: &Workload) -> bool {
 
 /// Is the Dockerfile or the stage called so, and run by no cluster?
 fn is_for_development(repository: &Repository, workload: &Workload) -> bool {
-    !is_deployed(repository, workload)
+    !workload.is_deployed
         && stage(repository, workload).is_some_and(|(file, stage)| {
             let name = stage.name.as_ref().map_or("", |name| &name.value);
             names_development(&repository.file(file).source.path) || names_development(name)
