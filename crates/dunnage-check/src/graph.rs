@@ -17,6 +17,7 @@ mod images;
 pub mod imports;
 pub mod kubernetes;
 pub mod listens;
+pub mod mcp;
 mod packages;
 mod python;
 pub mod render;

@@ -1,6 +1,8 @@
 //! Does a program end by itself, so that it serves nothing: tests, a migration, a batch, a tool that somebody runs by hand? Only what the files show is said:
 //! a program that may loop, listen or start another one stays a service, and so does everything with a probe.
 
+use super::kubernetes::{Placed, container_node};
+use super::mcp::{self, Transport};
 use super::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::{ServerKind, Step, Tail};
@@ -122,6 +124,7 @@ pub(super) fn ends(repository: &Repository, workload: &Workload) -> bool {
             || is_run_by_hand(repository, workload)
             || is_called_test(repository, workload)
             || is_awaited(repository, workload)
+            || is_without_input(repository, workload)
             || is_batch(repository, workload))
 }
 
@@ -207,6 +210,25 @@ fn is_awaited(repository: &Repository, workload: &Workload) -> bool {
     !serves(workload)
         && !publishes(repository, workload, service)
         && (is_awaited || is_once && !loops())
+}
+
+/// A server of the Model Context Protocol that speaks over stdin, its default, where Kubernetes gives the container none: it
+/// reads the end of the file, and ends (mcp 1.30.0, tried).
+fn is_without_input(repository: &Repository, workload: &Workload) -> bool {
+    let Origin::Kubernetes {
+        object, container, ..
+    } = workload.origin
+    else {
+        return false;
+    };
+    let entry = workload.modules.first();
+    let speaks = entry
+        .and_then(|id| repository.module(*id))
+        .is_some_and(|module| mcp::transport(module) == Some(Transport::Stdin));
+    let placed = Placed::of(repository, workload.at.file, object);
+    let node = placed.and_then(|placed| container_node(placed.object.pod_spec()?, container));
+    let has_input = |node: &Node| node.get("stdin").and_then(Node::text) == Some("true");
+    speaks && node.is_some_and(|node| !has_input(node))
 }
 
 /// Does it start a server that is known as one?

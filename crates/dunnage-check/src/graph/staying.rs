@@ -24,6 +24,9 @@ const LASTING: [&str; 10] = [
 
 /// None where the files do not tell.
 pub fn stays(repository: &Repository, workload: &Workload) -> Option<bool> {
+    if workload.ends {
+        return Some(false);
+    }
     let probes = &workload.probes;
     let is_probed = [&probes.liveness, &probes.readiness, &probes.startup]
         .iter()

@@ -6,6 +6,7 @@
 
 use super::about::{is_imported, modules};
 use crate::graph::Workload;
+use crate::graph::mcp::{self, Transport};
 use crate::parse::python::{Argument, Call, Module, Value};
 use crate::repository::Repository;
 use crate::source::Location;
@@ -67,8 +68,11 @@ pub(super) fn hears(repository: &Repository, workload: &Workload) -> Hears {
         .iter()
         .any(|name| is_imported(repository, workload, name))
         || names_it(repository, workload)
-        || modules(repository, workload)
-            .any(|(_, module)| module.calls.iter().any(|call| may_reload(module, call)));
+        || modules(repository, workload).any(|(_, module)| {
+            // FastMCP starts uvicorn where it is not asked over stdin
+            mcp::transport(module) == Some(Transport::Http)
+                || module.calls.iter().any(|call| may_reload(module, call))
+        });
     if may { Hears::Perhaps } else { Hears::No }
 }
 
