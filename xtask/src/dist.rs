@@ -73,7 +73,8 @@ pub(crate) fn build_check() -> Result<PathBuf> {
 fn build_static(package: &str, program: &str) -> Result<PathBuf> {
     let host = host_triple()?;
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    flags.push_str(" -C target-feature=+crt-static");
+    // cargo strips no program whose package has an override in its profile (Cargo.toml)
+    flags.push_str(" -C target-feature=+crt-static -C strip=symbols");
     // an explicit target keeps the flags away from build scripts, which are run here and need a dynamic C library
     must_succeed(
         cargo([

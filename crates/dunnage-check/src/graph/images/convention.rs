@@ -346,17 +346,29 @@ fn usual_port(text: &str) -> Option<u16> {
 
 /// `shop`, `shop-image`, `docker-shop`, `shop_web` and the like are `shop`.
 pub(super) fn is_called(candidate: &str, base: &str) -> bool {
-    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
-    let candidate = plain(candidate);
-    let base = plain(base);
+    const ENDS: [&str; 5] = ["-image", "-docker", "-service", "-app", "-server"];
+    let is_with_end = |long: &str, short: &str| {
+        let cut = long.split_at_checked(short.len());
+        let is_end = |end: &str| ENDS.iter().any(|known| is_alike(known, end));
+        cut.is_some_and(|(start, end)| is_end(end) && is_alike(start, short))
+    };
     !candidate.is_empty()
-        && (candidate == base
-            || ["-image", "-docker", "-service", "-app", "-server"]
-                .iter()
-                .any(|end| {
-                    base.strip_suffix(end) == Some(&candidate)
-                        || candidate.strip_suffix(end) == Some(&base)
-                }))
+        && (is_alike(candidate, base)
+            || is_with_end(base, candidate)
+            || is_with_end(candidate, base))
+}
+
+/// The same but for case, and `_` for `-`. Every image is compared with every folder: nothing is copied.
+fn is_alike(one: &str, other: &str) -> bool {
+    let plain = |byte: u8| match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    };
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .all(|(one, other)| plain(one) == plain(other))
 }
 
 /// `worker` of `Dockerfile.worker` and of `worker.Dockerfile`.
