@@ -50,8 +50,8 @@ pub(crate) fn run(folder: Option<&str>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Packages of `dunnage-check` that run once, or on few bytes: as small as they can be. Not in Cargo.toml: an override there made
-/// `dunnage.mark()` of the extension half as slow again.
+/// Packages of `dunnage-check` that run once, or on few bytes: as small as they can be. Not in Cargo.toml, since `dunnage` has some
+/// of them too, and its start counts.
 const SMALL: [&str; 7] = [
     "clap_builder",
     "dunnage-cli",
