@@ -56,7 +56,9 @@ const ASIDE: [u16; 6] = [3000, 5678, 8089, 8265, 9090, 9229];
 
 /// Does it get the requests that are sent to it? True where the files do not tell.
 pub(super) fn is_reached(context: &Context<'_>, workload: &Workload) -> bool {
-    on_loopback(context, workload).is_none() && elsewhere(context, workload).is_none()
+    told(context, workload).is_none_or(|listening| {
+        inside_only(workload, &listening).is_none() && !misses(context, workload, &listening)
+    })
 }
 
 impl Missed {
@@ -74,11 +76,21 @@ impl Missed {
 /// A server that answers the container itself only, where somebody outside asks its port.
 pub(super) fn on_loopback(context: &Context<'_>, workload: &Workload) -> Option<Missed> {
     let listening = told(context, workload)?;
+    let requests = inside_only(workload, &listening)?;
+    Some(Missed {
+        is_firm: is_firm(workload, &listening),
+        listening,
+        requests,
+    })
+}
+
+/// The requests that arrive where it listens on loopback alone.
+fn inside_only(workload: &Workload, listening: &Listening) -> Option<Vec<Request>> {
     let is_inside = |socket: &Socket| socket.host.is_some_and(|host| host.value == Host::Loopback);
     if !listening.sockets.iter().all(is_inside) {
         return None;
     }
-    let ports: Option<Vec<u16>> = ports(&listening);
+    let ports: Option<Vec<u16>> = ports(listening);
     let is_asked = |request: &&Request| match &ports {
         Some(ports) => ports.contains(&request.port),
         None => workload
@@ -87,17 +99,24 @@ pub(super) fn on_loopback(context: &Context<'_>, workload: &Workload) -> Option<
             .all(|other| other.port == request.port),
     };
     let requests: Vec<Request> = workload.requests.iter().filter(is_asked).copied().collect();
-    (!requests.is_empty()).then(|| Missed {
-        is_firm: is_firm(workload, &listening),
-        listening,
-        requests,
-    })
+    (!requests.is_empty()).then_some(requests)
 }
 
 /// A server that has other ports than all that are asked.
 pub(super) fn elsewhere(context: &Context<'_>, workload: &Workload) -> Option<Missed> {
     let listening = told(context, workload)?;
-    let ports = ports(&listening)?;
+    misses(context, workload, &listening).then(|| Missed {
+        is_firm: is_firm(workload, &listening),
+        listening,
+        requests: workload.requests.clone(),
+    })
+}
+
+/// Are all requests for ports that it does not have?
+fn misses(context: &Context<'_>, workload: &Workload, listening: &Listening) -> bool {
+    let Some(ports) = ports(listening) else {
+        return false;
+    };
     let requests = &workload.requests;
     let is_aside = |request: &Request| {
         request.by == Asker::Host && (requests.len() > 1 || ASIDE.contains(&request.port))
@@ -105,14 +124,7 @@ pub(super) fn elsewhere(context: &Context<'_>, workload: &Workload) -> Option<Mi
     let is_met = requests
         .iter()
         .any(|request| ports.contains(&request.port) || is_aside(request));
-    if is_met || is_proxied(context, workload) || listens_besides(context, workload, &listening) {
-        return None;
-    }
-    Some(Missed {
-        is_firm: is_firm(workload, &listening),
-        listening,
-        requests: requests.clone(),
-    })
+    !is_met && !is_proxied(context, workload) && !listens_besides(context, workload, listening)
 }
 
 /// Is the image or its container called as the folder or the ending of the Dockerfile that it would be from? Without that, a
