@@ -20,6 +20,7 @@ pub mod listens;
 pub mod mcp;
 mod packages;
 mod python;
+pub mod reach;
 pub mod render;
 mod scripts;
 pub mod staying;

@@ -18,7 +18,6 @@ mod obs;
 mod pid;
 mod probe;
 mod python;
-mod reach;
 mod shells;
 mod term;
 

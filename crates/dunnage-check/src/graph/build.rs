@@ -8,6 +8,7 @@ use super::images::{Link, Reference};
 use super::kubernetes::Environment;
 use super::packages;
 use super::python::{Signs, judge};
+use super::reach;
 use super::scripts::Scripts;
 use super::steps::{self, Surroundings};
 use super::workload::{Built, Life, Limits, Origin, Probes, Python, Request, StartPlace, Workload};
@@ -152,6 +153,7 @@ pub(super) fn workload(
         probes: declared.probes,
         life: declared.life,
         requests: declared.requests,
+        missed: None,
         ends: false,
         is_deployed: false,
         developer: None,
@@ -165,11 +167,12 @@ pub(super) fn workload(
     workload
 }
 
-/// What is asked of Python alone: its program, whether that ends, and where it runs.
+/// What is asked of Python alone: its program, whether that ends, where it runs, and whether requests reach it.
 fn add_python(repository: &Repository, files: Option<&Files<'_>>, workload: &mut Workload) {
     add_program(repository, files, workload);
     workload.ends = ending::ends(repository, workload);
     development::add(repository, workload, files.map(Files::workdir));
+    workload.missed = reach::missed(repository, workload).map(Box::new);
 }
 
 /// A file's name and a key may hold anything.

@@ -2,10 +2,12 @@
 
 use super::kubernetes::Environment;
 use super::workload::{Asker, Life, Limits, Probe, Probes, Request};
+use crate::parse::Model;
 use crate::parse::compose::Compose;
 use crate::parse::is_name_letter;
 use crate::parse::quantity;
 use crate::parse::yaml::{Node, Value};
+use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated};
 use std::borrow::Cow;
 
@@ -34,6 +36,21 @@ pub fn services(file: FileId, compose: &Compose) -> impl Iterator<Item = Service
         node,
         key: keys.and_then(|keys| keys.key(name)),
     })
+}
+
+/// The node of the service of this name, if the file is Compose's.
+pub fn service_node<'a>(
+    repository: &'a Repository,
+    file: FileId,
+    service: &str,
+) -> Option<&'a Node> {
+    let Model::Compose(compose) = &repository.file(file).model else {
+        return None;
+    };
+    let mut services = compose.services.iter();
+    services
+        .find(|(name, _)| name == service)
+        .map(|(_, node)| node)
 }
 
 impl Service<'_> {

@@ -4,6 +4,7 @@
 //! command: production is there. A mounted file or a folder of configuration or data says nothing. And is it deployed? A file
 //! that is called so says it, and a restart policy where nothing is mounted.
 
+use super::compose::service_node;
 use super::images::{is_below, join};
 use super::workload::{Origin, Workload};
 use crate::finding::Evidence;
@@ -99,16 +100,6 @@ fn is_replaced(repository: &Repository, file: FileId, service: &str) -> bool {
     });
     let mut others = names.filter_map(|name| repository.at(&join(folder, &name)));
     others.any(|id| id != file && service_node(repository, id, service).is_some())
-}
-
-fn service_node<'a>(repository: &'a Repository, file: FileId, service: &str) -> Option<&'a Node> {
-    let Model::Compose(compose) = &repository.file(file).model else {
-        return None;
-    };
-    let mut services = compose.services.iter();
-    services
-        .find(|(name, _)| name == service)
-        .map(|(_, node)| node)
 }
 
 fn mounts(node: &Node) -> impl Iterator<Item = Mount<'_>> {

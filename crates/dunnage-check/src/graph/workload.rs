@@ -1,6 +1,7 @@
 //! One workload, as rules see it.
 
 use super::choices::LeftOut;
+use super::reach::Missed;
 use crate::finding::{Confidence, Evidence};
 use crate::parse::command::{Init, Server, ServerKind, Step, Word};
 use crate::parse::dockerfile::{Base, Start};
@@ -52,6 +53,8 @@ pub struct Workload {
     pub life: Life,
     /// Who asks it from outside of the container, where that is sure.
     pub requests: Vec<Request>,
+    /// What of that its server does not get, where that is sure.
+    pub missed: Option<Box<Missed>>,
     /// Is it known from the files that its program ends by itself, whatever the manifest expects: tests, a batch?
     pub ends: bool,
     /// Is it what a cluster runs, or a Compose file for more than a developer's machine?

@@ -2,6 +2,7 @@
 
 use crate::finding::{Confidence, Finding};
 use crate::fix::{Edit, Fix, Target, dockerfile, yaml};
+use crate::graph::compose::service_node;
 use crate::graph::kubernetes::container_node;
 use crate::graph::workload::{Origin, Python, Workload};
 use crate::parse::Model;
@@ -131,9 +132,7 @@ pub(super) fn node<'a>(
             },
             Model::Kubernetes(objects),
         ) => container_node(objects.get(*object)?.pod_spec()?, *container)?,
-        (Origin::Compose { service }, Model::Compose(compose)) => {
-            &compose.services.iter().find(|(name, _)| name == service)?.1
-        }
+        (Origin::Compose { service }, _) => service_node(repository, file, service)?,
         _ => return None,
     };
     Some((file, node))

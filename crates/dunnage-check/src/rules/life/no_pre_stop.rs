@@ -9,7 +9,6 @@ use crate::parse::command::ServerKind;
 use crate::rules::about::runs_dunnage;
 use crate::rules::img::serves_for_development;
 use crate::rules::manifest::{Manifest, is_dashboard, is_mlflow, is_unseen, python_services};
-use crate::rules::reach::is_reached;
 use crate::rules::shells::{staying, stays_deaf};
 use crate::rules::{Context, Family, Persona, rule};
 
@@ -97,7 +96,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if life.pre_stop.is_some() || is_deaf || is_pointless || drains(context, workload) {
             continue;
         }
-        if !is_reached(context, workload) {
+        if workload.missed.is_some() {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";

@@ -1,14 +1,15 @@
 //! NET001.
 
+use super::{about_missed, asks, missed};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Edit, Fix, Target, words};
 use crate::graph::Workload;
 use crate::graph::listens::Listening;
+use crate::graph::reach::Why;
 use crate::graph::workload::{Asker, Request};
 use crate::parse::command::{Server, ServerKind};
 use crate::parse::python::Call;
 use crate::repository::Repository;
-use crate::rules::reach::on_loopback;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Location, Span};
 
@@ -61,10 +62,7 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for workload in &context.graph.workloads {
-        let Some(missed) = on_loopback(context, workload) else {
-            continue;
-        };
+    for (workload, missed) in missed(context, Why::Loopback) {
         let listening = &missed.listening;
         let Some(socket) = listening.sockets.first() else {
             continue;
@@ -85,7 +83,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             None => say(context.repository, workload, listening),
         };
         let fix = fix.map(|edit| Fix::changing("listen on all addresses", vec![edit]));
-        findings.push(missed.about(finding.fix(fix), workload));
+        findings.push(about_missed(missed, finding.fix(fix), workload));
     }
 }
 
@@ -97,16 +95,6 @@ fn in_vain(requests: &[Request]) -> &'static str {
         (true, false) => "the Service's requests are refused",
         (false, true) => "the probes are refused",
         (false, false) => "what arrives at the host's port is refused",
-    }
-}
-
-/// Who asks, for a link of the chain.
-pub(super) fn asks(request: &Request) -> String {
-    let port = request.port;
-    match request.by {
-        Asker::Service => format!("a Service sends requests to port {port}"),
-        Asker::Probe => format!("a probe asks port {port}"),
-        Asker::Host => format!("a port of the host leads to port {port}"),
     }
 }
 

@@ -1,10 +1,11 @@
 //! NET002.
 
-use super::loopback_listener::asks;
+use super::{about_missed, asks, missed};
 use crate::finding::{Confidence, Finding, Severity};
+use crate::graph::Workload;
 use crate::graph::listens::Listening;
+use crate::graph::reach::Why;
 use crate::graph::workload::Asker;
-use crate::rules::reach::{elsewhere, is_called_alike};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -58,10 +59,7 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for workload in &context.graph.workloads {
-        let Some(missed) = elsewhere(context, workload) else {
-            continue;
-        };
+    for (workload, missed) in missed(context, Why::Port) {
         if !missed.is_firm && !is_called_alike(context, workload) {
             continue;
         }
@@ -92,7 +90,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             };
             finding = finding.because(port.at.unwrap_or(listening.at), note);
         }
-        findings.push(missed.about(finding, workload));
+        findings.push(about_missed(missed, finding, workload));
     }
 }
 
@@ -100,4 +98,26 @@ fn ports(listening: &Listening) -> String {
     let sockets = listening.sockets.iter();
     let ports = sockets.filter_map(|socket| Some(socket.port?.value.to_string()));
     ports.collect::<Vec<_>>().join(" and ")
+}
+
+/// Is the image or its container called as the folder or the ending of the Dockerfile that it would be from? Without that, a
+/// port that differs says that the image is another one.
+fn is_called_alike(context: &Context<'_>, workload: &Workload) -> bool {
+    let Some(built) = workload.built else {
+        return false;
+    };
+    let plain = |text: &str| format!("-{}-", text.to_ascii_lowercase().replace(['_', ' '], "-"));
+    let source = &context.repository.file(built.file).source;
+    let folder = source.folder().rsplit('/').next().unwrap_or_default();
+    let image = workload.image.as_ref().map_or("", |image| &image.value);
+    let base = image.rsplit('/').next().unwrap_or_default();
+    let base = base.split([':', '@']).next().unwrap_or_default();
+    let names = [plain(base), plain(&workload.name)];
+    // `Dockerfile.api`, `api.Dockerfile`
+    let endings = source.name().split('.');
+    let endings = endings.filter(|part| !part.eq_ignore_ascii_case("dockerfile"));
+    endings.chain([folder]).any(|word| {
+        let word = plain(word);
+        word.len() > 2 && names.iter().any(|name| name.contains(&word))
+    })
 }

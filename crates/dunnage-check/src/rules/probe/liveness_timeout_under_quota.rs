@@ -8,7 +8,6 @@ use crate::graph::workload::{Probe, Workload};
 use crate::repository::Repository;
 use crate::rules::compute::{computes, computes_in_threads, threads_at_once};
 use crate::rules::manifest::{Manifest, python_services};
-use crate::rules::reach::is_reached;
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From this limit on a container is rarely stopped for so long that a second passes.
@@ -117,7 +116,7 @@ pub(in crate::rules) fn severity(context: &Context<'_>, workload: &Workload) -> 
     let live = workload.probes.liveness.as_ref()?;
     let limit = workload.limits.cpu.as_ref()?.value;
     let is_short = live.timeout.0 <= 1 && limit < ROOMY;
-    (is_short && asks_the_program(live) && is_reached(context, workload)).then(|| {
+    (is_short && asks_the_program(live) && workload.missed.is_none()).then(|| {
         if limit >= ONE {
             from_one_on(context.repository, workload, limit)
         } else {

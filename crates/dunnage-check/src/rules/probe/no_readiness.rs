@@ -2,7 +2,6 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::rules::manifest::{is_dashboard, is_unseen, python_services};
-use crate::rules::reach::is_reached;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -65,7 +64,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(service) = workload.life.service else {
             continue;
         };
-        if workload.probes.readiness.is_some() || !is_reached(context, workload) {
+        if workload.probes.readiness.is_some() || workload.missed.is_some() {
             continue;
         }
         let message =

@@ -5,25 +5,36 @@
 //! that is built here under the manifest's name for it, and its address is written or its own default. Where the image is a
 //! guess from names, only what its command says counts, and it is no error.
 
-use super::Context;
-use super::about::{about, modules, node, stage};
-use crate::finding::{Confidence, Finding, Severity};
-use crate::graph::Workload;
-use crate::graph::listens::{Host, Listening, Socket, listens};
-use crate::graph::workload::{Asker, Origin, Python, Request, StartPlace};
+use super::compose::service_node;
+use super::listens::{Host, Listening, Socket, listens};
+use super::workload::{Asker, Origin, Request, StartPlace, Workload};
+use crate::finding::Confidence;
 use crate::parse::Model;
 use crate::parse::command::Step;
 use crate::parse::compose::Compose;
 use crate::parse::yaml::Node;
+use crate::repository::Repository;
 
-/// A server, and who asks it in vain.
-pub(super) struct Missed {
+/// A server that requests are sent to which it does not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
     /// Where it listens.
-    pub(super) listening: Listening,
-    /// Who asks.
-    pub(super) requests: Vec<Request>,
+    pub listening: Listening,
+    /// Those that it does not get.
+    pub requests: Vec<Request>,
+    /// Why it does not.
+    pub why: Why,
     /// Is no link from who asks to the server a guess?
-    pub(super) is_firm: bool,
+    pub is_firm: bool,
+}
+
+/// Why a server does not get requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It answers the container itself only.
+    Loopback,
+    /// It has other ports than all that are asked.
+    Port,
 }
 
 /// Programs that listen for others, in an image or a script.
@@ -54,33 +65,19 @@ const OTHERS: [&str; 21] = [
 /// Ports of a mapping that a debugger or a dashboard beside the server has.
 const ASIDE: [u16; 6] = [3000, 5678, 8089, 8265, 9090, 9229];
 
-/// Does it get the requests that are sent to it? True where the files do not tell.
-pub(super) fn is_reached(context: &Context<'_>, workload: &Workload) -> bool {
-    told(context, workload).is_none_or(|listening| {
-        inside_only(workload, &listening).is_none() && !misses(context, workload, &listening)
-    })
-}
-
-impl Missed {
-    /// A finding about it: as sure as the links are, and no error where one of them is a guess.
-    pub(super) fn about(&self, finding: Finding, workload: &Workload) -> Finding {
-        let finding = about(finding, workload);
-        if self.is_firm {
-            finding.confidence(Confidence::High)
-        } else {
-            finding.severity(Severity::Warning)
-        }
-    }
-}
-
-/// A server that answers the container itself only, where somebody outside asks its port.
-pub(super) fn on_loopback(context: &Context<'_>, workload: &Workload) -> Option<Missed> {
-    let listening = told(context, workload)?;
-    let requests = inside_only(workload, &listening)?;
+/// What asks a server in vain; none where it is reached, or the files do not tell.
+pub(super) fn missed(repository: &Repository, workload: &Workload) -> Option<Missed> {
+    let listening = told(repository, workload)?;
+    let (why, requests) = match inside_only(workload, &listening) {
+        Some(requests) => (Why::Loopback, requests),
+        None if misses(repository, workload, &listening) => (Why::Port, workload.requests.clone()),
+        None => return None,
+    };
     Some(Missed {
         is_firm: is_firm(workload, &listening),
         listening,
         requests,
+        why,
     })
 }
 
@@ -102,18 +99,8 @@ fn inside_only(workload: &Workload, listening: &Listening) -> Option<Vec<Request
     (!requests.is_empty()).then_some(requests)
 }
 
-/// A server that has other ports than all that are asked.
-pub(super) fn elsewhere(context: &Context<'_>, workload: &Workload) -> Option<Missed> {
-    let listening = told(context, workload)?;
-    misses(context, workload, &listening).then(|| Missed {
-        is_firm: is_firm(workload, &listening),
-        listening,
-        requests: workload.requests.clone(),
-    })
-}
-
 /// Are all requests for ports that it does not have?
-fn misses(context: &Context<'_>, workload: &Workload, listening: &Listening) -> bool {
+fn misses(repository: &Repository, workload: &Workload, listening: &Listening) -> bool {
     let Some(ports) = ports(listening) else {
         return false;
     };
@@ -124,29 +111,9 @@ fn misses(context: &Context<'_>, workload: &Workload, listening: &Listening) -> 
     let is_met = requests
         .iter()
         .any(|request| ports.contains(&request.port) || is_aside(request));
-    !is_met && !is_proxied(context, workload) && !listens_besides(context, workload, listening)
-}
-
-/// Is the image or its container called as the folder or the ending of the Dockerfile that it would be from? Without that, a
-/// port that differs says that the image is another one.
-pub(super) fn is_called_alike(context: &Context<'_>, workload: &Workload) -> bool {
-    let Some(built) = workload.built else {
-        return false;
-    };
-    let plain = |text: &str| format!("-{}-", text.to_ascii_lowercase().replace(['_', ' '], "-"));
-    let source = &context.repository.file(built.file).source;
-    let folder = source.folder().rsplit('/').next().unwrap_or_default();
-    let image = workload.image.as_ref().map_or("", |image| &image.value);
-    let base = image.rsplit('/').next().unwrap_or_default();
-    let base = base.split([':', '@']).next().unwrap_or_default();
-    let names = [plain(base), plain(&workload.name)];
-    // `Dockerfile.api`, `api.Dockerfile`
-    let endings = source.name().split('.');
-    let endings = endings.filter(|part| !part.eq_ignore_ascii_case("dockerfile"));
-    endings.chain([folder]).any(|word| {
-        let word = plain(word);
-        word.len() > 2 && names.iter().any(|name| name.contains(&word))
-    })
+    !is_met
+        && !is_proxied(repository, workload)
+        && !listens_besides(repository, workload, listening)
 }
 
 fn ports(listening: &Listening) -> Option<Vec<u16>> {
@@ -155,14 +122,14 @@ fn ports(listening: &Listening) -> Option<Vec<u16>> {
 }
 
 /// Where the server listens, if it is the only one and that is sure.
-fn told(context: &Context<'_>, workload: &Workload) -> Option<Listening> {
-    if workload.requests.is_empty() || workload.python == Python::No || !workload.is_service() {
+fn told(repository: &Repository, workload: &Workload) -> Option<Listening> {
+    if workload.requests.is_empty() || !workload.is_service() {
         return None;
     }
-    let listening = listens(context.repository, workload)?;
+    let listening = listens(repository, workload)?;
     let is_sure = (is_firm(workload, &listening) || is_all_said(workload, &listening))
-        && is_alone(context, workload)
-        && !is_overlaid(context, workload);
+        && is_alone(repository, workload)
+        && !is_overlaid(repository, workload);
     is_sure.then_some(listening)
 }
 
@@ -191,7 +158,7 @@ fn is_firm(workload: &Workload, listening: &Listening) -> bool {
 }
 
 /// Is nothing else started in the container that could listen for it?
-fn is_alone(context: &Context<'_>, workload: &Workload) -> bool {
+fn is_alone(repository: &Repository, workload: &Workload) -> bool {
     let mut steps = workload.steps.iter();
     if steps.any(|step| matches!(step, Step::Supervisor { .. })) {
         return false;
@@ -202,14 +169,11 @@ fn is_alone(context: &Context<'_>, workload: &Workload) -> bool {
         commands.any(|command| command.is_background)
     });
     let script = script.map(|entry| {
-        context
-            .repository
-            .file(entry.at.file)
-            .source
-            .slice(entry.at.span)
+        let source = &repository.file(entry.at.file).source;
+        source.slice(entry.at.span)
     });
-    let image = stage(context.repository, workload);
-    let image = image.map(|(file, _)| context.repository.file(file).source.text.as_str());
+    let image = workload.built;
+    let image = image.map(|built| repository.file(built.file).source.text.as_str());
     let words = || workload.command.iter().map(|word| word.text.as_str());
     let mut texts = words().chain(script).chain(image);
     !has_background
@@ -235,14 +199,13 @@ fn branches(text: &str) -> bool {
 }
 
 /// May another Compose file beside this one change it, or another service share its network?
-fn is_overlaid(context: &Context<'_>, workload: &Workload) -> bool {
+fn is_overlaid(repository: &Repository, workload: &Workload) -> bool {
     let Origin::Compose { service } = &workload.origin else {
         return false;
     };
     let own = workload.at.file;
-    let folder = context.repository.file(own).source.folder();
-    let beside = context
-        .repository
+    let folder = repository.file(own).source.folder();
+    let beside = repository
         .files()
         .filter_map(|(id, file)| match &file.model {
             Model::Compose(compose) if file.source.folder() == folder => Some((id, compose)),
@@ -269,17 +232,18 @@ fn is_overlaid(context: &Context<'_>, workload: &Workload) -> bool {
 }
 
 /// Does a service of Compose say another port than the host's, for a proxy that asks beside it?
-fn is_proxied(context: &Context<'_>, workload: &Workload) -> bool {
-    let is_compose = matches!(workload.origin, Origin::Compose { .. });
-    let service = node(context.repository, workload).filter(|_| is_compose);
-    service.is_some_and(|(_, node)| {
+fn is_proxied(repository: &Repository, workload: &Workload) -> bool {
+    let Origin::Compose { service } = &workload.origin else {
+        return false;
+    };
+    service_node(repository, workload.at.file, service).is_some_and(|node| {
         let mut keys = ["expose", "labels"].into_iter();
         keys.any(|key| node.get(key).is_some())
     })
 }
 
 /// May its modules listen on another port as well: for metrics, for probes?
-fn listens_besides(context: &Context<'_>, workload: &Workload, listening: &Listening) -> bool {
+fn listens_besides(repository: &Repository, workload: &Workload, listening: &Listening) -> bool {
     const CALLS: [&str; 18] = [
         "HTTPServer",
         "TCPServer",
@@ -300,7 +264,9 @@ fn listens_besides(context: &Context<'_>, workload: &Workload, listening: &Liste
         "Server",
         "TCPSite",
     ];
-    let mut calls = modules(context.repository, workload).flat_map(|(_, module)| &module.calls);
+    let modules = workload.modules.iter();
+    let modules = modules.filter_map(|id| repository.module(*id));
+    let mut calls = modules.flat_map(|module| &module.calls);
     calls.any(|call| {
         let last = call.name.rsplit('.').next().unwrap_or_default();
         call.at != listening.at
