@@ -156,6 +156,7 @@ pub(super) fn workload(
         missed: None,
         ends: false,
         is_deployed: false,
+        is_left_over: false,
         developer: None,
         chain,
         confidence,

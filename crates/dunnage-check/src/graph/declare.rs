@@ -4,12 +4,13 @@
 //! at once.
 
 mod alone;
+mod left_over;
 
 use super::build::{self, Declared};
 use super::compose::{self, Service};
 use super::development;
 use super::effective::{Override, split};
-use super::images::{Asked, Build, Images, Link, is_below, join};
+use super::images::{Asked, Build, Images, Link, folder, is_below, join};
 use super::kubernetes::{Cluster, Container};
 use super::scripts::Scripts;
 use super::workload::{Built, Origin, StartPlace, Workload};
@@ -19,6 +20,7 @@ use crate::parse::command::Word;
 use crate::parse::yaml::{Node, Value};
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Span};
+use left_over::InUse;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
@@ -44,7 +46,15 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
     );
     look_again(repository, &mut found);
     let dockerfiles = alone::dockerfiles(repository, images, &found);
-    found.par_extend(dockerfiles.into_par_iter().map(made));
+    let in_use = InUse::of(repository, &found);
+    found.par_extend(dockerfiles.into_par_iter().map(|declared| {
+        let is_left_over = in_use.leaves(&repository.file(declared.at.file).source.path);
+        let made = made(declared);
+        Workload {
+            is_left_over,
+            ..made
+        }
+    }));
     found.sort_by_key(|workload| workload.at);
     found
 }
@@ -279,10 +289,8 @@ fn paths_of_build(repository: &Repository, service: &Service<'_>) -> Option<(Str
 /// wrongly as often as another image.
 fn builds_elsewhere(repository: &Repository, service: &Service<'_>) -> bool {
     let own = repository.file(service.file).source.folder();
-    paths_of_build(repository, service).is_some_and(|(_, dockerfile)| {
-        let folder = dockerfile.rsplit_once('/').map_or("", |(folder, _)| folder);
-        !is_below(own, folder)
-    })
+    paths_of_build(repository, service)
+        .is_some_and(|(_, dockerfile)| !is_below(own, folder(&dockerfile)))
 }
 
 /// What `build` of a service says.

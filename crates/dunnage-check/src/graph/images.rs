@@ -387,7 +387,8 @@ pub(super) fn is_below(folder: &str, root: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn folder(path: &str) -> &str {
+/// The folder of a path; empty for the root.
+pub(super) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

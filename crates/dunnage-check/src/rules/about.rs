@@ -1,6 +1,6 @@
 //! What rules over workloads share: whom they look at, the nodes that declare him, and edits at the right file.
 
-use crate::finding::{Confidence, Finding};
+use crate::finding::Finding;
 use crate::fix::{Edit, Fix, Target, dockerfile, yaml};
 use crate::graph::compose::service_node;
 use crate::graph::kubernetes::container_node;
@@ -8,7 +8,6 @@ use crate::graph::workload::{Origin, Python, Workload};
 use crate::parse::Model;
 use crate::parse::command::Server;
 use crate::parse::dockerfile::Stage;
-use crate::parse::other::ImageName;
 use crate::parse::python::Module;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
@@ -60,63 +59,6 @@ pub(super) fn grace_in_words(workload: &Workload) -> String {
         }
         _ => format!("{} s", workload.life.grace),
     }
-}
-
-/// Is it a Dockerfile that nothing refers to, neither a manifest nor what builds images, and is one built that it is a copy of
-/// in another folder, or one above it, whose image has its folder, too? Then it is what somebody left behind as often as not.
-pub(super) fn is_left_over(context: &Context<'_>, workload: &Workload) -> bool {
-    let Some(own) = workload
-        .built
-        .filter(|_| workload.origin == Origin::Dockerfile)
-    else {
-        return false;
-    };
-    let source = &context.repository.file(own.file).source;
-    let built_by_name = named_in_builds(context.repository);
-    let inner = source.path.match_indices('/');
-    let copies: Vec<&str> = inner
-        .map(|(at, _)| &source.path[at + 1..])
-        .filter(|inner| inner.contains('/'))
-        .collect();
-    let is_above = |path: &str| {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        folder != source.folder()
-            && (folder.is_empty() || source.folder().starts_with(&format!("{folder}/")))
-    };
-    let mut others = context.graph.workloads.iter();
-    let is_beside_used = others.any(|other| {
-        let used = other.built.filter(|_| other.origin != Origin::Dockerfile);
-        used.is_some_and(|used| {
-            let path = context.repository.file(used.file).source.path.as_str();
-            copies.contains(&path) || (is_above(path) && other.confidence == Confidence::High)
-        })
-    });
-    let mut built = built_by_name.iter().map(String::as_str);
-    let is_beside_built = built.any(|path| copies.contains(&path) || is_above(path));
-    (is_beside_used || is_beside_built) && !built_by_name.contains(&source.path)
-}
-
-/// The Dockerfiles that CI workflows, skaffold and bake files build, by their paths.
-fn named_in_builds(repository: &Repository) -> Vec<String> {
-    let links = repository
-        .files()
-        .filter_map(|(_, file)| match &file.model {
-            Model::Links(links) => Some(&links.images),
-            _ => None,
-        });
-    let path = |image: &ImageName| {
-        let folder = image.context.as_deref().unwrap_or_default();
-        let usual = || {
-            image
-                .context
-                .is_some()
-                .then(|| format!("{folder}/Dockerfile"))
-        };
-        let path = image.dockerfile.clone().or_else(usual)?;
-        let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-        Some(parts.collect::<Vec<_>>().join("/"))
-    };
-    links.flatten().filter_map(path).collect()
 }
 
 /// The container's or the service's node, and its file.

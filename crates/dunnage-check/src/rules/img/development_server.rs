@@ -6,7 +6,7 @@ use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{Server, ServerKind};
 use crate::repository::Repository;
-use crate::rules::about::{about, is_left_over, pythons, stage};
+use crate::rules::about::{about, pythons, stage};
 use crate::rules::flask;
 use crate::rules::shells::server_name;
 use crate::rules::{Context, Family, Persona, rule};
@@ -117,7 +117,7 @@ fn describe(
         if !matches!(workload.origin, Origin::Kubernetes { .. }) {
             finding = finding.confidence(Confidence::Medium);
         }
-        finding = milder_where_unsure(context, finding, workload);
+        finding = milder_where_unsure(context.repository, finding, workload);
         finding = milder_for_a_developer(finding, workload);
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
@@ -128,16 +128,15 @@ fn describe(
 /// that a cluster's image is only guessed to be, since a target may be named where it is built; nor by Compose where only
 /// its restart policy says that it stays.
 pub(super) fn milder_where_unsure(
-    context: &Context<'_>,
+    repository: &Repository,
     finding: Finding,
     workload: &Workload,
 ) -> Finding {
     let is_guessed = workload.confidence < Confidence::High
         && matches!(workload.start, Some(StartPlace::Dockerfile { .. }))
-        && is_of_development(context.repository, workload);
-    let is_unsure = is_guessed
-        || is_only_kept(context.repository, &finding, workload)
-        || is_left_over(context, workload);
+        && is_of_development(repository, workload);
+    let is_unsure =
+        is_guessed || is_only_kept(repository, &finding, workload) || workload.is_left_over;
     if finding.severity == Severity::Error && is_unsure {
         finding.severity(Severity::Warning)
     } else {

@@ -67,7 +67,7 @@ pub(super) fn check(
         if ends_before_it_serves(workload, written) {
             finding = finding.severity(Severity::Info);
         }
-        finding = milder_where_unsure(context, finding, workload);
+        finding = milder_where_unsure(context.repository, finding, workload);
         finding = milder_for_a_developer(finding, workload);
         let name = context.repository.file(file).source.name();
         let app = call.name.split('.').next().unwrap_or("app");

@@ -6,7 +6,7 @@ use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::Step;
 use crate::repository::Repository;
-use crate::rules::about::{about, is_left_over, node, pythons, stage};
+use crate::rules::about::{about, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{Stated, names_development};
@@ -83,7 +83,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let mut finding = Finding::new(&RULE, image.at, message);
             if is_for_development(context.repository, workload)
                 || is_job(workload)
-                || is_left_over(context, workload)
+                || workload.is_left_over
                 || is_tool_of_compose(workload)
             {
                 finding = finding.severity(Severity::Info);
