@@ -21,6 +21,11 @@ const MAX_FILES: usize = 16;
 /// The most marks that are awaited: those that had been begun to be written when they were read.
 const MAX_AWAITED: usize = 64;
 
+/// The most looks that a mark is awaited for: a second, as a recorder looks. A thread that lost its CPU while it wrote, and
+/// goes on when the ring has come round, writes its old mark over a newer one. That one is never whole again, and if the
+/// application marks nothing more its place is never taken either.
+const MAX_LOOKS: u8 = 200;
+
 /// One mark, as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawMark<'n> {
@@ -43,8 +48,8 @@ pub struct MarkReader<M = ProcessMemory> {
     ring: u64,
     /// The number of the next mark to be read; `None` before the first look.
     next: Option<u64>,
-    /// Numbers that were not whole when they were read.
-    awaited: Vec<u64>,
+    /// Numbers that were not whole when they were read, and how often they were.
+    awaited: Vec<(u64, u8)>,
     names: Vec<Option<Box<str>>>,
     buffer: Vec<u8>,
 }
@@ -134,7 +139,7 @@ impl<M: Memory> MarkReader<M> {
     }
 
     /// Gives out the marks that are new, in the order in which they were begun to be written, which is about that of
-    /// their ends; returns how many were lost: overwritten before they were read, or never whole. Nothing and 0 where
+    /// their ends; returns how many were lost: overwritten before they were read, or not whole for 200 looks. Nothing and 0 where
     /// the process is gone or became another program.
     pub fn read(&mut self, mut take: impl FnMut(RawMark<'_>)) -> u64 {
         let Some(header) = self.read_header() else {
@@ -197,7 +202,7 @@ impl<M: Memory> MarkReader<M> {
             for (number, bytes) in (from..to).zip(buffer.chunks_exact(SLOT)) {
                 match Slot::parse(bytes, number) {
                     Some(slot) => lost += self.give(&slot, take),
-                    None if self.awaited.len() < MAX_AWAITED => self.awaited.push(number),
+                    None if self.awaited.len() < MAX_AWAITED => self.awaited.push((number, 1)),
                     None => lost += 1,
                 }
             }
@@ -211,7 +216,7 @@ impl<M: Memory> MarkReader<M> {
     /// Reads again what was not whole. Who writes is a few instructions away from the end, unless it lost its CPU there.
     fn read_awaited(&mut self, header: Header, take: &mut impl FnMut(RawMark<'_>)) -> u64 {
         let mut lost = 0;
-        for number in std::mem::take(&mut self.awaited) {
+        for (number, looks) in std::mem::take(&mut self.awaited) {
             let mut bytes = [0; SLOT];
             let is_read = self
                 .memory
@@ -219,8 +224,8 @@ impl<M: Memory> MarkReader<M> {
                 .is_ok();
             match Slot::parse(&bytes, number).filter(|_| is_read) {
                 Some(slot) => lost += self.give(&slot, take),
-                None if header.next.saturating_sub(number) < SLOTS as u64 => {
-                    self.awaited.push(number);
+                None if header.next.saturating_sub(number) < SLOTS as u64 && looks < MAX_LOOKS => {
+                    self.awaited.push((number, looks + 1));
                 }
                 None => lost += 1,
             }

@@ -170,6 +170,33 @@ fn a_mark_that_is_never_finished_is_lost_once_its_place_is_taken() {
 }
 
 #[test]
+fn a_mark_that_an_older_one_is_written_over_is_counted_as_lost_once() {
+    let fake = Fake::new();
+    let mut reader = MarkReader::at(&fake, RING);
+    let stalled = fake.begin(1, 0, 1);
+    let slot = Fake::slot(stalled);
+    let old: Vec<u64> = (1..6).map(|word| fake.get(slot + word * 8)).collect();
+    let mut seen = 0;
+    let mut lost = 0;
+    for id in 0..SLOTS as u64 {
+        fake.write(2, 0, id);
+    }
+    // the thread that lost its CPU in the midst of the first mark goes on
+    for (word, value) in (1..6).zip(old) {
+        fake.put(slot + word * 8, value);
+    }
+    fake.finish(stalled);
+    for _ in 0..2 * usize::from(MAX_LOOKS) {
+        let (ids, more) = read(&mut reader);
+        seen += ids.len();
+        lost += more;
+    }
+    // the first was overtaken before the first look, which is not counted
+    assert_eq!((seen, lost), (SLOTS - 1, 1));
+    assert!(reader.awaited.is_empty());
+}
+
+#[test]
 fn half_of_another_mark_is_not_given_out() {
     let fake = Fake::new();
     let mut reader = MarkReader::at(&fake, RING);
