@@ -164,5 +164,5 @@ def _later(name, names):
 def _settle(names):
     """Nobody is at work. Of the numbers the newest stays, for they come round again."""
     names["thread"] = 0
-    while len(names["asked"]) > 1:
-        del names["asked"][next(iter(names["asked"]))]
+    for number in list(names["asked"])[:-1]:  # a copy in one step: more may come meanwhile
+        names["asked"].pop(number, None)

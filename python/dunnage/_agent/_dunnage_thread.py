@@ -30,11 +30,7 @@ def _forget(names):
     _settle(names)
 
 
-def _work(names):
-    """Is in a thread, of which one is at work at a time."""
-    lock = names["lock"]
-    if not lock.acquire(False):
-        return
+def _work_alone(names):
     number = names["thread"] = get_native_id()
     try:
         if "source" in names:
@@ -45,4 +41,14 @@ def _work(names):
         _say(error)
     names["left"] = monotonic(), number
     _settle(names)
-    lock.release()
+
+
+def _work(names):
+    """Is in a thread, of which one is at work at a time: it sees to the numbers of those that came meanwhile, and looks once
+    more when it has let go."""
+    lock = names["lock"]
+    while lock.acquire(False):
+        _work_alone(names)
+        lock.release()
+        if len(names["asked"]) == 1:
+            return
