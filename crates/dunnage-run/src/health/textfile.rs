@@ -1,7 +1,7 @@
 //! `--textfile`: the page as a file for node-exporter's collector.
 //!
-//! A disk can hang for minutes, so a thread of its own writes, and a page that comes while it does is left out. The file
-//! is made beside its place and renamed into it: a reader sees the old one or the new one. No link is followed, in the
+//! A disk can hang for minutes, so a thread of its own writes, and of the pages that come while it does the newest is kept.
+//! The file is made beside its place and renamed into it: a reader sees the old one or the new one. No link is followed, in the
 //! folder's place or in it.
 
 use std::fs::OpenOptions;
@@ -9,7 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use dunnage_policy::event::Event;
 use dunnage_sys::Folder;
@@ -25,38 +26,67 @@ const STACK: usize = 128 * 1024;
 
 /// The thread that writes. Dropped, it writes what it was given last, and ends.
 pub struct Textfile {
-    pages: SyncSender<String>,
+    waiting: Arc<Waiting>,
 }
 
 impl Textfile {
     /// Starts the thread. The first failure is an event, after which `wake` gets a byte; it is closed when the last page
     /// is written.
     pub fn start(folder: PathBuf, events: SyncSender<Event>, wake: UnixStream) -> io::Result<Self> {
-        // one page under way and one that waits: the last one at the end must find room behind one that is being written
-        let (pages, received) = sync_channel(1);
+        let waiting = Arc::<Waiting>::default();
+        let theirs = Arc::clone(&waiting);
         std::thread::Builder::new()
             .name("textfile".to_owned())
             .stack_size(STACK)
-            .spawn(move || write_all(&folder, &received, &events, wake))?;
-        Ok(Self { pages })
+            .spawn(move || write_all(&folder, &theirs, &events, wake))?;
+        Ok(Self { waiting })
     }
 
-    /// Gives a page to the thread; it is lost where the disk is slow.
+    /// Gives a page to the thread, in the place of one that it has not begun to write. Never waits for the disk.
     pub fn write(&self, page: String) {
-        match self.pages.try_send(page) {
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-        }
+        self.waiting.change(|next| next.page = Some(page));
     }
 }
 
-fn write_all(
-    folder: &Path,
-    pages: &Receiver<String>,
-    events: &SyncSender<Event>,
-    mut wake: UnixStream,
-) {
+impl Drop for Textfile {
+    fn drop(&mut self) {
+        self.waiting.change(|next| next.is_over = true);
+    }
+}
+
+/// The page that is to be written next.
+#[derive(Default)]
+struct Waiting {
+    next: Mutex<Next>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Next {
+    page: Option<String>,
+    is_over: bool,
+}
+
+impl Waiting {
+    fn change(&self, act: impl FnOnce(&mut Next)) {
+        act(&mut self.next.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    /// Waits for a page; `None` once there is none and none will come.
+    fn take(&self) -> Option<String> {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self
+            .changed
+            .wait_while(next, |next| next.page.is_none() && !next.is_over)
+            .unwrap_or_else(PoisonError::into_inner);
+        next.page.take()
+    }
+}
+
+fn write_all(folder: &Path, waiting: &Waiting, events: &SyncSender<Event>, mut wake: UnixStream) {
     let mut has_failed = false;
-    while let Ok(page) = pages.recv() {
+    while let Some(page) = waiting.take() {
         if let Err(error) = replace(folder, &page)
             && !std::mem::replace(&mut has_failed, true)
         {
@@ -100,6 +130,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::sync::mpsc::sync_channel;
 
     #[test]
     fn the_file_is_replaced_whole_and_nothing_else_is_left() {
@@ -114,6 +145,17 @@ mod tests {
             .unwrap()
             .permissions();
         assert_eq!(mode.mode() & 0o777, 0o644);
+    }
+
+    #[test]
+    fn the_last_page_is_written_however_many_wait_before_it() {
+        let waiting = Waiting::default();
+        for page in ["1", "2", "3"] {
+            waiting.change(|next| next.page = Some(page.to_owned()));
+        }
+        waiting.change(|next| next.is_over = true);
+        assert_eq!(waiting.take().as_deref(), Some("3"));
+        assert_eq!(waiting.take(), None);
     }
 
     #[test]
