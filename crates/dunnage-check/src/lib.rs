@@ -11,6 +11,7 @@ pub mod engine;
 pub mod finding;
 pub mod fix;
 pub mod graph;
+mod names;
 pub mod parse;
 pub mod places;
 pub mod render;

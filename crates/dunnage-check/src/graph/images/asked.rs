@@ -1,6 +1,7 @@
 //! What a manifest says of a container whose image is looked for.
 
 use super::Reference;
+use crate::names::has_word;
 use crate::source::Location;
 
 /// Ports that databases, caches and brokers listen on.
@@ -107,13 +108,8 @@ impl Asked<'_> {
 
     /// Is a word that names a Dockerfile among the words that the manifest has for the container?
     pub(super) fn is_related(&self, reference: &Reference, word: &str) -> bool {
-        let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-        let word = format!("-{}-", plain(word));
-        let own = std::iter::once(reference.base()).chain(self.names.iter().copied());
-        word.len() > 2
-            && own
-                .into_iter()
-                .any(|name| format!("-{}-", plain(name)).contains(&word))
+        let mut own = std::iter::once(reference.base()).chain(self.names.iter().copied());
+        own.any(|name| has_word(name, word))
     }
 }
 

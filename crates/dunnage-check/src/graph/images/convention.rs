@@ -9,6 +9,7 @@ use super::project::Guesses;
 use super::{Asked, Images, Link, Reference, is_below, normalise};
 use crate::finding::{Confidence, Evidence};
 use crate::graph::workload::Built;
+use crate::names::is_same;
 use crate::parse::Model;
 use crate::parse::command::{self, Binding, Step};
 use crate::parse::dockerfile::{Form, Start};
@@ -349,26 +350,13 @@ pub(super) fn is_called(candidate: &str, base: &str) -> bool {
     const ENDS: [&str; 5] = ["-image", "-docker", "-service", "-app", "-server"];
     let is_with_end = |long: &str, short: &str| {
         let cut = long.split_at_checked(short.len());
-        let is_end = |end: &str| ENDS.iter().any(|known| is_alike(known, end));
-        cut.is_some_and(|(start, end)| is_end(end) && is_alike(start, short))
+        let is_end = |end: &str| ENDS.iter().any(|known| is_same(known, end));
+        cut.is_some_and(|(start, end)| is_end(end) && is_same(start, short))
     };
     !candidate.is_empty()
-        && (is_alike(candidate, base)
+        && (is_same(candidate, base)
             || is_with_end(base, candidate)
             || is_with_end(candidate, base))
-}
-
-/// The same but for case, and `_` for `-`. Every image is compared with every folder: nothing is copied.
-fn is_alike(one: &str, other: &str) -> bool {
-    let plain = |byte: u8| match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    };
-    one.len() == other.len()
-        && one
-            .bytes()
-            .zip(other.bytes())
-            .all(|(one, other)| plain(one) == plain(other))
 }
 
 /// `worker` of `Dockerfile.worker` and of `worker.Dockerfile`.

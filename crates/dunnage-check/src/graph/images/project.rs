@@ -7,6 +7,7 @@
 
 use super::convention::{PLAIN_FOLDERS, suffix};
 use super::{Asked, Images, Reference, is_below};
+use crate::names::plain;
 use crate::repository::Repository;
 use crate::source::FileId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// How many words of a name may be the project's: names come from outside.
 const MOST_WORDS: usize = 4;
 
-/// How many words at both ends of images' names are the project's, by the images' registry and owner.
+/// How many words at both ends of images' names are the project's, by the images' namespace.
 #[derive(Debug, Default)]
 pub(super) struct Projects(BTreeMap<String, Shared>);
 
@@ -35,7 +36,7 @@ impl Projects {
     pub(super) fn of(own: &[Reference]) -> Self {
         let mut bases: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
         for reference in own {
-            let group = bases.entry(owner(reference)).or_default();
+            let group = bases.entry(namespace(reference)).or_default();
             group.insert(words(reference.base()));
         }
         let shared = |bases: BTreeSet<Vec<String>>| {
@@ -61,14 +62,18 @@ impl Projects {
         let groups = bases.into_iter();
         Self(
             groups
-                .map(|(owner, bases)| (owner, shared(bases)))
+                .map(|(namespace, bases)| (namespace, shared(bases)))
                 .collect(),
         )
     }
 
     /// What is left of an image's name without some or all of what it shares.
     fn without(&self, reference: &Reference) -> BTreeSet<String> {
-        let shared = self.0.get(&owner(reference)).copied().unwrap_or_default();
+        let shared = self
+            .0
+            .get(&namespace(reference))
+            .copied()
+            .unwrap_or_default();
         let words = words(reference.base());
         let mut left = BTreeSet::new();
         for first in 0..=shared.first {
@@ -194,17 +199,13 @@ fn called(repository: &Repository, dockerfiles: &[FileId]) -> Called {
 }
 
 /// The registry and the path before the last part.
-fn owner(reference: &Reference) -> String {
+fn namespace(reference: &Reference) -> String {
     let registry = reference.registry.as_deref().unwrap_or_default();
     let above = reference
         .path
         .rsplit_once('/')
         .map_or("", |(above, _)| above);
     format!("{registry}/{above}")
-}
-
-fn plain(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
 }
 
 fn words(base: &str) -> Vec<String> {

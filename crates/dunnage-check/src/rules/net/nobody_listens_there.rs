@@ -6,6 +6,7 @@ use crate::graph::Workload;
 use crate::graph::listens::Listening;
 use crate::graph::reach::Why;
 use crate::graph::workload::Asker;
+use crate::names::has_word;
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -60,7 +61,7 @@ rule! {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (workload, missed) in missed(context, Why::Port) {
-        if !missed.is_firm && !is_called_alike(context, workload) {
+        if !missed.is_firm && !is_called_as_its_dockerfile(context, workload) {
             continue;
         }
         let Some(first) = missed.requests.first() else {
@@ -102,22 +103,21 @@ fn ports(listening: &Listening) -> String {
 
 /// Is the image or its container called as the folder or the ending of the Dockerfile that it would be from? Without that, a
 /// port that differs says that the image is another one.
-fn is_called_alike(context: &Context<'_>, workload: &Workload) -> bool {
+fn is_called_as_its_dockerfile(context: &Context<'_>, workload: &Workload) -> bool {
     let Some(built) = workload.built else {
         return false;
     };
-    let plain = |text: &str| format!("-{}-", text.to_ascii_lowercase().replace(['_', ' '], "-"));
     let source = &context.repository.file(built.file).source;
     let folder = source.folder().rsplit('/').next().unwrap_or_default();
     let image = workload.image.as_ref().map_or("", |image| &image.value);
     let base = image.rsplit('/').next().unwrap_or_default();
     let base = base.split([':', '@']).next().unwrap_or_default();
-    let names = [plain(base), plain(&workload.name)];
+    // `Deployment/shop container web`
+    let names = || workload.name.split(' ').chain([base]);
     // `Dockerfile.api`, `api.Dockerfile`
     let endings = source.name().split('.');
     let endings = endings.filter(|part| !part.eq_ignore_ascii_case("dockerfile"));
-    endings.chain([folder]).any(|word| {
-        let word = plain(word);
-        word.len() > 2 && names.iter().any(|name| name.contains(&word))
-    })
+    endings
+        .chain([folder])
+        .any(|word| names().any(|name| has_word(name, word)))
 }
