@@ -2,7 +2,7 @@
 
 use crate::fix::Fix;
 use crate::graph::Workload;
-use crate::rules::{Family, Rule};
+use crate::rules::{DEVELOPMENT_SERVER, Family, Rule};
 use crate::source::{Location, keep_letters};
 use serde::{Deserialize, Serialize};
 
@@ -117,18 +117,21 @@ impl Finding {
     }
 
     /// About what runs on a developer's own machine: what is said of production is milder there. The image may be another
-    /// one's as well, and the tasks of a worker are lost wherever it is stopped.
+    /// one's as well, and the tasks of a worker are lost wherever it is stopped. A server for development belongs there,
+    /// where the file that runs it shows it.
     fn of_a_developer(mut self, workload: &Workload, sign: &Evidence) -> Self {
-        let is_of_production = matches!(
-            self.rule.family,
-            Family::Pid | Family::Life | Family::Cpu | Family::Mem | Family::Probe
-        );
+        let is_of_server = self.rule.id == DEVELOPMENT_SERVER.id;
+        let is_of_production = match self.rule.family {
+            Family::Pid | Family::Life | Family::Cpu | Family::Mem | Family::Probe => true,
+            _ => is_of_server && sign.at.file == workload.at.file,
+        };
         if !is_of_production {
             return self;
         }
-        let serves_development = workload
-            .server()
-            .is_some_and(|server| server.development.is_some());
+        let serves_development = is_of_server
+            || workload
+                .server()
+                .is_some_and(|server| server.development.is_some());
         let is_shared = ![workload.at.file, sign.at.file].contains(&self.at.file);
         let keeps_some = is_shared || workload.works_on_tasks();
         let most = if keeps_some && !serves_development {

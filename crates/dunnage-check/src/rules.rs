@@ -25,6 +25,7 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::Graph;
 use crate::repository::Repository;
 use crate::suppress::Suppressions;
+pub(crate) use img::DEVELOPMENT_SERVER;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,7 @@ mod root_user;
 mod variable_without_shell;
 
 use super::Rule;
+pub(crate) use development_server::RULE as DEVELOPMENT_SERVER;
 pub(super) use development_server::serves as serves_for_development;
 
 /// The family's rules, by number.

@@ -50,7 +50,7 @@ rule! {
     /// ## References
     /// - <https://flask.palletsprojects.com/en/stable/deploying/>
     /// - <https://docs.djangoproject.com/en/stable/ref/django-admin/#runserver>
-    pub(in crate::rules) static RULE = {
+    pub(crate) static RULE = {
         id: "IMG001",
         name: "development-server",
         title: "a server for development serves in production",
@@ -118,7 +118,6 @@ fn describe(
             finding = finding.confidence(Confidence::Medium);
         }
         finding = milder_where_unsure(context.repository, finding, workload);
-        finding = milder_for_a_developer(finding, workload);
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
     }
@@ -165,16 +164,6 @@ pub(super) fn because_of_the_environment(finding: Finding, workload: &Workload) 
 fn leaves_debug_open(workload: &Workload, server: &Server) -> bool {
     let mut words = workload.command.iter();
     server.kind == ServerKind::Flask && !words.any(|word| word.text.starts_with("--no-debug"))
-}
-
-/// An info where the Compose file shows, beside the server, that a developer runs it: by the source that it mounts.
-pub(super) fn milder_for_a_developer(finding: Finding, workload: &Workload) -> Finding {
-    match workload.developer.as_deref() {
-        Some(sign) if sign.at.file == workload.at.file => finding
-            .severity(Severity::Info)
-            .because(sign.at, sign.note.clone()),
-        _ => finding,
-    }
 }
 
 fn server_in_words(server: &Server, name: &str, written: &str) -> String {

@@ -1,8 +1,6 @@
 //! The Python side of IMG001: a module that is started by itself and serves by what its framework brings for development.
 
-use super::development_server::{
-    because_of_the_environment, milder_for_a_developer, milder_where_unsure,
-};
+use super::development_server::{because_of_the_environment, milder_where_unsure};
 use crate::Confidence;
 use crate::finding::{Finding, Severity};
 use crate::graph::Workload;
@@ -68,7 +66,6 @@ pub(super) fn check(
             finding = finding.severity(Severity::Info);
         }
         finding = milder_where_unsure(context.repository, finding, workload);
-        finding = milder_for_a_developer(finding, workload);
         let name = context.repository.file(file).source.name();
         let app = call.name.split('.').next().unwrap_or("app");
         let title = format!(
