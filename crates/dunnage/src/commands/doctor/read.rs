@@ -4,6 +4,7 @@
 //! named. Two looks, [`PAUSE`] apart with some short ones between, tell what lasts from what passes.
 
 mod container;
+mod descriptors;
 mod files;
 mod process;
 mod sockets;

@@ -9,9 +9,6 @@ use dunnage_sys::{read_link_bounded, read_space};
 use super::Refused;
 use crate::commands::doctor::facts::{Folder, Heartbeat, Python};
 
-/// The most descriptors that are looked through for a heartbeat.
-const MOST_DESCRIPTORS: usize = 256;
-
 /// What decides whether somebody may write into a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Writer {
@@ -123,23 +120,13 @@ fn read_folder(root: &Path, path: String, writer: &Writer) -> Folder {
 
 /// gunicorn's workers change the times of a file without a name, several times a second; where it lies on a disk, that waits
 /// for the disk (`gunicorn/workers/workertmp.py`).
-pub(super) fn read_heartbeat(pid: i32) -> Option<Heartbeat> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    let mut links = folder
-        .flatten()
-        .take(MOST_DESCRIPTORS)
-        .filter_map(|entry| read_link_bounded(&entry.path()).ok());
-    let link = links.find_map(|link| {
-        let text = String::from_utf8_lossy(&link).into_owned();
-        text.contains("/wgunicorn-").then_some(text)
-    })?;
-    let path = link.trim_end_matches(" (deleted)").to_owned();
+pub(super) fn read_heartbeat(pid: i32, path: &str) -> Heartbeat {
     let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
     let space = read_space(&inside(&PathBuf::from(format!("/proc/{pid}/root")), parent)).ok();
-    Some(Heartbeat {
+    Heartbeat {
         file_system: space.and_then(|space| space.kind).map(str::to_owned),
-        path,
-    })
+        path: path.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use dunnage_python::{Error, Target};
 use dunnage_sys::{read_bounded, read_link_bounded};
 
 use super::Refused;
+use super::descriptors::Descriptors;
 use super::files::read_heartbeat;
 use super::sockets::read_sockets;
 use crate::commands::doctor::facts::{Library, Python, Signals, Ulimit};
 
-/// The most threads whose names are read, and descriptors that are counted.
+/// The most threads whose names are read.
 const MAX_THREADS: usize = 2000;
-const MAX_DESCRIPTORS: usize = 100_000;
 /// The most of an environment or a command line that is read.
 const MAX_TEXT: u64 = 256 << 10;
 
@@ -47,7 +47,8 @@ pub(super) fn read(pid: i32, refused: &mut Refused) -> Python {
     let words = refused.take(&format!("/proc/{pid}/cmdline"), read_words(pid));
     let (libraries, is_musl) = read_known_libraries(pid, refused);
     let status = |key| read_status(&pid.to_string(), key);
-    let heartbeat = read_heartbeat(pid);
+    let open = Descriptors::read(pid);
+    let heartbeat = open.as_ref().and_then(|open| open.heartbeat.as_deref());
     Python {
         pid,
         words: words.unwrap_or_default(),
@@ -61,10 +62,12 @@ pub(super) fn read(pid: i32, refused: &mut Refused) -> Python {
         environment: read_environment(pid, refused),
         libraries,
         ulimits: read_ulimits(pid),
-        open_files: count_descriptors(pid),
+        open_files: open.as_ref().map(|open| open.count),
         stdout: read_stdout(pid),
-        heartbeat,
-        sockets: read_sockets(pid),
+        heartbeat: heartbeat.map(|path| read_heartbeat(pid, path)),
+        sockets: open
+            .as_ref()
+            .and_then(|open| read_sockets(pid, &open.sockets)),
     }
 }
 
@@ -227,11 +230,6 @@ fn parse_ulimits(text: &str) -> BTreeMap<String, Ulimit> {
         Some(((*name).to_owned(), Ulimit { soft, hard }))
     };
     ULIMITS.iter().filter_map(find).collect()
-}
-
-fn count_descriptors(pid: i32) -> Option<u64> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    Some(folder.take(MAX_DESCRIPTORS).count() as u64)
 }
 
 fn read_stdout(pid: i32) -> Option<String> {

@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use dunnage_sys::{read_bounded, read_link_bounded};
+use dunnage_sys::read_bounded;
 
 use crate::commands::doctor::facts::Sockets;
 
 /// The most of a table that is read. The kernel lists those that listen first (`tcp_seq_start` in net/ipv4/tcp_ipv4.c), so
 /// that a node's thousands of connections behind them do no harm.
 const MOST_TABLE: u64 = 256 << 10;
-/// The most descriptors that are looked through.
-const MOST_DESCRIPTORS: usize = 4096;
 /// The most addresses that are kept.
 const MOST_ADDRESSES: usize = 20;
 /// `TCP_LISTEN` in include/net/tcp_states.h.
@@ -26,14 +24,13 @@ struct Listener {
     inode: u64,
 }
 
-/// Where it listens; `None` where its descriptors or the tables may not be read.
-pub(super) fn read_sockets(pid: i32) -> Option<Sockets> {
-    let own = read_inodes(pid)?;
+/// Where a process listens that has these sockets; `None` where the tables may not be read.
+pub(super) fn read_sockets(pid: i32, own: &BTreeSet<u64>) -> Option<Sockets> {
     let table = |name: &str| read_table(&PathBuf::from(format!("/proc/{pid}/net/{name}")));
     let mut listeners = table("tcp")?;
     // a kernel without IPv6 has no such file
     listeners.extend(table("tcp6").unwrap_or_default());
-    Some(sort(&listeners, &own))
+    Some(sort(&listeners, own))
 }
 
 fn sort(listeners: &[Listener], own: &BTreeSet<u64>) -> Sockets {
@@ -61,21 +58,6 @@ fn is_loopback(address: IpAddr) -> bool {
             address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
         }
     }
-}
-
-/// The numbers of the sockets that it has open.
-fn read_inodes(pid: i32) -> Option<BTreeSet<u64>> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    let links = folder
-        .flatten()
-        .take(MOST_DESCRIPTORS)
-        .filter_map(|entry| read_link_bounded(&entry.path()).ok());
-    let inode = |link: Vec<u8>| {
-        let text = std::str::from_utf8(&link).ok()?;
-        let number = text.strip_prefix("socket:[")?.strip_suffix(']')?;
-        number.parse().ok()
-    };
-    Some(links.filter_map(inode).collect())
 }
 
 fn read_table(path: &Path) -> Option<Vec<Listener>> {
@@ -121,6 +103,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::descriptors::Descriptors;
     use super::*;
 
     #[test]
@@ -157,7 +140,9 @@ mod tests {
     fn a_socket_of_ours_is_found_where_it_listens() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let sockets = read_sockets(dunnage_sys::current_pid()).unwrap();
+        let pid = dunnage_sys::current_pid();
+        let open = Descriptors::read(pid).unwrap();
+        let sockets = read_sockets(pid, &open.sockets).unwrap();
         assert!(sockets.own.contains(&address), "{sockets:?}");
         assert_eq!(sockets.own_outside, 0);
     }
