@@ -47,14 +47,11 @@ pub(super) fn all(repository: &Repository, images: &mut Images<'_>) -> Vec<Workl
     look_again(repository, &mut found);
     let dockerfiles = alone::dockerfiles(repository, images, &found);
     let in_use = InUse::of(repository, &found);
-    found.par_extend(dockerfiles.into_par_iter().map(|declared| {
-        let is_left_over = in_use.leaves(&repository.file(declared.at.file).source.path);
-        let made = made(declared);
-        Workload {
-            is_left_over,
-            ..made
-        }
-    }));
+    let running = found.len();
+    found.par_extend(dockerfiles.into_par_iter().map(made));
+    for workload in &mut found[running..] {
+        workload.is_left_over = in_use.leaves(&repository.file(workload.at.file).source.path);
+    }
     found.sort_by_key(|workload| workload.at);
     found
 }
