@@ -3,6 +3,9 @@
 use super::read::{Ends, Reader, Terminators};
 use super::{Arm, Choice, Test, condition, word};
 
+/// What a `case` looks at is `$1` or a variable with a default: no more is kept.
+const LONGEST_SUBJECT: usize = 256;
+
 impl Reader<'_> {
     /// Moves past a keyword, reads a list up to its end and past that.
     pub(super) fn block(&mut self, keyword: usize, end: Terminators) -> Ends {
@@ -110,20 +113,29 @@ impl Reader<'_> {
     pub(super) fn cases(&mut self) -> Ends {
         let mut ends = Ends::new();
         let mut choice = Choice::default();
-        let rest = &self.text[self.at..];
-        let subject = rest.trim_start_matches("case").trim_start();
-        let subject = word::read(subject, 0).0;
-        self.at += find_word(rest, "in").map_or(rest.len(), |found| found + 2);
+        let rest = &self.text[self.at + "case".len()..];
+        let start = rest.len() - rest.trim_start().len();
+        let (subject, end) = word::read(rest, start);
+        // each arm keeps it, and there may be a million
+        let is_known = end - start <= LONGEST_SUBJECT && !word::needs_quotes(&rest[start..end]);
+        let found = find_word(&rest[end..], "in").map(|found| end + found + 2);
+        self.at += "case".len() + found.unwrap_or(rest.len());
+        let mut falls_through = false;
         loop {
             self.skip_lines();
             if self.peek().is_none() || self.peek_word() == "esac" {
                 self.eat("esac");
-                self.choose(choice);
+                if !falls_through {
+                    self.choose(choice);
+                }
                 return ends;
             }
-            let test = Test::Is {
-                subject: subject.clone(),
-                patterns: self.patterns(),
+            let test = match self.patterns() {
+                Some(patterns) if is_known => Test::Is {
+                    subject: subject.clone(),
+                    patterns,
+                },
+                _ => Test::Unknown,
             };
             let begin = self.script.commands.len();
             self.depth += 1;
@@ -133,7 +145,9 @@ impl Reader<'_> {
                 test,
                 commands: begin..self.script.commands.len(),
             });
-            while matches!(self.peek(), Some(b';' | b'&')) {
+            while let Some(byte @ (b';' | b'&')) = self.peek() {
+                // `;&`: the next arm is run as well
+                falls_through |= byte == b'&';
                 self.at += 1;
             }
             if self.peek() == Some(b')') {
@@ -142,21 +156,23 @@ impl Reader<'_> {
         }
     }
 
-    /// The patterns of an arm, up to the bracket behind them.
-    fn patterns(&mut self) -> Vec<String> {
+    /// The patterns of an arm, up to the bracket behind them; none where they cannot be told without their quotes.
+    fn patterns(&mut self) -> Option<Vec<String>> {
         let mut patterns = Vec::new();
+        let mut need_quotes = false;
         self.eat("(");
         while !matches!(self.peek(), None | Some(b')')) {
             let (pattern, end) = word::read(self.text, self.at);
             if end == self.at {
                 self.skip_one();
             } else {
+                need_quotes |= word::needs_quotes(&self.text[self.at..end]);
                 patterns.push(pattern);
                 self.at = end;
             }
         }
         self.eat(")");
-        patterns
+        (!need_quotes).then_some(patterns)
     }
 
     /// `name()`, possibly with blanks before the brackets.

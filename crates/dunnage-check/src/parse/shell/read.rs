@@ -134,10 +134,15 @@ impl<'a> Reader<'a> {
             self.skip_blanks();
             match self.peek() {
                 Some(b'\n') => self.newline(),
-                Some(b';') if !self.starts_with(";;") => self.at += 1,
+                Some(b';') if !self.ends_arm() => self.at += 1,
                 _ => return,
             }
         }
+    }
+
+    /// `;;`, and `;&` and `;;&` of bash.
+    fn ends_arm(&self) -> bool {
+        self.starts_with(";;") || self.starts_with(";&")
     }
 
     /// The bare word at this place, for keywords. Does not move.
@@ -156,7 +161,7 @@ impl<'a> Reader<'a> {
             self.skip_lines();
             let next = self.peek_word();
             let is_end = matches!(self.peek(), None | Some(b')'))
-                || self.starts_with(";;")
+                || self.ends_arm()
                 || terminators.contains(&next)
                 || (terminators.is_empty() && is_closing(next));
             if is_end {

@@ -74,6 +74,35 @@ fn closing(bytes: &[u8], mut open: Vec<u8>, mut at: usize) -> usize {
     at.min(bytes.len())
 }
 
+/// Does a word say another thing without its quotes, since a `$` or a `*` in them stands for itself: `'$1'`, `"*"`?
+pub(super) fn needs_quotes(raw: &str) -> bool {
+    let bytes = raw.as_bytes();
+    let is_pattern = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
+    let is_special = |byte: &u8| is_pattern(byte) || matches!(byte, b'$' | b'`');
+    let (mut at, mut is_double) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'\\' if bytes.get(at + 1).is_some_and(is_special) => return true,
+            b'\\' => at + 2,
+            b'\'' if !is_double => {
+                let end = find(bytes, at + 1, b'\'');
+                if bytes[at + 1..end].iter().any(is_special) {
+                    return true;
+                }
+                end + 1
+            }
+            b'"' => {
+                is_double = !is_double;
+                at + 1
+            }
+            b'$' | b'`' => substitution(bytes, at),
+            byte if is_double && is_pattern(byte) => return true,
+            _ => at + 1,
+        };
+    }
+    false
+}
+
 fn find(bytes: &[u8], from: usize, wanted: u8) -> usize {
     bytes
         .get(from..)
