@@ -153,6 +153,7 @@ mod tests {
             is_managed: false,
             assigned: None,
             is_dropped: false,
+            is_in_lambda: false,
         }
     }
 

@@ -88,7 +88,7 @@ impl Host {
 }
 
 /// Where the server of a workload listens. None where the files do not tell.
-pub(super) fn listens(repository: &Repository, workload: &Workload) -> Option<Listening> {
+pub(crate) fn listens(repository: &Repository, workload: &Workload) -> Option<Listening> {
     let server = workload.server()?;
     let holds = Holds::of(repository, workload);
     if server.kind == ServerKind::Python || server.call.is_some() {

@@ -70,6 +70,8 @@ pub struct Call {
     pub is_managed: bool,
     /// Is it a statement by itself, so that nobody keeps its value?
     pub is_dropped: bool,
+    /// Does it stand in a lambda, so that it runs when somebody calls that?
+    pub is_in_lambda: bool,
     /// The name that its value is assigned to, dotted.
     pub assigned: Option<Short>,
 }

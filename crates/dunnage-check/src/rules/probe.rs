@@ -1,5 +1,7 @@
 //! Probes: what restarts a healthy pod, what keeps traffic on a sick one.
 
+mod blocking;
+mod event_loop_blocked;
 mod exec_starts_python;
 mod liveness_is_readiness;
 mod liveness_timeout_under_quota;
@@ -20,4 +22,5 @@ pub(super) const RULES: &[&Rule] = &[
     &no_startup_probe::RULE,
     &one_worker_for_requests_and_probe::RULE,
     &no_healthcheck::RULE,
+    &event_loop_blocked::RULE,
 ];

@@ -112,7 +112,7 @@ const PARTS: &[Part] = &[
             ),
             (
                 "Liveness survives a throttled moment, a slow start and a long request",
-                &["PROBE003", "PROBE005", "PROBE007"],
+                &["PROBE003", "PROBE005", "PROBE007", "PROBE009"],
             ),
             (
                 "A probe is cheap and asks about this container alone",

@@ -140,6 +140,6 @@ const WITHOUT: &[(&str, &str)] = &[
     ),
     (
         "PROBE006",
-        "what a probe's handler asks, through a framework's routes and layers, is seldom told by files",
+        "what a probe's handler asks, through a framework's routes and layers, is seldom told by files; what keeps the loop that answers it is PROBE009's",
     ),
 ];

@@ -22,6 +22,7 @@ pub(super) fn draw(tree: &ModModule, text: &str, id: FileId) -> Module {
         },
         scopes: Vec::new(),
         function: Short::default(),
+        lambdas: 0,
         fate: None,
     };
     for statement in &tree.body {
@@ -74,6 +75,8 @@ struct Walk {
     scopes: Vec<(Short, bool)>,
     /// [`Call::function`] of what is found now.
     function: Short,
+    /// How many lambdas are around the current expression.
+    lambdas: u32,
     fate: Option<Fate>,
 }
 
@@ -179,6 +182,7 @@ impl Walk {
             function: self.function.clone(),
             is_managed: fate.as_ref().is_some_and(|fate| fate.is_managed),
             is_dropped: fate.as_ref().is_some_and(|fate| fate.is_dropped),
+            is_in_lambda: self.lambdas > 0,
             assigned: fate.and_then(|fate| fate.assigned),
         };
         self.module.calls.push(found);
@@ -280,7 +284,10 @@ impl<'a> Visitor<'a> for Walk {
             Expr::Named(named) => self.bind(&named.target, &named.value),
             _ => {}
         }
+        let is_lambda = u32::from(expression.is_lambda_expr());
+        self.lambdas += is_lambda;
         visitor::walk_expr(self, expression);
+        self.lambdas -= is_lambda;
     }
 
     /// Types run no code that counts here.

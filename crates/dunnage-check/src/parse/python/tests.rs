@@ -1,4 +1,4 @@
-use super::{Module, Value, parse};
+use super::{Call, Module, Value, parse};
 use crate::source::{FileId, Source};
 use proptest::prelude::*;
 use thin_vec::thin_vec;
@@ -91,6 +91,24 @@ fn what_becomes_of_a_calls_value_is_known() {
     assert_eq!(fates, expected);
     assert!(module.calls.iter().all(|call| &*call.function == "W.run"));
     assert_eq!(module.functions[0].parameters, ["self"]);
+}
+
+#[test]
+fn what_stands_in_a_lambda_is_known_to_run_later() {
+    let module = module("def f():\n    a(lambda: b(c()), d())\n    e()\n");
+    let of = |call: &Call| (call.name.to_string(), call.is_in_lambda);
+    let found: Vec<_> = module.calls.iter().map(of).collect();
+    let expected = [
+        ("a", false),
+        ("b", true),
+        ("c", true),
+        ("d", false),
+        ("e", false),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(name, is_in)| (name.to_owned(), is_in))
+    );
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub(in crate::rules) fn severity(context: &Context<'_>, workload: &Workload) -> 
 }
 
 /// Does the answer come from the program, so that it waits behind its work?
-fn asks_the_program(live: &Probe) -> bool {
+pub(super) fn asks_the_program(live: &Probe) -> bool {
     let clients = ["curl", "wget", "urllib", "requests", "httpx", "http://"];
     if live.exec.is_empty() {
         !live.action.starts_with("tcp")
