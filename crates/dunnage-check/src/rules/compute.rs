@@ -8,7 +8,7 @@ use crate::parse::command::ServerKind;
 use crate::repository::Repository;
 use crate::rules::about::is_imported;
 use crate::rules::img::serves_for_development;
-use crate::source::{Location, Stated};
+use crate::source::Location;
 
 /// Who imports them has numbers, images or documents to work on. By the names under which they are installed.
 const COMPUTING: &[&str] = &[
@@ -116,14 +116,22 @@ pub(super) fn computes_in_threads(repository: &Repository, workload: &Workload) 
     pools.any(|name| is_imported(repository, workload, name))
 }
 
-/// How many threads of Python may want a CPU at the same moment: processes × threads of the server; 1 where nothing tells.
-pub(super) fn threads_at_once(repository: &Repository, workload: &Workload) -> u64 {
-    use ServerKind as Kind;
-    let processes = if has_several_workers(workload) {
+/// How many processes of the server share the limit; 1 where nothing tells.
+pub(super) fn processes_at_once(workload: &Workload) -> u64 {
+    let usual = if has_several_workers(workload) {
         DEFAULT_OF_SEVERAL
     } else {
         1
     };
+    let server = workload.server();
+    let written = server.and_then(|server| server.workers.as_ref());
+    written.map_or(usual, |workers| u64::from(workers.value))
+}
+
+/// How many threads of Python may want a CPU at the same moment: processes × threads of the server; 1 where nothing tells.
+pub(super) fn threads_at_once(repository: &Repository, workload: &Workload) -> u64 {
+    use ServerKind as Kind;
+    let processes = processes_at_once(workload);
     let Some(server) = workload.server() else {
         return processes;
     };
@@ -133,12 +141,8 @@ pub(super) fn threads_at_once(repository: &Repository, workload: &Workload) -> u
         Kind::Python if serves_for_development(repository, workload) => ONE_FOR_EACH_REQUEST,
         _ => 1,
     };
-    let or = |written: &Option<Stated<u32>>, usual| {
-        written
-            .as_ref()
-            .map_or(usual, |count| u64::from(count.value))
-    };
-    or(&server.workers, processes) * or(&server.threads, threads)
+    let written = server.threads.as_ref();
+    processes * written.map_or(threads, |count| u64::from(count.value))
 }
 
 /// The package that shows that a program computes, and where it is imported.

@@ -18,8 +18,8 @@ rule! {
     /// ## What it finds
     ///
     /// A liveness probe that asks what the readiness probe asks and gives up as soon. An info where that takes more than 30 s:
-    /// what fails for so long may as well be restarted. An info as well where PROBE003 finds the same probe too short for the CPU limit:
-    /// one remedy, a longer timeout, is worth most there.
+    /// what fails for so long may as well be restarted. An info as well where PROBE003 warns that the same probe is too short for the
+    /// CPU limit: one remedy, a longer timeout, is worth most there.
     ///
     /// ## Why
     ///

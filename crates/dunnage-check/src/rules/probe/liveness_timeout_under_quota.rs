@@ -5,9 +5,13 @@ use crate::fix::Fix;
 use crate::fix::yaml::{New, set};
 use crate::graph::render::cpu_in_words;
 use crate::graph::workload::{Probe, Workload};
+use crate::parse::command::ServerKind;
 use crate::repository::Repository;
-use crate::rules::compute::{computes, computes_in_threads, threads_at_once};
+use crate::rules::compute::{
+    computes, computes_in_threads, imports, processes_at_once, threads_at_once,
+};
 use crate::rules::manifest::{Manifest, python_services};
+use crate::rules::probe::one_worker_for_requests_and_probe::is_one_by_one;
 use crate::rules::{Context, Family, Persona, rule};
 
 /// From this limit on a container is rarely stopped for so long that a second passes.
@@ -16,8 +20,12 @@ const ROOMY: u64 = 2_000;
 const ONE: u64 = 1_000;
 /// Up to this one it is stopped for half of every busy period.
 const TIGHT: u64 = 500;
+/// Up to this one even a small program's start and its seldom work take a multiple of a second.
+const TINY: u64 = 200;
 /// From so many threads for each CPU on it does not help that they mostly wait.
 const MANY: u64 = 8;
+/// So many are no crowd under any limit: a development server has them that starts one for each request.
+const FEW: u64 = 2;
 /// What is advised, in seconds.
 const ADVISED: u32 = 5;
 
@@ -28,12 +36,20 @@ rule! {
     /// `tcpSocket` probe is not meant: the kernel accepts for the program. Nor is an `exec` probe, unless it asks the program
     /// over HTTP. Nothing where no probe reaches the server as it is (NET001, NET002).
     ///
-    /// - From a limit of 1 on it is an info, since one process of Python runs on one CPU, and a few that wait for others use no
-    ///   more. A warning where the program's modules import what computes and more processes or threads than the limit has CPUs
-    ///   do it, also those that Polars, PyTorch and the like start for each CPU of the node; where there are 8 for each CPU; and
-    ///   of MLflow and Airflow, whose own workers are four.
-    /// - Below 1 it is a warning. An error up to `500m` where several processes or threads share the limit or the program
-    ///   computes.
+    /// How bad it is depends on what the files show of the program:
+    ///
+    /// - Below a limit of 1 it is a warning where the program computes (its modules import NumPy, pandas, a library of models or
+    ///   documents, or it installs one and is not among the files itself), where several processes share the limit, where there
+    ///   are 8 threads for each CPU, where one sync worker of gunicorn answers one request after the other, and up to `200m`,
+    ///   where the start alone takes five times its CPU. Up to `500m` it is an error where the program computes or several
+    ///   processes share the limit.
+    /// - From a limit of 1 on it is a warning where the program computes in more processes or threads than the limit has CPUs,
+    ///   also in those that Polars, PyTorch and the like start for each CPU of the node; where there are 8 for each CPU; and of
+    ///   MLflow and Airflow, whose own workers are four.
+    /// - Else it is an info: one process that mostly waits for others (a small API, a to-do list) rarely uses up its quota for
+    ///   so long that three answers in a row are late.
+    ///
+    /// Streamlit answers the probe beside the program's threads: never an error, and only what is imported counts.
     ///
     /// ## Why
     ///
@@ -138,8 +154,7 @@ pub(super) fn asks_the_program(live: &Probe) -> bool {
 fn from_one_on(repository: &Repository, workload: &Workload, limit: u64) -> Severity {
     let threads = threads_at_once(repository, workload);
     let is_more = threads * 1_000 > limit || computes_in_threads(repository, workload);
-    let is_felt = is_more && computes(repository, workload);
-    if is_felt || threads * 1_000 >= MANY * limit {
+    if is_more && is_felt(repository, workload) || is_crowded(threads, limit) {
         Severity::Warning
     } else {
         Severity::Info
@@ -147,12 +162,37 @@ fn from_one_on(repository: &Repository, workload: &Workload, limit: u64) -> Seve
 }
 
 fn below_one(repository: &Repository, workload: &Workload, limit: u64) -> Severity {
-    let is_shared = threads_at_once(repository, workload) > 1;
-    if limit <= TIGHT && (is_shared || computes(repository, workload)) {
+    let is_busy = processes_at_once(workload) > 1 || is_felt(repository, workload);
+    if is_busy && limit <= TIGHT && !is_beside(workload) {
         Severity::Error
-    } else {
+    } else if is_busy
+        || limit <= TINY
+        || is_crowded(threads_at_once(repository, workload), limit)
+        || workload.server().is_some_and(is_one_by_one)
+    {
         Severity::Warning
+    } else {
+        Severity::Info
     }
+}
+
+/// Does it compute, for so long that the probe feels it?
+fn is_felt(repository: &Repository, workload: &Workload) -> bool {
+    if is_beside(workload) {
+        imports(repository, workload).is_some()
+    } else {
+        computes(repository, workload)
+    }
+}
+
+/// Does Streamlit answer the probe, on its own loop, while the program runs in other threads?
+fn is_beside(workload: &Workload) -> bool {
+    let server = workload.server();
+    server.is_some_and(|server| server.kind == ServerKind::Streamlit)
+}
+
+fn is_crowded(threads: u64, limit: u64) -> bool {
+    threads > FEW && threads * 1_000 >= MANY * limit
 }
 
 fn fix(manifest: &Manifest<'_>, live: &Probe) -> Option<Fix> {

@@ -90,7 +90,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn is_one_by_one(server: &Server) -> bool {
+/// Is it gunicorn with one sync worker, for certain?
+pub(super) fn is_one_by_one(server: &Server) -> bool {
     let is_sync = server
         .worker_class
         .as_ref()
