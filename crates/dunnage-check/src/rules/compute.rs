@@ -116,6 +116,13 @@ pub(super) fn computes_in_threads(repository: &Repository, workload: &Workload) 
     pools.any(|name| is_imported(repository, workload, name))
 }
 
+/// Is a library installed that computes in threads, by whatever it is that uses it?
+pub(super) fn installs_pools(workload: &Workload) -> bool {
+    POOLS
+        .iter()
+        .any(|name| workload.packages.contains_key(*name))
+}
+
 /// How many processes of the server share the limit; 1 where nothing tells.
 pub(super) fn processes_at_once(workload: &Workload) -> u64 {
     let usual = if has_several_workers(workload) {

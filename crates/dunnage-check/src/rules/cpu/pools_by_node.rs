@@ -12,6 +12,7 @@ use crate::repository::Repository;
 use crate::rules::about::{
     about, mentions, planned_threads, pythons, runs_dunnage, set_env, use_dunnage,
 };
+use crate::rules::compute::installs_pools;
 use crate::rules::manifest::first_call;
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::Location;
@@ -23,10 +24,15 @@ rule! {
     /// pool may have: no `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` or any other variable that it obeys, in the image, the
     /// manifest or the code.
     ///
-    /// It is an error for libraries that compute in threads without being asked (PyTorch, LightGBM, faiss, numexpr) under a limit
-    /// below 4 CPUs, and a warning for scikit-learn, whose own loops keep to the quota and whose products of matrices do not,
-    /// and for SciPy and statsmodels. Of NumPy, pandas and pyarrow it is one where the program is seen to import them and to
-    /// multiply matrices, to read columns (`read_parquet`) or to load a model (`pickle.load`, `joblib.load`), else an info.
+    /// - It is an error for libraries that compute in threads without being asked (PyTorch, LightGBM, faiss, numexpr) under a
+    ///   limit below 4 CPUs.
+    /// - It is a warning for SciPy and statsmodels.
+    /// - NumPy, pandas, pyarrow and scikit-learn are found where the program imports them. It is a warning where it is also seen
+    ///   to multiply matrices or to solve equations (`numpy.dot`, `numpy.linalg`, a linear or logistic regression, a
+    ///   decomposition such as PCA, a Gaussian mixture or process), to read columns (`read_parquet`), or to load a model
+    ///   (`pickle.load`, `joblib.load`) where a library is installed whose models compute in threads (XGBoost, LightGBM), else an
+    ///   info: pandas has no pool, a forest without `n_jobs` runs in one thread, and so does a prediction for one row.
+    ///
     /// `celery beat` and `celery flower` compute nothing and are left alone.
     ///
     /// A library that only stands in a list of dependencies is a guess, shown by `--persona pedantic`, as an info: the list
@@ -43,11 +49,20 @@ rule! {
     /// matrices of 1000 × 1000 with the default of 2 threads was throttled in 19 of 19 periods and took 1.91 s; with 1
     /// thread in 0 of 17 and took 1.69 s. A thread beside it that sleeps 1 ms woke up after 47 ms instead of 1.8 (p99).
     ///
+    /// Which calls use such a pool was tried by the CPU time of each thread (2 CPUs, 2026-11-30, NumPy 2.4.6, pandas 3.1.1,
+    /// scikit-learn 1.9.1, 4000 rows of 30 columns). In several threads: products of matrices, singular values,
+    /// `DataFrame.dot`; of scikit-learn to fit `LogisticRegression`, `LinearRegression`, `PCA`, `TruncatedSVD`,
+    /// `LinearDiscriminantAnalysis`, `KernelRidge`, `EllipticEnvelope`, `GaussianMixture`, `KMeans` and histogram gradient
+    /// boosting. In one: groups, joins, `corr`, `eval` (without numexpr) and `read_csv` of pandas, forests and single trees,
+    /// gradient boosting, support vectors, `Ridge`, `Lasso`, `SGDClassifier`, and one row predicted by a forest or a logistic
+    /// regression. What scikit-learn starts itself (`n_jobs=-1`, the OpenMP of `KMeans` and histogram gradient boosting) keeps
+    /// to the quota: with `50000 100000` in `cpu.max` joblib 1.6.0 and scikit-learn count one CPU, OpenBLAS two.
+    ///
     /// ## Example
     /// ```yaml
     /// resources:
     ///   limits:
-    ///     cpu: "1"        # and scikit-learn in requirements.txt
+    ///     cpu: "1"        # and the program imports torch
     /// ```
     ///
     /// ## Instead
@@ -80,7 +95,6 @@ rule! {
 
 /// They compute in threads as soon as they are used.
 const EAGER: &[&str] = &[
-    "scikit-learn",
     "torch",
     "lightgbm",
     "faiss-cpu",
@@ -91,15 +105,14 @@ const EAGER: &[&str] = &[
     "umap-learn",
 ];
 
-/// Of these, those whose pools keep to the quota (scikit-learn asks loky), beside the BLAS that they bring.
-const HALF: &[&str] = &["scikit-learn", "statsmodels"];
+/// Of these, the one whose threads are those of the BLAS below it only.
+const HALF: &str = "statsmodels";
 
 /// They do where matrices are multiplied or columns are read.
-const OTHERS: &[&str] = &["scipy", "numpy", "pandas", "pyarrow"];
+const OTHERS: &[&str] = &["scipy", "scikit-learn", "numpy", "pandas", "pyarrow"];
 
-/// Calls that do, or that bring a model which does.
+/// Calls that do.
 const HEAVY: &[&str] = &[
-    "joblib.load",
     "numpy.dot",
     "numpy.einsum",
     "numpy.linalg.",
@@ -107,9 +120,19 @@ const HEAVY: &[&str] = &[
     "numpy.tensordot",
     "pandas.read_feather",
     "pandas.read_parquet",
-    "pickle.load",
     "pyarrow.",
+    "sklearn.covariance.",
+    "sklearn.decomposition.",
+    "sklearn.discriminant_analysis.",
+    "sklearn.gaussian_process.",
+    "sklearn.kernel_ridge.",
+    "sklearn.linear_model.LinearRegression",
+    "sklearn.linear_model.LogisticRegression",
+    "sklearn.mixture.",
 ];
+
+/// Calls that bring a model, of which only what is installed tells how it computes.
+const LOADS: &[&str] = &["joblib.load", "pickle.load"];
 
 /// From here on a pool of the node's size is less out of proportion.
 const SMALL_MILLICPU: u64 = 4000;
@@ -148,14 +171,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             cpu_in_words(limit.value)
         );
         let is_eager = EAGER.contains(&library);
-        let is_error =
-            is_eager && !HALF.contains(&library) && limit.value < SMALL_MILLICPU && is_imported;
-        let is_light = !is_eager
-            && library != "scipy"
-            && first_call(context, workload, |name| {
-                HEAVY.iter().any(|heavy| name.starts_with(heavy))
-            })
-            .is_none();
+        let is_error = is_eager && library != HALF && limit.value < SMALL_MILLICPU && is_imported;
+        let is_light = !is_eager && library != "scipy" && !is_heavy(context, workload);
         let is_sure = is_imported && workload.unknown_environment.is_none();
         let is_likely =
             is_imported || is_eager && is_imported_beside(context.repository, library, at);
@@ -186,6 +203,17 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         finding = finding.fix(use_dunnage(context.repository, workload));
         findings.push(about(finding, workload));
     }
+}
+
+/// Is the program seen to do what a pool does?
+fn is_heavy(context: &Context<'_>, workload: &Workload) -> bool {
+    let multiplies = first_call(context, workload, |name| {
+        HEAVY.iter().any(|heavy| name.starts_with(heavy))
+    });
+    let loads = first_call(context, workload, |name| {
+        LOADS.iter().any(|load| name.starts_with(load))
+    });
+    multiplies.is_some() || loads.is_some() && installs_pools(workload)
 }
 
 fn library(workload: &Workload, names: &[&'static str]) -> Option<(&'static str, Location)> {
