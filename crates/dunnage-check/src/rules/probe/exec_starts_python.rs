@@ -2,8 +2,9 @@
 
 use crate::finding::{Confidence, Finding, Severity};
 use crate::graph::render::cpu_in_words;
-use crate::graph::workload::Probe;
-use crate::rules::manifest::python_services;
+use crate::graph::workload::{Probe, Workload};
+use crate::parse::yaml::Node;
+use crate::rules::manifest::{Manifest, python_services};
 use crate::rules::{Context, Family, Persona, rule};
 
 /// Milliseconds of CPU for a Python that imports next to nothing, and for `celery inspect ping` of the smallest application.
@@ -23,6 +24,10 @@ const LIGHT: [&str; 9] = [
 ];
 /// A timeout, in seconds, that the start of an application meets under any limit that is usual.
 const PATIENT: u32 = 5;
+/// What lets `celery inspect` be: seconds from one to the next, seconds for its answer, and a CPU in thousandths.
+const SELDOM: u32 = 60;
+const UNHURRIED: u32 = 10;
+const ONE: u64 = 1_000;
 /// How many times the time that a bare start takes under the limit its timeout has to be.
 const RESERVE: u64 = 10;
 
@@ -32,7 +37,13 @@ rule! {
     /// A probe that starts a Python of its own in the container: `python -c …`, `celery inspect ping`, `manage.py check`. An info
     /// where it costs little: the program's start takes less than 2 % of the CPU that the limit gives in a period, and the timeout
     /// is 5 s or more, or for a Python that imports little ten times what it takes. Counted are 40 ms for such a one, and for any
-    /// other 300 ms, the least that it takes, so that it has to be less than 0.5 %.
+    /// other 300 ms, the least that it takes, so that it has to be less than 0.5 %. An info as well is `celery inspect` every 60 s or
+    /// more seldom with a timeout of 10 s or more, under a limit of at least 1 CPU or none: it takes 1 to 2 % of it.
+    ///
+    /// It is an error where `celery inspect` can get no answer, whatever it costs: the kubelet starts an `exec` probe without a
+    /// shell, so that `-d celery@$HOSTNAME` asks for a worker of just that name (only `$(NAME)` is replaced, and only where the
+    /// container's `env` has it), or it asks for this pod's `celery@…` where the manifest names the worker otherwise
+    /// (`-n high@%h`). `inspect` then ends with status 69 (tried with celery 5.7.0).
     ///
     /// ## Why
     ///
@@ -63,7 +74,7 @@ rule! {
     ///
     /// ## Fix
     ///
-    /// None: another way to ask has to be there first.
+    /// None: another way to ask has to be there first, or a shell: `[sh, -c, 'celery -A shop inspect ping -d celery@$HOSTNAME']`.
     ///
     /// ## References
     ///
@@ -83,7 +94,7 @@ rule! {
 }
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    for (workload, _) in python_services(context) {
+    for (workload, manifest) in python_services(context) {
         let probes = &workload.probes;
         let named = [
             ("liveness", &probes.liveness),
@@ -97,6 +108,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some((name, probe, program)) = found else {
             continue;
         };
+        if let Some(why) = unanswered(context, workload, probe, &manifest) {
+            let message = format!("the {name} probe gets no answer: {why}");
+            let finding = Finding::new(&RULE, probe.at, message).severity(Severity::Error);
+            findings.push(finding.within(workload));
+            continue;
+        }
         let limit = workload
             .limits
             .cpu
@@ -129,8 +146,111 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Why no worker answers to the name that `celery inspect` asks for, where that is certain.
+fn unanswered(
+    context: &Context<'_>,
+    workload: &Workload,
+    probe: &Probe,
+    manifest: &Manifest<'_>,
+) -> Option<String> {
+    let first = probe.exec.first()?;
+    if first.rsplit('/').next() == Some("celery") {
+        let asked = value_of(&probe.exec, &["-d", "--destination"])?;
+        let is_lost =
+            is_unexpanded(asked, manifest) && !is_named(context, workload, asked, manifest);
+        return is_lost.then(|| format!("no shell expands `{asked}`, and no worker has that name"));
+    }
+    let is_shell = matches!(first.rsplit('/').next(), Some("sh" | "bash"));
+    let [_, option, text] = probe.exec.as_slice() else {
+        return None;
+    };
+    if !is_shell || option != "-c" {
+        return None;
+    }
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let asked = value_of(&words, &["-d", "--destination"])?.trim_matches(['"', '\'']);
+    let (name, host) = asked.split_once('@')?;
+    let worker = worker_name(manifest)?;
+    let is_own = matches!(host, "$HOSTNAME" | "${HOSTNAME}" | "$(hostname)");
+    let is_plain = |name: &str| !name.contains(['$', '%', '`', ',']);
+    let differs = name != worker && is_plain(name) && is_plain(&worker);
+    (is_own && differs).then(|| format!("it asks `{asked}`, and the worker's name is `{worker}@…`"))
+}
+
+/// Is the worker started with just that name, which nothing expands there either?
+fn is_named(
+    context: &Context<'_>,
+    workload: &Workload,
+    asked: &str,
+    manifest: &Manifest<'_>,
+) -> bool {
+    let is_built_so = workload.built.is_some_and(|built| {
+        let text = &context.repository.file(built.file).source.text;
+        text.contains(asked)
+    });
+    is_built_so || started(manifest).iter().any(|word| word.contains(asked))
+}
+
+/// The words by which the manifest itself starts the container.
+fn started(manifest: &Manifest<'_>) -> Vec<String> {
+    ["command", "args"]
+        .iter()
+        .filter_map(|key| manifest.container.get(key))
+        .flat_map(Node::items)
+        .filter_map(|word| word.text().map(str::to_owned))
+        .collect()
+}
+
+/// Does the word name a variable in a way that the kubelet leaves as it is?
+fn is_unexpanded(word: &str, manifest: &Manifest<'_>) -> bool {
+    let Some((_, rest)) = word.split_once('$') else {
+        return false;
+    };
+    let Some((name, _)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
+        // `$$` is a dollar for the kubelet, and no worker is named with one either
+        return rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{'));
+    };
+    let entries = manifest.container.get("env").map(Node::items);
+    let mut named = entries
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|entry| entry.get("name")?.text());
+    !named.any(|declared| declared == name)
+}
+
+/// What stands before the `@` in the name of the worker that the manifest itself starts, without a shell.
+fn worker_name(manifest: &Manifest<'_>) -> Option<String> {
+    let words = started(manifest);
+    let is_worker = words.first()?.rsplit('/').next() == Some("celery");
+    if !is_worker || !words.iter().any(|word| word == "worker") {
+        return None;
+    }
+    let name = value_of(&words, &["-n", "--hostname"]).unwrap_or("celery@%h");
+    // a name without an `@` is that of the host
+    Some(
+        name.split_once('@')
+            .map_or("celery", |(name, _)| name)
+            .to_owned(),
+    )
+}
+
+/// The value of an option, as `-d NAME` or `--destination=NAME`.
+fn value_of<'a>(words: &'a [String], names: &[&str]) -> Option<&'a str> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        if names.contains(&word.as_str()) {
+            return words.get(at + 1).map(String::as_str);
+        }
+        let (name, value) = word.split_once('=')?;
+        names.contains(&name).then_some(value)
+    })
+}
+
 /// Does it take a small share of the CPU that a period gives, and has it the time for it?
 fn is_cheap(program: &str, probe: &Probe, limit: Option<u64>) -> bool {
+    let is_seldom = probe.period >= SELDOM && probe.timeout.0 >= UNHURRIED;
+    if program == "celery inspect" && is_seldom && limit.unwrap_or(ONE) >= ONE {
+        return true;
+    }
     let given = u64::from(probe.period) * limit.unwrap_or(1_000);
     let cost = cost(program, probe);
     // what loads an application takes more than the smallest one, so less is borne
