@@ -71,7 +71,7 @@ impl<'a> Files<'a> {
         Self {
             repository,
             context: normalise(context),
-            workdir: workdir.to_owned(),
+            workdir: absolute("/", workdir),
             copies,
             written: stages
                 .iter()
@@ -214,9 +214,9 @@ impl<'a> Files<'a> {
     }
 }
 
-/// A path of the image.
+/// A path of the image. What begins with a variable that is set nowhere here, `$HOME/shop`, is a folder of its own.
 fn absolute(workdir: &str, path: &str) -> String {
-    let path = if path.starts_with('/') {
+    let path = if path.starts_with(['/', '$']) {
         path.to_owned()
     } else {
         format!("{workdir}/{path}")
@@ -320,6 +320,8 @@ mod tests {
         assert_eq!(absolute("/app", "run.sh"), "/app/run.sh");
         assert_eq!(absolute("/app", "./x/../run.sh"), "/app/run.sh");
         assert_eq!(absolute("/", "/run.sh"), "/run.sh");
+        assert_eq!(absolute("$HOME/app", "$HOME/app"), "/$HOME/app");
+        assert_eq!(absolute("$HOME/app", "./run.sh"), "/$HOME/app/run.sh");
     }
 
     #[test]

@@ -57,11 +57,17 @@ pub(super) fn staying(workload: &Workload) -> Vec<Staying> {
     workload.steps.iter().filter_map(of_step).collect()
 }
 
-/// Is process 1 a shell or a script that was read, which passes no SIGTERM on to the server?
+/// Does a project tool of this name stay in front of what it starts and pass no SIGTERM on?
+pub(super) fn keeps_term(tool: &str) -> bool {
+    matches!(tool, "hatch" | "conda" | "mamba")
+}
+
+/// Is process 1 a shell, a script that was read or a project tool which passes no SIGTERM on to the server?
 pub(super) fn stays_deaf(workload: &Workload) -> bool {
     workload.life.foreign_init.is_none()
         && match workload.first() {
             Some(Step::Shell { .. }) => true,
+            Some(Step::Wrapper { name, .. }) => name.split(' ').next().is_some_and(keeps_term),
             Some(Step::Script { .. }) => workload
                 .script
                 .as_ref()

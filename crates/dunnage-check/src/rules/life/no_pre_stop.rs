@@ -19,8 +19,9 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
-    /// `dunnage run --drain-delay`. Not where SIGTERM reaches no server (a shell that stays or may stay, or a Python that ignores
-    /// it, is process 1): that one serves on until it is killed, which is another finding. Not where a server for development
+    /// `dunnage run --drain-delay`. It comes once the signal reaches the server: not
+    /// where a shell that stays or may stay, `conda run`, `hatch run` or a Python that ignores it is process 1. That one serves on
+    /// until it is killed, which is another finding (PID002, PID003, PID008, LIFE001). Not where a server for development
     /// or a reloader serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment
     /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. Nor where
     /// no request reaches the server as it is (NET001, NET002).

@@ -3,7 +3,7 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::parse::command::Step;
 use crate::rules::about::{about, pythons, runs_dunnage};
-use crate::rules::shells::program;
+use crate::rules::shells::{keeps_term, program};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -71,8 +71,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 continue;
             }
             let program = program(workload);
-            let keeps = matches!(tool, "hatch" | "conda" | "mamba");
-            let finding = if keeps && !runs_dunnage(workload) {
+            let finding = if keeps_term(tool) && !runs_dunnage(workload) {
                 let message =
                     format!("`{name}` stays in front of {program} and passes no SIGTERM on");
                 Finding::new(&RULE, *at, message)
