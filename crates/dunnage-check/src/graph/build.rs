@@ -6,6 +6,7 @@ use super::ending;
 use super::files::{Files, lineage};
 use super::images::{Link, Reference};
 use super::kubernetes::Environment;
+use super::listens;
 use super::packages;
 use super::python::{Signs, judge};
 use super::reach;
@@ -173,6 +174,7 @@ fn add_python(repository: &Repository, files: Option<&Files<'_>>, workload: &mut
     add_program(repository, files, workload);
     workload.ends = ending::ends(repository, workload);
     development::add(repository, workload, files.map(Files::workdir));
+    workload.life.is_only_scraped |= listens::is_only_scraped(repository, workload);
     workload.missed = reach::missed(repository, workload).map(Box::new);
 }
 

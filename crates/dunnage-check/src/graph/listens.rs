@@ -8,7 +8,7 @@ mod code;
 mod hold;
 
 use super::render::server_name;
-use super::workload::Workload;
+use super::workload::{Asker, Workload};
 use crate::parse::command::{Binding, Server, ServerKind};
 use crate::repository::Repository;
 use crate::source::{Location, Stated};
@@ -100,6 +100,18 @@ pub(crate) fn listens(repository: &Repository, workload: &Workload) -> Option<Li
         is_code: false,
         sockets: of_command(server, &holds)?,
     })
+}
+
+/// Do the Services ask nothing but ports on which the program itself serves metrics?
+pub(super) fn is_only_scraped(repository: &Repository, workload: &Workload) -> bool {
+    let holds = Holds::of(repository, workload);
+    let requests = workload.requests.iter();
+    let mut asked = requests.filter(|request| request.by == Asker::Service);
+    let ports: Vec<u16> = code::metrics(repository, workload, &holds)
+        .flatten()
+        .collect();
+    let is_any = asked.clone().next().is_some();
+    is_any && asked.all(|request| ports.contains(&request.port))
 }
 
 /// What a server does by itself.

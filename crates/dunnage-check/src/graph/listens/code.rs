@@ -76,6 +76,33 @@ pub(super) fn listens(
     })
 }
 
+/// On which ports a workload's modules serve metrics for Prometheus; none for one that the files do not tell.
+pub(super) fn metrics<'a>(
+    repository: &'a Repository,
+    workload: &'a Workload,
+    holds: &'a Holds<'a>,
+) -> impl Iterator<Item = Option<u16>> + 'a {
+    let exports = |call: &&Call| {
+        let name = call.name.strip_prefix("prometheus_client.");
+        let name = name.map(|name| name.trim_start_matches("exposition."));
+        matches!(name, Some("start_http_server" | "start_wsgi_server"))
+    };
+    let modules = workload
+        .modules
+        .iter()
+        .filter_map(|file| Some((*file, repository.module(*file)?)));
+    modules.flat_map(move |(file, module)| {
+        let code = Code {
+            repository,
+            file,
+            module,
+            holds,
+        };
+        let calls = module.calls.iter().filter(exports);
+        calls.map(move |call| code.text(call.argument(0, "port")?)?.value.parse().ok())
+    })
+}
+
 /// Whose server a call starts.
 fn serves(module: &Module, call: &Call) -> Option<Serves> {
     let with = |name, host, port, defaults| {

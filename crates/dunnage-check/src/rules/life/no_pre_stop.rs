@@ -24,12 +24,13 @@ rule! {
     /// until it is killed, which is another finding (PID002, PID003, PID008, LIFE001). Not where a server for development
     /// or a reloader serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment
     /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. Nor where
-    /// no request reaches the server as it is (NET001, NET002).
+    /// no request reaches the server as it is (NET001, NET002), or none but a scrape: a port of metrics, by its name or by
+    /// `prometheus_client.start_http_server`.
     ///
     /// An info for one replica: who keeps one bears that nobody answers while its node is drained, which is longer than these
     /// seconds. An autoscaler's maximum and a count of Kustomize are counted as replicas. An info, too, for a dashboard
     /// (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, for MLflow, whose clients try again,
-    /// for a port of metrics, for a program that is seen to end by itself, and where neither the command nor the image's
+    /// for a program that is seen to end by itself, and where neither the command nor the image's
     /// Dockerfile is known.
     ///
     /// ## Why
@@ -97,7 +98,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if life.pre_stop.is_some() || is_deaf || is_pointless || drains(context, workload) {
             continue;
         }
-        if workload.missed.is_some() {
+        if workload.missed.is_some() || life.is_only_scraped {
             continue;
         }
         let message = "no preStop: for some seconds after SIGTERM the Service still sends requests to a server that has closed";
@@ -109,7 +110,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let wakes_nobody = is_dashboard(workload)
             || is_borne(workload)
             || !workload.is_service()
-            || life.is_only_scraped
             || is_unseen(workload);
         if is_borne_anyway || wakes_nobody {
             finding = finding.severity(Severity::Info);

@@ -8,10 +8,11 @@ rule! {
     /// ## What it finds
     ///
     /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
-    /// a dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by itself, for a port
-    /// of metrics, where neither the command nor the image's Dockerfile is known, and where no other pod could answer
+    /// a dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by itself, where neither the command nor the image's Dockerfile is known, and where no other pod could answer
     /// meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet. An autoscaler's maximum and
-    /// a count of Kustomize are counted as replicas. Nothing where no request reaches the server as it is (NET001, NET002).
+    /// a count of Kustomize are counted as replicas. Nothing where no request reaches the server as it is (NET001, NET002),
+    /// and where all that the Service asks is a port of metrics, by its name or by `prometheus_client.start_http_server`: a scrape
+    /// that is missed harms nobody.
     ///
     /// ## Why
     ///
@@ -64,7 +65,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(service) = workload.life.service else {
             continue;
         };
-        if workload.probes.readiness.is_some() || workload.missed.is_some() {
+        let matters = workload.missed.is_none() && !workload.life.is_only_scraped;
+        if workload.probes.readiness.is_some() || !matters {
             continue;
         }
         let message =
@@ -74,7 +76,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .because(service, "a Service sends requests to it");
         let wakes_nobody = is_dashboard(workload)
             || !workload.is_service()
-            || workload.life.is_only_scraped
             || is_unseen(workload)
             || manifest.is_replaced_alone(workload);
         if wakes_nobody {
