@@ -3,14 +3,14 @@
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Edit, Fix, Target};
 use crate::graph::render;
-use crate::graph::workload::Workload;
-use crate::parse::command::{Server, ServerKind, Step, Tail, Word};
+use crate::graph::workload::{Entrypoint, Workload};
+use crate::parse::command::{self, Server, ServerKind, Step, Tail, Word};
 use crate::parse::dockerfile::{Shell, becomes};
-use crate::parse::shell::Script;
+use crate::parse::shell::{Command, Script, Test};
 use crate::repository::Repository;
 use crate::rules::about::use_dunnage;
 use crate::rules::{Rule, term};
-use crate::source::{Location, Span, Stated};
+use crate::source::{Location, Span, Stated, names_development, names_production};
 
 /// A shell that was given a text and stays in front of what it starts.
 pub(super) struct Staying {
@@ -273,6 +273,53 @@ pub(super) fn handles_term(script: &Script) -> bool {
         .traps
         .iter()
         .any(|(names, _)| names.iter().any(|name| name == "TERM"))
+}
+
+/// Is a command of a script in a branch for development that the files neither open nor close: it starts a server for
+/// development, a word for that or for production decides, and another branch of the same choice starts another server?
+pub(super) fn is_branch_for_development(entry: &Entrypoint, command: &Command) -> bool {
+    let commands = &entry.script.commands;
+    let starts = |command: &Command, for_development: bool| {
+        let mut steps = command::read(&command.words).into_iter();
+        steps.any(|step| match step {
+            Step::Server(server) => server.development.is_some() == for_development,
+            _ => false,
+        })
+    };
+    let own = commands
+        .iter()
+        .position(|other| std::ptr::eq(other, command));
+    let Some(own) = own.filter(|_| starts(command, true)) else {
+        return false;
+    };
+    entry.script.choices.iter().any(|choice| {
+        let (inside, others): (Vec<_>, Vec<_>) = choice
+            .arms
+            .iter()
+            .map(|arm| arm.commands.clone())
+            .partition(|arm| arm.contains(&own));
+        let mut others = others.into_iter().flatten();
+        !inside.is_empty()
+            && choice
+                .arms
+                .iter()
+                .any(|arm| asks_for_development(&arm.test))
+            && others.any(|index| !entry.left_out.has(index) && starts(&commands[index], false))
+    })
+}
+
+/// `[ "$IS_DEBUG" = true ]`, `[ "$ENV" = production ]`: is it asked whether this is development or production?
+fn asks_for_development(test: &Test) -> bool {
+    let is_named = |text: &String| {
+        let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.any(|word| names_development(word) || names_production(word))
+    };
+    match test {
+        Test::Unknown => false,
+        Test::Is { subject, patterns } => is_named(subject) || patterns.iter().any(is_named),
+        Test::Not(test) => asks_for_development(test),
+        Test::All(tests) | Test::Any(tests) => tests.iter().any(asks_for_development),
+    }
 }
 
 /// Puts `exec` before the command at a place, if the bytes there are that command: in a folded block or behind escapes

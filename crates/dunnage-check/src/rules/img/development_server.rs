@@ -5,10 +5,11 @@ use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
 use crate::parse::command::{Server, ServerKind};
+use crate::parse::shell::Command;
 use crate::repository::Repository;
 use crate::rules::about::{about, pythons, stage};
 use crate::rules::flask;
-use crate::rules::shells::server_name;
+use crate::rules::shells::{is_branch_for_development, server_name};
 use crate::rules::{Context, Family, Persona, rule};
 use crate::source::{FileId, Location, names_development, names_production};
 
@@ -30,8 +31,9 @@ rule! {
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
     /// a Compose file or CI builds one above it or one of which it is a copy. A stage that is called one for development or tests
     /// is left alone as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without
-    /// a target ends in the last stage. An info where the call that starts it
-    /// raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
+    /// a target ends in the last stage. An info where a script starts it in a
+    /// branch that a variable for development opens, whose value the files do not tell, and another branch starts another server,
+    /// and where the call that starts it raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
     /// ## Example
     /// ```dockerfile
@@ -118,6 +120,9 @@ fn describe(
             finding = finding.confidence(Confidence::Medium);
         }
         finding = milder_where_unsure(context.repository, finding, workload);
+        if is_in_a_branch(workload, at) {
+            finding = finding.severity(Severity::Info);
+        }
         finding = finding.fix(mend(target, server, at, written));
         findings.push(about(finding, workload));
     }
@@ -141,6 +146,18 @@ pub(super) fn milder_where_unsure(
     } else {
         finding
     }
+}
+
+/// Does the script start it in a branch for development that the files neither open nor close?
+fn is_in_a_branch(workload: &Workload, at: Location) -> bool {
+    let holds = |command: &&Command| {
+        let (outer, inner) = (command.at.span, at.span);
+        command.at.file == at.file && outer.start <= inner.start && inner.end <= outer.end
+    };
+    workload.script.as_deref().is_some_and(|entry| {
+        let mut commands = entry.commands().filter(holds);
+        commands.any(|command| is_branch_for_development(entry, command))
+    })
 }
 
 /// With what the environment says of Flask's debugger.

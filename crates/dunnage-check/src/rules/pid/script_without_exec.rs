@@ -5,7 +5,9 @@ use crate::fix::{Target, shell as edits};
 use crate::parse::command::{self, ServerKind, Step};
 use crate::parse::shell::{Command, Script};
 use crate::rules::about::{about, pythons, runs_dunnage, use_dunnage};
-use crate::rules::shells::{become_program, between, handles_term, server_name};
+use crate::rules::shells::{
+    become_program, between, handles_term, is_branch_for_development, server_name,
+};
 use crate::rules::{Context, Family, Persona, rule};
 
 rule! {
@@ -22,7 +24,9 @@ rule! {
     /// started in the background and waited for (`gunicorn … &`, `wait`): bash does not pass on what it does not handle.
     ///
     /// Silent where the script has a `trap` for TERM, for a branch that the container's own variables or arguments close, and
-    /// for what is started in the background and not waited for at the end.
+    /// for what is started in the background and not waited for at the end. An info for a server for development in a branch
+    /// that a variable for development opens (`[ "$DEBUG" = true ]`) and whose value the files do not tell, where another branch
+    /// of the same condition starts another server.
     ///
     /// ## Example
     /// ```sh
@@ -78,9 +82,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             let message = format!("this script stays {between}, and passes no SIGTERM on");
             let edit = edits::insert_exec(target, command)
                 .filter(|_| command.is_last && !command.is_tested && entry.is_verbatim);
-            let finding = Finding::new(&RULE, command.at, message)
+            let mut finding = Finding::new(&RULE, command.at, message)
                 .fix(edit.map(become_program))
                 .fix(use_dunnage(context.repository, workload));
+            if is_branch_for_development(entry, command) {
+                finding = finding.severity(Severity::Info);
+            }
             findings.push(about(finding, workload));
         }
     }
