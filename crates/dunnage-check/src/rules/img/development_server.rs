@@ -4,6 +4,7 @@ use super::development_server_in_code;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Fix, Target, words};
 use crate::graph::workload::{Origin, StartPlace, Workload};
+use crate::parse::Model;
 use crate::parse::command::{Server, ServerKind};
 use crate::parse::shell::Command;
 use crate::repository::Repository;
@@ -31,7 +32,7 @@ rule! {
     /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
     /// a Compose file or CI builds one above it or one of which it is a copy. A stage that is called one for development or tests
     /// is left alone as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without
-    /// a target ends in the last stage. An info where a script starts it in a
+    /// a target ends in the last stage, and an info where a stage for production stands beside it. An info where a script starts it in a
     /// branch that a variable for development opens, whose value the files do not tell, and another branch starts another server,
     /// and where the call that starts it raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
     ///
@@ -129,8 +130,8 @@ fn describe(
 }
 
 /// No error in a Dockerfile that nothing refers to, beside another that something builds; nor in a stage for development
-/// that a cluster's image is only guessed to be, since a target may be named where it is built; nor by Compose where only
-/// its restart policy says that it stays.
+/// that a cluster's image is only guessed to be, since a target may be named where it is built, and an info where the target
+/// stands there: a stage for production; nor by Compose where only its restart policy says that it stays.
 pub(super) fn milder_where_unsure(
     repository: &Repository,
     finding: Finding,
@@ -139,6 +140,9 @@ pub(super) fn milder_where_unsure(
     let is_guessed = workload.confidence < Confidence::High
         && matches!(workload.start, Some(StartPlace::Dockerfile { .. }))
         && is_of_development(repository, workload);
+    if is_guessed && has_stage_for_production(repository, workload) {
+        return finding.severity(Severity::Info);
+    }
     let is_unsure =
         is_guessed || is_only_kept(repository, &finding, workload) || workload.is_left_over;
     if finding.severity == Severity::Error && is_unsure {
@@ -214,6 +218,21 @@ fn is_only_kept(repository: &Repository, finding: &Finding, workload: &Workload)
 fn is_of_development(repository: &Repository, workload: &Workload) -> bool {
     let stage = stage(repository, workload).and_then(|(_, stage)| stage.name.as_ref());
     stage.is_some_and(|name| names_development(&name.value))
+}
+
+/// Has its Dockerfile a stage that is called so as well?
+fn has_stage_for_production(repository: &Repository, workload: &Workload) -> bool {
+    let Some(Model::Dockerfile(dockerfile)) = workload
+        .built
+        .map(|built| &repository.file(built.file).model)
+    else {
+        return false;
+    };
+    let mut names = dockerfile
+        .stages
+        .iter()
+        .filter_map(|stage| stage.name.as_ref());
+    names.any(|name| names_production(&name.value) || name.value.eq_ignore_ascii_case("runtime"))
 }
 
 fn mend(target: Target<'_>, server: &Server, at: Location, written: &str) -> Option<Fix> {
