@@ -17,6 +17,7 @@ use crate::parse::other::ImageName;
 use crate::repository::Repository;
 use crate::source::{FileId, Location, names_development};
 pub(super) use asked::Asked;
+pub(super) use convention::suffix;
 pub(super) use name::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -59,7 +59,8 @@ pub struct Workload {
     pub ends: bool,
     /// Is it what a cluster runs, or a Compose file for more than a developer's machine?
     pub is_deployed: bool,
-    /// Is it a Dockerfile that runs nowhere, beside one in use that it is a copy of or lies below? Then it is what somebody
+    /// Is it a Dockerfile that runs nowhere, beside one in use that it is a copy of or lies below, or beside a ready-made image
+    /// of its name? Then it is what somebody
     /// left behind as often as not.
     pub is_left_over: bool,
     /// What shows that it runs on a developer's own machine.

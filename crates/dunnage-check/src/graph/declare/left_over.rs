@@ -1,12 +1,13 @@
 //! Dockerfiles that somebody left behind.
 //!
 //! Nothing refers to such a one, neither a manifest nor what builds images, and one is built that it is a copy of in another
-//! folder, or one above it, whose image has its folder, too. What is built is gathered once: a repository may have as many
+//! folder, or one above it, whose image has its folder, too. Or what runs under its name is another project's image:
+//! `Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`. What is built is gathered once: a repository may have as many
 //! Dockerfiles as files.
 
 use crate::finding::Confidence;
 use crate::graph::Workload;
-use crate::graph::images::{folder, join};
+use crate::graph::images::{Reference, folder, join, suffix};
 use crate::parse::Model;
 use crate::parse::other::ImageName;
 use crate::repository::Repository;
@@ -21,6 +22,8 @@ pub(super) struct InUse {
     all: BTreeSet<String>,
     /// The folders of those of which that is sure.
     folders: BTreeSet<String>,
+    /// What images of other projects that run are called.
+    ready_made: BTreeSet<String>,
 }
 
 impl InUse {
@@ -40,6 +43,12 @@ impl InUse {
             if let Some(built) = workload.built {
                 let path = &repository.file(built.file).source.path;
                 in_use.add(path, workload.confidence == Confidence::High);
+            } else if let Some(image) = &workload.image {
+                let reference = Reference::parse(&image.value);
+                let others = reference.filter(|image| !image.may_be_own());
+                in_use
+                    .ready_made
+                    .extend(others.map(|image| image.base().to_owned()));
             }
         }
         in_use
@@ -63,7 +72,10 @@ impl InUse {
             .chain((!folder.is_empty()).then_some(""));
         let is_beside = copies.any(|inner| inner.contains('/') && self.all.contains(inner))
             || above.any(|above| self.folders.contains(above));
-        is_beside && !self.named.contains(path)
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let called = suffix(name).or(folder.rsplit('/').next());
+        let is_replaced = called.is_some_and(|called| self.ready_made.contains(called));
+        (is_beside || is_replaced) && !self.named.contains(path)
     }
 }
 
@@ -78,7 +90,7 @@ mod tests {
     use super::InUse;
 
     #[test]
-    fn a_dockerfile_is_left_behind_below_one_in_use_or_as_a_copy_of_it_and_not_where_a_build_names_it()
+    fn a_dockerfile_is_left_behind_below_one_in_use_or_as_a_copy_of_it_or_of_a_ready_made_image_and_not_where_a_build_names_it()
      {
         let mut in_use = InUse::default();
         in_use.add("web/Dockerfile", true);
@@ -101,6 +113,15 @@ mod tests {
         }
         in_use.named.insert("web/old/Dockerfile".to_owned());
         assert!(!in_use.leaves("web/old/Dockerfile"));
+        in_use.ready_made.insert("mlflow".to_owned());
+        for (path, expected) in [
+            ("Dockerfile.mlflow", true),
+            ("mlflow/Dockerfile", true),
+            ("mlflow/Dockerfile.train", false),
+            ("Dockerfile.train", false),
+        ] {
+            assert_eq!(in_use.leaves(path), expected, "{path}");
+        }
         in_use.add("Dockerfile", true);
         assert!(in_use.leaves("any/Dockerfile") && !in_use.leaves("Dockerfile.old"));
     }

@@ -360,7 +360,7 @@ pub(super) fn is_called(candidate: &str, base: &str) -> bool {
 }
 
 /// `worker` of `Dockerfile.worker` and of `worker.Dockerfile`.
-pub(super) fn suffix(name: &str) -> Option<&str> {
+pub(in crate::graph) fn suffix(name: &str) -> Option<&str> {
     name.strip_prefix("Dockerfile.")
         .or_else(|| name.strip_suffix(".Dockerfile"))
         .or_else(|| name.strip_suffix(".dockerfile"))

@@ -20,7 +20,7 @@ rule! {
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
     /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
     /// that nothing refers to where a Compose file or CI builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
-    /// `api/Dockerfile`), and of MLflow, TensorBoard or a notebook in a Compose file.
+    /// `api/Dockerfile`) or where another project's image of its name runs (`Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`), and of MLflow, TensorBoard or a notebook in a Compose file.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are
