@@ -5,6 +5,7 @@ use crate::graph::compose::interpolate_word;
 use crate::graph::workload::{Origin, Workload};
 use crate::parse::Model;
 use crate::parse::command::Step;
+use crate::parse::shell::{self, Command};
 use crate::repository::Repository;
 use crate::rules::about::{about, node, pythons, stage};
 use crate::rules::manifest::{is_dashboard, is_mlflow};
@@ -20,7 +21,9 @@ rule! {
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
     /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
     /// that nothing refers to where a Compose file or CI builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
-    /// `api/Dockerfile`) or where another project's image of its name runs (`Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`), and of MLflow, TensorBoard or a notebook in a Compose file.
+    /// `api/Dockerfile`) or where another project's image of its name runs (`Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`), of MLflow, TensorBoard or
+    /// a notebook in a Compose file, and where a shell in an image of Python only fetches something (`curl`, `wget`). Silent where another
+    /// program runs in it: `tail -f /dev/null`, `sleep infinity`.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are
@@ -85,6 +88,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 || is_job(workload)
                 || workload.is_left_over
                 || is_tool_of_compose(workload)
+                || only_fetches(workload)
             {
                 finding = finding.severity(Severity::Info);
             }
@@ -178,6 +182,33 @@ fn is_job(workload: &Workload) -> bool {
 fn is_tool_of_compose(workload: &Workload) -> bool {
     matches!(workload.origin, Origin::Compose { .. })
         && (is_dashboard(workload) || is_mlflow(workload))
+}
+
+/// Does a shell's text in an image that is not built here fetch something, by nothing but a shell's tools and a script that is
+/// called so?
+fn only_fetches(workload: &Workload) -> bool {
+    const TOOLS: [&str; 16] = [
+        "apk", "apt", "apt-get", "cat", "cd", "chmod", "chown", "cp", "ls", "mkdir", "mv", "rm",
+        "sleep", "tar", "touch", "unzip",
+    ];
+    let mut words = workload.command.iter();
+    let asks = words.find(|word| word.text.starts_with('-') && word.text.ends_with('c'));
+    let is_shell = matches!(workload.steps.first(), Some(Step::Shell { .. }));
+    let is_asked = asks.is_some() && is_shell && workload.built.is_none();
+    let Some(text) = words.next().filter(|_| is_asked) else {
+        return false;
+    };
+    let script = shell::parse(&text.text, 0, text.at.file);
+    let fetches = |name: &str| {
+        ["curl", "wget", "download", "fetch"]
+            .iter()
+            .any(|word| name.contains(word))
+    };
+    let mut commands = script.commands.iter();
+    let is_one = |command: &Command| {
+        command.is_aside() || TOOLS.contains(&command.name()) || fetches(command.name())
+    };
+    commands.clone().any(|command| fetches(command.name())) && commands.all(is_one)
 }
 
 /// Is the Dockerfile or the stage called so, and run by no cluster?
