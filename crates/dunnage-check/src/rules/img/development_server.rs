@@ -27,14 +27,16 @@ rule! {
     /// `FLASK_DEBUG=1` for `flask run` and for `app.run()` without `debug`, turn its debugger on: a traceback in the
     /// browser is a console that runs code for whoever finds it and its PIN.
     ///
-    /// Commands of Compose files are for development often enough, and left alone but in a file that is called for production, and,
-    /// as a warning, where a service has a restart policy and nothing of the source is mounted; a Dockerfile's is an info where only Compose
-    /// runs it, with the source mounted over the image's and without a restart policy, and a warning where nothing refers to it while
-    /// a Compose file or CI builds one above it or one of which it is a copy, or another project's image of its name runs. A stage that is called one for development or tests
-    /// is left alone as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without
-    /// a target ends in the last stage, and an info where a stage for production stands beside it. An info where a script starts it in a
-    /// branch that a variable for development opens, whose value the files do not tell, and another branch starts another server,
-    /// and where the call that starts it raises first: `os.environ["PORT"]` in a manifest whose variables are all known and of which none is that.
+    /// Commands of Compose files are for development often enough, and left alone but in a file that is called for
+    /// production, and, as a warning, where a service has a restart policy and nothing of the source is mounted; a
+    /// Dockerfile's is an info where only Compose runs it, with the source mounted over the image's and without a restart
+    /// policy, and a warning where nothing refers to it while a Compose file or CI builds one above it or one of which it is
+    /// a copy, or another project's image of its name runs. A stage that is called one for development or tests is left alone
+    /// as well, but where a manifest of the cluster runs it: a warning where that is a guess, since a build without a target
+    /// ends in the last stage, and an info where a stage for production stands beside it. An info where a script starts it in
+    /// a branch that a variable for development opens, whose value the files do not tell, and another branch starts another
+    /// server, and where the call that starts it raises first: `os.environ["PORT"]` in a manifest whose variables are all
+    /// known and of which none is that.
     ///
     /// ## Example
     /// ```dockerfile

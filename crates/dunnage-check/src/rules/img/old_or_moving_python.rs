@@ -19,11 +19,12 @@ rule! {
     ///
     /// Silent where nothing of the program runs on that Python: where uv starts it and the `requires-python` beside the
     /// Dockerfile asks for a later one, which uv then fetches; and where Compose builds with another version, or with one
-    /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody starts once, in a Dockerfile
-    /// that nothing refers to where a Compose file or CI builds one above it or one of which it is a copy (`copy/api/Dockerfile` beside
-    /// `api/Dockerfile`) or where another project's image of its name runs (`Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`), of MLflow, TensorBoard or
-    /// a notebook in a Compose file, and where a shell in an image of Python only fetches something (`curl`, `wget`). Silent where another
-    /// program runs in it: `tail -f /dev/null`, `sleep infinity`.
+    /// that its file does not tell. An info in a Dockerfile or a stage for development or tests, in a Job, which somebody
+    /// starts once, in a Dockerfile that nothing refers to where a Compose file or CI builds one above it or one of which it
+    /// is a copy (`copy/api/Dockerfile` beside `api/Dockerfile`) or where another project's image of its name runs
+    /// (`Dockerfile.mlflow` beside `ghcr.io/mlflow/mlflow`), of MLflow, TensorBoard or a notebook in a Compose file, and
+    /// where a shell in an image of Python only fetches something (`curl`, `wget`). Silent where another program runs in it:
+    /// `tail -f /dev/null`, `sleep infinity`.
     ///
     /// ## Why
     /// CPython mends security holes of a version for five years. `python`, `python:latest`, `python:3` and `python:slim` are

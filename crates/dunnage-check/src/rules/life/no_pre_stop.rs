@@ -18,20 +18,19 @@ const SLEEP: u32 = 5;
 rule! {
     /// ## What it finds
     ///
-    /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without
-    /// `dunnage run --drain-delay`. It comes once the signal reaches the server: not
-    /// where a shell that stays or may stay, `conda run`, `hatch run` or a Python that ignores it is process 1. That one serves on
-    /// until it is killed, which is another finding (PID002, PID003, PID008, LIFE001). Not where a server for development
-    /// or a reloader serves, which is IMG001, and not where no second pod could answer meanwhile: one replica of a Deployment
-    /// whose strategy is Recreate, or of a StatefulSet, is gone before the next one starts, with or without a sleep. Nor where
-    /// no request reaches the server as it is (NET001, NET002), or none but a scrape: a port of metrics, by its name or by
+    /// A Python container that a Service of the repository sends requests to, without a `preStop` hook, and without `dunnage
+    /// run --drain-delay`. It comes once the signal reaches the server: not where a shell that stays or may stay, `conda
+    /// run`, `hatch run` or a Python that ignores it is process 1. That one serves on until it is killed, which is another
+    /// finding (PID002, PID003, PID008, LIFE001). Not where a server for development or a reloader serves, which is IMG001,
+    /// and not where no second pod could answer meanwhile: one replica of a Deployment whose strategy is Recreate, or of a
+    /// StatefulSet, is gone before the next one starts, with or without a sleep. Nor where no request reaches the server as
+    /// it is (NET001, NET002), or none but a scrape: a port of metrics, by its name or by
     /// `prometheus_client.start_http_server`.
     ///
     /// An info for one replica: who keeps one bears that nobody answers while its node is drained, which is longer than these
     /// seconds. An autoscaler's maximum and a count of Kustomize are counted as replicas. An info, too, for a dashboard
-    /// (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, for MLflow, whose clients try again,
-    /// for a program that is seen to end by itself, and where neither the command nor the image's
-    /// Dockerfile is known.
+    /// (Celery's flower, TensorBoard), for Streamlit, whose sessions break with their pod, for MLflow, whose clients try
+    /// again, for a program that is seen to end by itself, and where neither the command nor the image's Dockerfile is known.
     ///
     /// ## Why
     ///

@@ -7,12 +7,13 @@ use crate::rules::{Context, Family, Persona, rule};
 rule! {
     /// ## What it finds
     ///
-    /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for
-    /// a dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by itself, where neither the command nor the image's Dockerfile is known, and where no other pod could answer
-    /// meanwhile: one replica of a Deployment whose strategy is Recreate, or of a StatefulSet. An autoscaler's maximum and
-    /// a count of Kustomize are counted as replicas. Nothing where no request reaches the server as it is (NET001, NET002),
-    /// and where all that the Service asks is a port of metrics, by its name or by `prometheus_client.start_http_server`: a scrape
-    /// that is missed harms nobody.
+    /// A Python container that a Service of the repository sends requests to, without a `readinessProbe`. An info for a
+    /// dashboard that somebody opens now and then (Celery's flower, TensorBoard), for a program that is seen to end by
+    /// itself, where neither the command nor the image's Dockerfile is known, and where no other pod could answer meanwhile:
+    /// one replica of a Deployment whose strategy is Recreate, or of a StatefulSet. An autoscaler's maximum and a count of
+    /// Kustomize are counted as replicas. Nothing where no request reaches the server as it is (NET001, NET002), and where
+    /// all that the Service asks is a port of metrics, by its name or by `prometheus_client.start_http_server`: a scrape that
+    /// is missed harms nobody.
     ///
     /// ## Why
     ///
