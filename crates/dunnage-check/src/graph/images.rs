@@ -8,6 +8,7 @@
 mod asked;
 mod convention;
 mod name;
+mod ports;
 mod project;
 
 use super::workload::Built;
@@ -176,8 +177,13 @@ impl<'a> Images<'a> {
     /// Where a repository has one Dockerfile and its manifests one image that is nobody else's, they belong together, whatever
     /// the image is called. `asked` are all images of all manifests.
     pub(super) fn settle(&mut self, asked: &[Asked<'_>]) {
+        let may_have_one = |asked: &&Asked<'_>| {
+            let mut files = self.dockerfiles.iter();
+            files.any(|file| !self.is_of_another(*file, asked))
+        };
         let own: BTreeSet<String> = asked
             .iter()
+            .filter(may_have_one)
             .filter_map(|asked| Reference::parse(&asked.image))
             .filter(Reference::may_be_own)
             .map(|name| name.path)

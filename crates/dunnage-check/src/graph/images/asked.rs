@@ -1,6 +1,7 @@
 //! What a manifest says of a container whose image is looked for.
 
 use super::Reference;
+use super::ports::Ports;
 use crate::names::has_word;
 use crate::source::Location;
 
@@ -25,6 +26,34 @@ const DATABASES: [&str; 16] = [
     "rabbitmq",
     "redis",
     "valkey",
+];
+
+/// Servers and tools besides, each by the name of its image; of those that a Python program is called after, none.
+const SERVERS: [&str; 24] = [
+    "adminer",
+    "busybox",
+    "caddy",
+    "consul",
+    "curl",
+    "envoy",
+    "grafana",
+    "haproxy",
+    "httpd",
+    "influxdb",
+    "jaeger",
+    "keycloak",
+    "kibana",
+    "kong",
+    "loki",
+    "minio",
+    "mlflow",
+    "nginx",
+    "pgadmin",
+    "phpmyadmin",
+    "prometheus",
+    "traefik",
+    "vault",
+    "zookeeper",
 ];
 
 /// Variables that only the images of databases read; a client has no use for them.
@@ -60,23 +89,6 @@ pub(in crate::graph) struct Asked<'a> {
     pub(in crate::graph) shares_pod: bool,
 }
 
-/// What an image listens on, as far as its Dockerfile tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ports {
-    /// The command says the number.
-    Said(Vec<u16>),
-    /// `EXPOSE` says it, which nothing holds to.
-    Exposed(Vec<u16>),
-}
-
-impl Ports {
-    fn numbers(&self) -> &[u16] {
-        match self {
-            Self::Said(ports) | Self::Exposed(ports) => ports,
-        }
-    }
-}
-
 impl Asked<'_> {
     /// Is it plainly a database: by its port, and by its name or by variables that only a database's image reads?
     pub(super) fn is_database(&self) -> bool {
@@ -89,6 +101,26 @@ impl Asked<'_> {
         let by_variable = variables.any(|name| DATABASE_VARIABLES.contains(name));
         let is_called_so = || self.names.iter().any(|name| is_database_name(name));
         (by_port && (by_name || by_variable)) || (by_variable && is_called_so())
+    }
+
+    /// The known server that the image is: by the name that its owner gives it, or by that in which it ends, tag or not, and
+    /// its container's or workload's. A name without an owner can be pulled from nowhere, so that it says nothing alone.
+    pub(super) fn server(&self) -> Option<&'static str> {
+        let reference = Reference::parse(&self.image)?;
+        let is_owned = reference.registry.is_some() || reference.path.contains('/');
+        let whole = server_name(reference.base()).filter(|_| is_owned);
+        let tag = self.image.rsplit(['/', ':']).next().unwrap_or_default();
+        let ends = || {
+            let end = |name: &str| server_name(name.rsplit_once(['-', '_', '.'])?.1);
+            end(reference.base())
+                .or_else(|| server_name(tag))
+                .or_else(|| end(tag))
+        };
+        let is_called = |server: &&str| {
+            let mut names = self.names.iter();
+            names.any(|name| name.eq_ignore_ascii_case(server))
+        };
+        whole.or_else(|| ends().filter(is_called))
     }
 
     /// Are the image's ports, as far as they are known, others than those that are declared?
@@ -117,6 +149,11 @@ fn is_database_name(word: &str) -> bool {
     DATABASES
         .iter()
         .any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn server_name(word: &str) -> Option<&'static str> {
+    let mut known = DATABASES.into_iter().chain(SERVERS);
+    known.find(|known| known.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -153,6 +190,29 @@ mod tests {
         assert!(!asked("me/shop", &["shop"], &[8000], &["MYSQL_ROOT_PASSWORD"]).is_database());
         assert!(!asked("me/redis-exporter", &["redis-exporter"], &[9121], &[]).is_database());
         assert!(!asked("me/shop", &["shop"], &[5432], &[]).is_database());
+    }
+
+    #[test]
+    fn a_known_server_is_told_by_its_owners_name_or_by_two_names_and_what_is_built_on_it_by_none() {
+        let server = |image: &str, names: &[&str]| asked(image, names, &[], &[]).server();
+        assert_eq!(server("cr.fly.dev/mlflow:latest", &["web"]), Some("mlflow"));
+        assert_eq!(server("me/Redis", &["cache"]), Some("redis"));
+        let tagged = "me/kubernetes:flaskapp-nginx";
+        assert_eq!(server(tagged, &["flaskapp-nginx", "nginx"]), Some("nginx"));
+        assert_eq!(server("shop_nginx:1", &["nginx"]), Some("nginx"));
+        for (image, names) in [
+            // nothing but what is built here has no owner
+            ("mlflow:1", &["mlflow"][..]),
+            // one name alone
+            (tagged, &["flaskapp-nginx"]),
+            ("me/flask-mongo", &["flask-mongo", "flask-mongo"]),
+            ("me/shop:1", &["nginx", "nginx"]),
+            // another word comes last
+            ("me/redis-counter", &["redis"]),
+            ("${IMAGE}", &["nginx"]),
+        ] {
+            assert_eq!(server(image, names), None, "{image}");
+        }
     }
 
     #[test]

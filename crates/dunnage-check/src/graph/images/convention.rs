@@ -4,16 +4,14 @@
 //! that builds the service from another Dockerfile or pulls it, an owner that is not the one of the images that are built
 //! here, several images that would all be the one Dockerfile's.
 
-use super::asked::Ports;
+use super::ports::Ports;
 use super::project::Guesses;
 use super::{Asked, Images, Link, Reference, is_below, normalise};
 use crate::finding::{Confidence, Evidence};
 use crate::graph::workload::Built;
 use crate::names::is_same;
 use crate::parse::Model;
-use crate::parse::command::{self, Binding, Step};
-use crate::parse::dockerfile::{Form, Start};
-use crate::parse::shell::fill::Variables;
+use crate::parse::dockerfile::Start;
 use crate::repository::Repository;
 use crate::source::{FileId, Location};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,9 +57,13 @@ impl Images<'_> {
             let alone = self.alone(reference, asked);
             alone.filter(|(file, _)| self.may_have(*file, reference))
         };
+        let by_container = || {
+            let known = known(&self.by_container);
+            known.filter(|(file, _)| !self.is_of_another(*file, asked))
+        };
         let (file, note) = known(&self.by_project)
             .or_else(alone)
-            .or_else(|| known(&self.by_container))?;
+            .or_else(by_container)?;
         self.conventional(file, asked.at, note)
     }
 
@@ -174,6 +176,9 @@ impl Images<'_> {
     fn alone(&self, reference: &Reference, asked: &Asked<'_>) -> Option<(FileId, String)> {
         let (file, note) = self.only_one(reference, asked)?;
         let composed: Vec<_> = self.composed_as(reference, asked).collect();
+        if composed.is_empty() && self.is_of_another(file, asked) {
+            return None;
+        }
         if composed.is_empty() || composed.contains(&Some(file)) {
             let ports = self.ports(file);
             // EXPOSE is often stale: where there is one image and one Dockerfile, it speaks against nothing
@@ -259,22 +264,27 @@ impl Images<'_> {
             .any(|word| asked.is_related(reference, word))
     }
 
+    /// Is the image a known server's by its name, and neither the Dockerfile's path, its base nor its command speaks of that?
+    pub(super) fn is_of_another(&self, file: FileId, asked: &Asked<'_>) -> bool {
+        let parsed = self.repository.file(file);
+        let (Some(server), Model::Dockerfile(dockerfile)) = (asked.server(), &parsed.model) else {
+            return false;
+        };
+        let speaks = |text: &str| text.to_ascii_lowercase().contains(server);
+        let is_its_own = dockerfile.stages.iter().any(|stage| {
+            let mut starts = [&stage.entrypoint, &stage.command].into_iter().flatten();
+            let text = |start: &Start| parsed.source.text.get(start.at.span.range());
+            speaks(&stage.base.value) || starts.any(|start| text(start).is_some_and(speaks))
+        });
+        !is_its_own && !speaks(&parsed.source.path)
+    }
+
     /// The ports that a Dockerfile's image listens on, as far as it tells.
     pub(super) fn ports(&self, file: FileId) -> Ports {
-        let Model::Dockerfile(dockerfile) = &self.repository.file(file).model else {
-            return Ports::Exposed(Vec::new());
-        };
-        let Some(stage) = dockerfile.stages.last() else {
-            return Ports::Exposed(Vec::new());
-        };
-        let starts = [&stage.entrypoint, &stage.command];
-        let said: Vec<u16> = starts.into_iter().flatten().filter_map(port_of).collect();
-        if !said.is_empty() {
-            return Ports::Said(said);
+        match &self.repository.file(file).model {
+            Model::Dockerfile(dockerfile) => Ports::of(dockerfile),
+            _ => Ports::Exposed(Vec::new()),
         }
-        let exposed = stage.exposed.iter();
-        let numbers = exposed.filter_map(|port| port.value.split('/').next()?.parse().ok());
-        Ports::Exposed(numbers.collect())
     }
 
     fn conventional(&self, file: FileId, at: Location, note: String) -> Option<Link> {
@@ -307,42 +317,6 @@ impl Images<'_> {
 /// `acme` of `acme/shop` and of `ghcr.io/acme/shop`.
 fn owner(reference: &Reference) -> Option<&str> {
     Some(reference.path.split_once('/')?.0)
-}
-
-/// The port that a command says: a server's in its own words, another program's in the usual ones. None where it is a
-/// variable's.
-fn port_of(start: &Start) -> Option<u16> {
-    let (steps, text) = match &start.form {
-        Form::Exec(words) => {
-            let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
-            (command::read(words), texts.join(" "))
-        }
-        Form::Shell(text) => {
-            let mut variables = Variables::unknown();
-            let steps = command::read_text("sh", text, start.arguments, &mut variables);
-            (steps, text.clone())
-        }
-    };
-    let server = steps.iter().find_map(|step| match step {
-        Step::Server(server) => server.binding.as_deref(),
-        _ => None,
-    });
-    server.and_then(Binding::port).or_else(|| usual_port(&text))
-}
-
-/// The number behind `--port`, `-p`, `--bind`, `-b` and the like, and of `0.0.0.0:8000` alone.
-fn usual_port(text: &str) -> Option<u16> {
-    let mut words = text.split(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | '\''));
-    let mut port = None;
-    while let Some(word) = words.next() {
-        let value = match word {
-            "--port" | "-p" | "--http-port" => words.next(),
-            "--bind" | "-b" => words.next().and_then(|value| value.rsplit(':').next()),
-            _ => word.strip_prefix("0.0.0.0:"),
-        };
-        port = port.or(value.and_then(|value| value.parse().ok()));
-    }
-    port
 }
 
 /// `shop`, `shop-image`, `docker-shop`, `shop_web` and the like are `shop`.
