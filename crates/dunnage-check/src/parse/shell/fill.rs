@@ -163,10 +163,8 @@ fn take<'a>(
     raw: &impl Fn(Location) -> Option<&'a str>,
     variables: &mut Variables,
 ) {
-    if !assignment.is_sure {
-        return;
-    }
-    let value = assignment.value.and_then(|at| {
+    let value = assignment.value.filter(|_| assignment.is_sure);
+    let value = value.and_then(|at| {
         let whole = whole(raw(at)?, at, variables)?;
         Some(whole)
     });

@@ -119,6 +119,7 @@ fn what_a_script_sets_on_every_path_holds_from_there_on() {
         ("W=(1 2)\ng $W", "g|$W"),
         ("WORKERS+=1\ng $WORKERS", "g|$WORKERS"),
         ("g $W\nW=1\ng2 $W", "g2|1"),
+        ("W=4\n[ -f x ] && W=5\ng $W", "g|$W"),
     ] {
         assert_eq!(last(text, &known), words, "{text}");
     }
