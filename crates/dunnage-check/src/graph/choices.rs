@@ -73,6 +73,8 @@ struct Known<'a> {
     /// None where they are not known.
     arguments: Option<Arguments<'a>>,
     variables: &'a Variables,
+    /// What variables hold that are set once, to an argument: `MODE=${1:-web}`.
+    of_arguments: &'a BTreeMap<&'a str, String>,
     /// Where a variable is set last, in commands before it.
     set_last: &'a BTreeMap<&'a str, usize>,
     /// How many commands stand before the choice's own.
@@ -91,12 +93,22 @@ pub(super) fn left_out(
     });
     let set_last = set_last(script);
     let arguments = arguments.map(Arguments::of);
+    let nothing = BTreeMap::new();
+    let at_start = Known {
+        arguments,
+        variables,
+        of_arguments: &nothing,
+        set_last: &set_last,
+        begin: 0,
+    };
+    let of_arguments = of_arguments(script, &at_start, first_move);
     for choice in &script.choices {
         let begin = choice.arms.first().map_or(0, |arm| arm.commands.start);
         let are_moved = first_move.is_some_and(|index| index < begin);
         let known = Known {
             arguments: arguments.filter(|_| choice.is_of_script && !are_moved),
             variables,
+            of_arguments: &of_arguments,
             set_last: &set_last,
             begin,
         };
@@ -110,6 +122,27 @@ pub(super) fn left_out(
         }
     }
     LeftOut::of(out)
+}
+
+/// The variables that a script sets once, on every path and before it moves its arguments, to one of them.
+fn of_arguments<'a>(
+    script: &'a Script,
+    at_start: &Known<'_>,
+    first_move: Option<usize>,
+) -> BTreeMap<&'a str, String> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for assignment in &script.assignments {
+        *times.entry(&assignment.name).or_default() += 1;
+    }
+    let assignments = script.assignments.iter();
+    let held = assignments.filter_map(|assignment| {
+        let name = assignment.name.as_str();
+        let is_moved = first_move.is_some_and(|index| index < assignment.before);
+        let is_known = assignment.is_sure && !is_moved && times.get(name) == Some(&1);
+        let written = at_start.variables.argument(name).filter(|_| is_known)?;
+        Some((name, at_start.value(written)?))
+    });
+    held.collect()
 }
 
 /// Before how many commands each variable is set last: by itself, or by `export` and its like.
@@ -214,7 +247,10 @@ impl Known<'_> {
             [] | [b'0'..=b'9', ..] => return None,
             _ if !name.chars().all(is_name_letter) => return None,
             _ if self.set_last.get(name).is_some_and(|at| *at > self.begin) => return None,
-            _ => self.variables.held(name)?,
+            _ => match self.of_arguments.get(name) {
+                Some(value) => Some(value.as_str()),
+                None => self.variables.held(name)?,
+            },
         };
         or_default(held, default)
     }

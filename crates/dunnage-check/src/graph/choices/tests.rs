@@ -1,4 +1,5 @@
 use super::*;
+use crate::parse::shell::fill::fill;
 use crate::parse::shell::parse;
 use crate::source::{FileId, Location, Span, Stated};
 
@@ -16,7 +17,8 @@ fn left(text: &str, arguments: Option<&str>) -> String {
         ("HIDDEN".to_owned(), None),
     ];
     let variables = Variables::of(held.into(), false);
-    let script = parse(text, 0, FileId(0));
+    let mut script = parse(text, 0, FileId(0));
+    let variables = fill(&mut script, text, 0, &variables);
     let words = arguments.map(|words| {
         let words = words.split_whitespace();
         words.map(|word| Word::new(word, at)).collect::<Vec<_>>()
@@ -56,6 +58,32 @@ fn the_arm_is_taken_that_the_first_argument_names() {
     let text = "case \"$2\" in web) a ;; *) b ;; esac; if [ $# -eq 2 ]; then c; else d; fi\n";
     assert_eq!(left(text, Some("x web")), "a c");
     assert_eq!(left(text, Some("$OPTIONS web")), "a b c d");
+}
+
+#[test]
+fn a_variable_that_is_set_once_to_an_argument_is_that_argument() {
+    let choice = "case $ROLE in web) a ;; worker) b ;; *) c ;; esac\n";
+    let of = |set: &str, arguments| left(&format!("{set}\n{choice}"), arguments);
+    assert_eq!(of("ROLE=$1", Some("worker")), "b");
+    assert_eq!(of("ROLE=\"${1}\"", Some("web x")), "a");
+    assert_eq!(of("ROLE=${1:-web}", Some("")), "a");
+    assert_eq!(of("ROLE=$1", Some("")), "c");
+    assert_eq!(of("ROLE=$2", Some("web worker")), "b");
+    assert_eq!(of("ROLE=$1; shift", Some("worker x")), "shift b");
+    let inside = format!("ROLE=$1\nrun() {{ {choice} }}\nrun\n");
+    assert_eq!(left(&inside, Some("worker")), "b run");
+    for (set, arguments) in [
+        ("ROLE=$1", None),
+        ("ROLE=$1", Some("$OPTIONS")),
+        ("ROLE=${1%x}", Some("worker")),
+        ("ROLE=x$1", Some("worker")),
+        ("ROLE=$1; if test -f x; then ROLE=web; fi", Some("worker")),
+        ("if test -f x; then ROLE=$1; fi", Some("worker")),
+    ] {
+        assert_eq!(of(set, arguments), "a b c", "{set}");
+    }
+    assert_eq!(of("shift; ROLE=$1", Some("worker x")), "shift a b c");
+    assert_eq!(of("ROLE=$1; read ROLE", Some("worker")), "read a b c");
 }
 
 #[test]

@@ -63,6 +63,12 @@ impl Variables {
         }
     }
 
+    /// The text's own argument that it gave a name as its value, as it is written: `$1`.
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        let value = self.held.get(name)?.as_ref()?;
+        value.value.starts_with('$').then_some(&*value.value)
+    }
+
     /// What was known before and is not now, by name; nothing where a text was run that may have set anything.
     pub fn lost_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a String> {
         let known = before.held.iter().filter(|(_, value)| value.is_some());
@@ -73,8 +79,12 @@ impl Variables {
 
     /// What the text itself put into the environment of what it starts, as far as it is known.
     pub fn exports(&self) -> impl Iterator<Item = (&String, &Stated<String>)> {
-        let of = |name| Some((name, self.held.get(name)?.as_ref()?));
-        self.exported.iter().filter_map(of)
+        self.exported
+            .iter()
+            .filter_map(|name| match self.get(name) {
+                Held::Value(value) => Some((name, value)),
+                Held::Nothing | Held::Unknown => None,
+            })
     }
 
     /// Gives each place of a value another.

@@ -9,7 +9,8 @@ use crate::source::{Location, Stated};
 /// Defaults in defaults are looked into so far.
 const MAX_NESTED: u32 = 8;
 
-/// A value of one word: where it comes from is where its number is written.
+/// A value of one word: where it comes from is where its number is written. One that is an argument of the text's own stays
+/// as it is written.
 pub(super) fn whole(raw: &str, at: Location, variables: &mut Variables) -> Option<Stated<String>> {
     let mut reader = Expansion::new(at);
     reader.text(raw, true, variables, 0);
@@ -21,7 +22,23 @@ pub(super) fn whole(raw: &str, at: Location, variables: &mut Variables) -> Optio
         [only] if only.value == text => only.at,
         _ => at,
     };
-    (!text.contains(['$', '`'])).then(|| Stated::new(text, origin))
+    let is_kept = !text.contains(['$', '`']) || is_argument(&text);
+    is_kept.then(|| Stated::new(text, origin))
+}
+
+/// `$1`, `${1}`, `${1:-web}`.
+fn is_argument(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('$') else {
+        return false;
+    };
+    let inner = rest
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let name = inner.map_or(rest, |inner| {
+        inner.split([':', '-']).next().unwrap_or_default()
+    });
+    let is_one = name.bytes().all(|byte| byte.is_ascii_digit()) && !matches!(name, "" | "0");
+    is_one && inner.is_none_or(|inner| !inner.contains(['$', '`', '}']))
 }
 
 /// The words that a shell makes of one: none if it was nothing but an empty value, several where an unquoted value has

@@ -120,6 +120,7 @@ fn what_a_script_sets_on_every_path_holds_from_there_on() {
         ("WORKERS+=1\ng $WORKERS", "g|$WORKERS"),
         ("g $W\nW=1\ng2 $W", "g2|1"),
         ("W=4\n[ -f x ] && W=5\ng $W", "g|$W"),
+        ("W=$1\ng $W ${W:-2}", "g|$W|${W:-2}"),
     ] {
         assert_eq!(last(text, &known), words, "{text}");
     }
@@ -137,7 +138,7 @@ fn a_value_is_where_it_is_written() {
 
 #[test]
 fn what_is_exported_is_there_for_the_program() {
-    let text = "A=1\nexport B=2 C\nC=3\nWORKERS=5\nexec g";
+    let text = "A=1\nexport B=2 C D\nC=3\nD=$1\nWORKERS=5\nexec g";
     let mut script = parse(text, 0, FileId(0));
     let after = fill(&mut script, text, 0, &environment("WORKERS=16", false));
     let exports: Vec<(&str, &str)> = after
