@@ -20,7 +20,7 @@ use crate::parse::dockerfile::{Base, Stage};
 use crate::parse::shell::fill::Variables;
 use crate::repository::Repository;
 use crate::source::{FileId, Location, Stated, keep_letters};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a manifest, or a Dockerfile by itself, says.
 #[derive(Debug, Clone)]
@@ -163,17 +163,22 @@ pub(super) fn workload(
         confidence,
     };
     if workload.python != Python::No {
-        add_python(repository, files.as_ref(), &mut workload);
+        add_python(repository, files.as_ref(), &said.hidden, &mut workload);
     }
     stop_signal(stage, &mut workload);
     workload
 }
 
 /// What is asked of Python alone: its program, whether that ends, where it runs, and whether requests reach it.
-fn add_python(repository: &Repository, files: Option<&Files<'_>>, workload: &mut Workload) {
+fn add_python(
+    repository: &Repository,
+    files: Option<&Files<'_>>,
+    hidden: &BTreeSet<String>,
+    workload: &mut Workload,
+) {
     add_program(repository, files, workload);
     workload.ends = ending::ends(repository, workload);
-    development::add(repository, workload, files.map(Files::workdir));
+    development::add(repository, workload, files.map(Files::workdir), hidden);
     workload.life.is_only_scraped |= listens::is_only_scraped(repository, workload);
     workload.missed = reach::missed(repository, workload).map(Box::new);
 }

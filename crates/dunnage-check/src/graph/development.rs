@@ -1,8 +1,10 @@
 //! Does a Compose service run on a developer's own machine? There a stop of 10 s, or a limit, is nobody's alarm. It shows by the
 //! name of its file or of its image's, by a server or a reloader for development, by the project's own source mounted over what the image holds, or by a folder of
 //! examples. A service with a restart policy is meant to stay, mounted or not, but for one whose image a manifest runs by another
-//! command: production is there. A mounted file or a folder of configuration or data says nothing. And is it deployed? A file
-//! that is called so says it, and a restart policy where nothing is mounted.
+//! command: production is there. A mounted file or a folder of configuration or data says nothing. A pod is a developer's where it
+//! is told of an emulator of a cloud's service, which holds nobody's data; where its image comes from, or that it is one
+//! alone, says nothing: small clusters are so, too. And is it deployed? A file that is called so says it, and a restart policy where
+//! nothing is mounted.
 
 use super::compose::service_node;
 use super::images::{is_below, join};
@@ -12,6 +14,7 @@ use crate::parse::Model;
 use crate::parse::yaml::Node;
 use crate::repository::Repository;
 use crate::source::{FileId, Location, names_development, names_production};
+use std::collections::BTreeSet;
 
 /// Folders that hold a program in images where nothing else is said.
 const CODE: [&str; 8] = [
@@ -63,9 +66,29 @@ const BESIDE: [&str; 30] = [
 const MOST_FILES: usize = 256;
 
 /// Says of a workload whose program is known where it runs.
-pub(super) fn add(repository: &Repository, workload: &mut Workload, workdir: Option<&str>) {
-    workload.is_deployed = is_deployed(repository, workload, workdir);
-    workload.developer = sign(repository, workload, workdir).map(Box::new);
+pub(super) fn add(
+    repository: &Repository,
+    workload: &mut Workload,
+    workdir: Option<&str>,
+    hidden: &BTreeSet<String>,
+) {
+    let emulator = emulator(workload, hidden);
+    workload.is_deployed = emulator.is_none() && is_deployed(repository, workload, workdir);
+    let sign = emulator.or_else(|| sign(repository, workload, workdir));
+    workload.developer = sign.map(Box::new);
+}
+
+/// The variable by which Google's and Firebase's clients talk to an emulator; an empty one is none. Those that are `hidden`
+/// have a value that the files do not tell.
+fn emulator(workload: &Workload, hidden: &BTreeSet<String>) -> Option<Evidence> {
+    let mut variables = workload.environment.iter();
+    let (name, host) = variables.find(|(name, host)| {
+        name.ends_with("_EMULATOR_HOST") && (!host.value.is_empty() || hidden.contains(*name))
+    })?;
+    Some(Evidence {
+        at: host.at,
+        note: format!("{name}: an emulator, as on a developer's machine"),
+    })
 }
 
 /// Is it what a cluster runs, or a Compose file for more than a developer's machine, whatever its image and its server are
