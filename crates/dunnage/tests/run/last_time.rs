@@ -54,6 +54,12 @@ fn a_kill_after_a_stop_signal_is_told_apart() {
     run.wait_for("up");
     run.signal("TERM");
     run.wait_for("told");
+    // a thread writes, so that no disk holds up the signal
+    wait_until("the signal in the record file", || {
+        let mut entries = std::fs::read_dir(folder.path()).unwrap();
+        let path = entries.next().unwrap().unwrap().path();
+        std::fs::read_to_string(path).unwrap().contains("SIGTERM")
+    });
     run.signal("KILL");
     run.finish();
     let told = next(folder.path());
