@@ -28,6 +28,14 @@ pub struct Listening {
     pub sockets: Vec<Socket>,
 }
 
+impl Listening {
+    /// All its ports; none where one of them is not known.
+    pub fn ports(&self) -> Option<Vec<u16>> {
+        let sockets = self.sockets.iter();
+        sockets.map(|socket| Some(socket.port?.value)).collect()
+    }
+}
+
 /// One socket. What the files do not tell is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Socket {

@@ -87,7 +87,7 @@ fn inside_only(workload: &Workload, listening: &Listening) -> Option<Vec<Request
     if !listening.sockets.iter().all(is_inside) {
         return None;
     }
-    let ports: Option<Vec<u16>> = ports(listening);
+    let ports = listening.ports();
     let is_asked = |request: &&Request| match &ports {
         Some(ports) => ports.contains(&request.port),
         None => workload
@@ -101,7 +101,7 @@ fn inside_only(workload: &Workload, listening: &Listening) -> Option<Vec<Request
 
 /// Are all requests for ports that it does not have?
 fn misses(repository: &Repository, workload: &Workload, listening: &Listening) -> bool {
-    let Some(ports) = ports(listening) else {
+    let Some(ports) = listening.ports() else {
         return false;
     };
     let requests = &workload.requests;
@@ -114,11 +114,6 @@ fn misses(repository: &Repository, workload: &Workload, listening: &Listening) -
     !is_met
         && !is_proxied(repository, workload)
         && !listens_besides(repository, workload, listening)
-}
-
-fn ports(listening: &Listening) -> Option<Vec<u16>> {
-    let ports = listening.sockets.iter();
-    ports.map(|socket| Some(socket.port?.value)).collect()
 }
 
 /// Where the server listens, if it is the only one and that is sure.

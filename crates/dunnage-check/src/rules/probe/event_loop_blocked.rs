@@ -152,20 +152,14 @@ struct Asked<'a> {
 
 /// The probe that asks the loop: the one that kills before the one that takes the requests away.
 fn asked<'a>(context: &Context<'_>, workload: &'a Workload) -> Option<Asked<'a>> {
-    let sockets = listens(context.repository, workload).map(|listening| listening.sockets);
-    let ports: Option<Vec<String>> = sockets.and_then(|sockets| {
-        sockets
-            .iter()
-            .map(|socket| Some(socket.port?.value.to_string()))
-            .collect()
-    });
+    let ports = listens(context.repository, workload).and_then(|listening| listening.ports());
     let is_there = |probe: &&Probe| {
         let mut words = probe
             .action
             .split(|letter: char| !letter.is_ascii_alphanumeric());
-        let is_loops = ports
-            .as_ref()
-            .is_none_or(|ports| words.any(|word| ports.iter().any(|port| port == word)));
+        let is_loops = ports.as_ref().is_none_or(|ports| {
+            words.any(|word| word.parse().is_ok_and(|port| ports.contains(&port)))
+        });
         // no ASGI server answers gRPC
         asks_the_program(probe) && !probe.action.starts_with("grpc") && is_loops
     };
